@@ -1,0 +1,46 @@
+/* What takes its place in the order of the events without being in the ring: subscriptions that begin or end.
+ *
+ * An item is tagged with the ring's tail at the moment it was made. The loop thread takes it when it has read the ring
+ * up to that position: after every event published before the call, before every event published after it. */
+#ifndef BUS_ASIDE_H
+#define BUS_ASIDE_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <uv.h>
+
+struct ring;
+struct routing;
+struct subscription;
+
+struct aside_item {
+    struct aside_item *next;
+    uint64_t position;
+    struct subscription *subscriptions; /* chained by `next_ending` where it ends several */
+    struct routing *routing;            /* memory for the table that this makes necessary */
+    bool ends;
+};
+
+struct aside {
+    uv_mutex_t lock;
+    struct aside_item *first, *last; /* [lock: lock] */
+    _Atomic uint64_t due;            /* position of the first, or ASIDE_NONE; written under `lock` */
+};
+
+#define ASIDE_NONE UINT64_MAX
+
+int aside_open(struct aside *aside);
+void aside_close(struct aside *aside);
+
+/* Adds an item (takes it) behind everything published so far. The caller wakes the loop. [any thread] */
+void aside_add(struct aside *aside, const struct ring *ring, struct aside_item *item);
+
+/* Whether the first item's turn has come when the ring has been read up to `position`. */
+bool aside_is_due(struct aside *aside, uint64_t position);
+
+/* Takes the first item; NULL when there is none. [loop thread] */
+struct aside_item *aside_take(struct aside *aside);
+
+#endif

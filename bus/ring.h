@@ -1,0 +1,129 @@
+/* The queue: one bounded ring of variable-length records, many producers, one consumer, one total order.
+ *
+ * The ring is an array of 64-byte granules, a power of two of them. A record is a run of granules that does not wrap;
+ * its first 8 bytes are its header: 0 while it is not readable, then its kind and its length.
+ *
+ * States of the granules of a record, and who moves them on
+ *   free       all header words in it are 0        producer, by moving `tail` over it (compare-and-swap)
+ *   claimed    its header is 0, only the producer that claimed it may write      that producer, by storing the header
+ *   committed  its header says kind and length, only the consumer may touch it   the consumer, by clearing the first
+ * word of each granule and then moving `head` over it A producer whose record does not fit before the end of the array
+ * claims the rest of the array with it, and commits that rest as padding.
+ *
+ * Why a stale word is never taken for a header: a header can only stand at the start of a granule, and the consumer
+ * clears the first word of every granule before it frees it. That costs one store to a line it has just read, and makes
+ * the ring proof against payloads that look like headers.
+ *
+ * Why each memory order suffices
+ *   tail   claimed by compare-and-swap, sequentially consistent: it is also one half of the wake-up handshake
+ * (bus/wake.h). A claim needs no acquire: what it is about to overwrite was freed by `head`. head   stored with release
+ * after the clearing and after the last handler has returned; loaded with acquire by a producer that needs the room.
+ * `head_seen` hands such a loaded value on to other producers: release and acquire again. header stored with release
+ * after the payload, loaded with acquire by the consumer before it reads the payload.
+ *
+ * The tail word carries more than a position, so that one compare-and-swap decides all of it:
+ *   bits 63..24  position in granules, modulo 2^40
+ *   bits 23..1   events claimed so far, modulo 2^23 (more than a ring can hold): the count of queued events is exact
+ *   bit  0       closed: no claim succeeds any more, so nothing can slip in behind a draining consumer */
+#ifndef BUS_RING_H
+#define BUS_RING_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <tallybus/base.h>
+
+#define RING_GRANULE 64u
+#define RING_HEADER_BYTES 8u
+#define RING_POSITION_BITS 40
+#define RING_POSITION_MASK ((UINT64_C(1) << RING_POSITION_BITS) - 1)
+#define RING_EVENTS_MASK ((UINT32_C(1) << 23) - 1)
+
+enum ring_kind { RING_EVENT = 1, RING_PADDING = 2 };
+
+struct ring {
+    /* Producers write these: one line for both, since who needs the one needs the other. */
+    _Alignas(64) _Atomic uint64_t tail;
+    _Atomic uint64_t head_seen; /* a position that `head` has reached; never ahead of it */
+    /* The consumer writes these. */
+    _Alignas(64) _Atomic uint64_t head; /* granules before it are free */
+    uint64_t read;                      /* [loop thread] next record; granules from `head` to here are cleared */
+    /* [const after open] */
+    _Alignas(64) unsigned char *granules;
+    uint64_t mask; /* granules - 1 */
+    uint32_t size; /* granules */
+    void *allocation;
+};
+
+/* `bytes`: a power of two. Errors: UV_ENOMEM. */
+int ring_open(struct ring *ring, uint64_t bytes);
+void ring_close(struct ring *ring);
+
+/* Claims room for a record of `granules` if then at most `limit` granules are in use. Gives the record's start; its
+ * header is written by ring_commit(). Errors: UV_ENOBUFS, UV_ESHUTDOWN (the ring is shut). [any thread] */
+int ring_claim(struct ring *ring, uint32_t granules, uint32_t limit, unsigned char **ret_record);
+
+/* From now on no claim succeeds. False when it was shut before. [any thread] */
+bool ring_shut(struct ring *ring);
+
+static inline uint32_t ring_granules_for(uint64_t payload_bytes)
+{
+    return (uint32_t)((payload_bytes + RING_HEADER_BYTES + RING_GRANULE - 1) / RING_GRANULE);
+}
+
+static inline _Atomic uint64_t *ring_header_at(unsigned char *granule)
+{
+    return (_Atomic uint64_t *)(void *)granule;
+}
+
+/* Makes a record readable. [the thread that claimed it] */
+static inline void ring_commit(unsigned char *record, enum ring_kind kind, uint32_t granules)
+{
+    atomic_store_explicit(ring_header_at(record), (uint64_t)kind << 32 | granules, memory_order_release);
+}
+
+/* How far `later` is ahead of `earlier`. */
+static inline uint64_t ring_distance(uint64_t later, uint64_t earlier)
+{
+    return (later - earlier) & RING_POSITION_MASK;
+}
+
+static inline uint64_t ring_position_of(uint64_t tail)
+{
+    return tail >> 24;
+}
+
+static inline uint32_t ring_events_of(uint64_t tail)
+{
+    return (uint32_t)(tail >> 1) & RING_EVENTS_MASK;
+}
+
+/* The next record and its kind; NULL when there is none that can be read. [loop thread] */
+static inline unsigned char *ring_peek(struct ring *ring, enum ring_kind *ret_kind, uint32_t *ret_granules)
+{
+    unsigned char *record = ring->granules + (ring->read & ring->mask) * RING_GRANULE;
+    uint64_t header = atomic_load_explicit(ring_header_at(record), memory_order_acquire);
+    if (header == 0)
+        return NULL;
+    *ret_kind = (enum ring_kind)(header >> 32);
+    *ret_granules = (uint32_t)header;
+    return record;
+}
+
+/* Clears a record that has been read and goes on to the next. Its room is not free before ring_release(). [loop thread]
+ */
+static inline void ring_pass(struct ring *ring, unsigned char *record, uint32_t granules)
+{
+    for (uint32_t i = 0; i < granules; i++)
+        atomic_store_explicit(ring_header_at(record + i * RING_GRANULE), 0, memory_order_relaxed);
+    ring->read = (ring->read + granules) & RING_POSITION_MASK;
+}
+
+/* Frees the room of all records passed. [loop thread] */
+static inline void ring_release(struct ring *ring)
+{
+    atomic_store_explicit(&ring->head, ring->read, memory_order_release);
+}
+
+#endif

@@ -1,0 +1,73 @@
+/* Who gets an event: for each type one array of handlers, priority descending, then order of subscription.
+ *
+ * The table is never changed, only replaced, on the loop thread. A subscription made on another thread must take effect
+ * in the order of the events, and by then nothing may fail any more; so the caller matches its patterns and allocates
+ * the next table, and the loop thread only fills it in (routing_rebuild()). A table allocated by a caller is large
+ * enough for every subscription known when it was allocated, wherever in the order its turn comes. */
+#ifndef BUS_ROUTING_H
+#define BUS_ROUTING_H
+
+#include <stdatomic.h>
+
+#include <tallybus/bus.h>
+
+#define ROUTING_TYPES_MAX 1024 /* numbers of types; also the bits of a route's set */
+
+struct subscription;
+
+struct route {
+    struct route *next; /* [loop thread] in the order of calls */
+    struct subscription *subscription;
+    tbus_handler handler;
+    int32_t priority;
+    uint64_t types[ROUTING_TYPES_MAX / 64]; /* bit = matches this type */
+};
+
+struct subscription {
+    int64_t id;
+    char *name;
+    const void *owner;
+    void *user;
+    void (*on_batch_end)(void *user);
+    void (*on_close)(void *user);
+    uint32_t routes_count;
+    uint32_t entries;                 /* how many table entries its routes make */
+    bool ending;                      /* [lock: bus->registry] an unsubscribe is on its way */
+    bool live;                        /* [loop thread] its routes are in the list */
+    bool ended;                       /* [loop thread] no handler of it may be called any more */
+    uint64_t batch;                   /* [loop thread] the batch in which it was last called */
+    struct subscription *next_called; /* [loop thread] in bus->called */
+    struct subscription *next_ending; /* in the aside that ends it, then [loop thread] in bus->ending */
+    struct route routes[];
+};
+
+struct routing_entry {
+    tbus_handler handler;
+    void *user;
+    struct subscription *subscription;
+};
+
+struct routing {
+    struct routing *next_stale; /* [loop thread] in bus->stale */
+    uint32_t types;             /* numbers up to here have a range */
+    uint32_t capacity;
+    uint32_t start[ROUTING_TYPES_MAX + 1]; /* entries of type t: start[t] .. start[t + 1] - 1 */
+    struct routing_entry entries[];
+};
+
+/* A subscription copied from what a host handed in; its routes matched against `types` built-in types.
+ * Errors: UV_EINVAL, UV_ENOENT (an exact pattern that names no type), UV_ENOMEM. */
+int subscription_open(const tbus_subscriber_t *subscriber, struct subscription **ret);
+void subscription_close(struct subscription *subscription);
+
+/* An empty table with room for `capacity` entries, or NULL. */
+struct routing *routing_alloc(uint32_t capacity);
+
+/* Puts the routes of a subscription into the list of routes / takes them out. [loop thread] */
+void routing_link(struct route **list, struct subscription *subscription);
+void routing_unlink(struct route **list, struct subscription *subscription);
+
+/* Fills a table from the list. [loop thread] */
+void routing_rebuild(struct routing *routing, const struct route *list);
+
+#endif

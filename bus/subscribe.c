@@ -1,0 +1,247 @@
+/* The registry of subscriptions, and how they begin and end. What a change needs (the subscription, its aside, the
+ * memory for the next table) is allocated here, by the caller and under the registry's lock, so that its turn on the
+ * loop thread can not fail. An aside is added under the same lock: the tables of later asides must have room for all
+ * earlier ones. */
+#include "bus/bus.h"
+
+#include <assert.h>
+#include <string.h>
+
+static struct aside_item *item_open(tbus_t *bus, uint32_t more_entries)
+{
+    struct aside_item *item = tbus_mem_alloc(sizeof *item);
+    if (!item)
+        return NULL;
+    item->routing = routing_alloc(bus->entries + more_entries);
+    if (item->routing)
+        return item;
+    tbus_mem_free(item);
+    return NULL;
+}
+
+static int reserve_place_locked(tbus_t *bus)
+{
+    if (bus->subscriptions_count < bus->subscriptions_room)
+        return 0;
+    uint32_t room = bus->subscriptions_room ? 2 * bus->subscriptions_room : 16;
+    struct subscription **grown = tbus_mem_resize(bus->subscriptions, room * sizeof *grown);
+    if (!grown)
+        return UV_ENOMEM;
+    bus->subscriptions = grown;
+    bus->subscriptions_room = room;
+    return 0;
+}
+
+/* Where the subscription with this number stands, or would stand. */
+static uint32_t place_of_locked(const tbus_t *bus, int64_t id)
+{
+    uint32_t low = 0, high = bus->subscriptions_count;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (bus->subscriptions[middle]->id < id)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+static struct subscription *find_locked(const tbus_t *bus, int64_t id)
+{
+    uint32_t place = place_of_locked(bus, id);
+    return place < bus->subscriptions_count && bus->subscriptions[place]->id == id ? bus->subscriptions[place] : NULL;
+}
+
+/* An item's turn comes at once on the loop thread, unless it ends what has not begun yet; else behind the events
+ * published so far. */
+static void submit_locked(tbus_t *bus, struct aside_item *item, bool at_once)
+{
+    if (at_once) {
+        subscribe_apply(bus, item);
+        return;
+    }
+    aside_add(&bus->aside, &bus->ring, item);
+}
+
+/* What must happen outside the lock once an item has been submitted. */
+static void submitted(tbus_t *bus, bool on_loop_thread)
+{
+    if (!on_loop_thread)
+        bus_wake(bus);
+    else if (!bus->in_batch)
+        dispatch_settle(bus);
+}
+
+static int64_t add_locked(tbus_t *bus, struct subscription *subscription, bool on_loop_thread)
+{
+    if (bus_state(bus) != BUS_OPEN)
+        return UV_ESHUTDOWN;
+    int error = reserve_place_locked(bus);
+    if (error)
+        return error;
+    struct aside_item *item = item_open(bus, subscription->entries);
+    if (!item)
+        return UV_ENOMEM;
+    item->subscriptions = subscription;
+    subscription->id = ++bus->last_subscription;
+    bus->subscriptions[bus->subscriptions_count++] = subscription;
+    bus->entries += subscription->entries;
+    submit_locked(bus, item, on_loop_thread);
+    return bus->last_subscription;
+}
+
+int64_t tbus_subscriber_add(tbus_t *bus, const tbus_subscriber_t *subscriber)
+{
+    struct subscription *subscription;
+    if (!bus)
+        return UV_EINVAL;
+    int error = subscription_open(subscriber, &subscription);
+    if (error)
+        return error;
+    bool on_loop_thread = bus_on_loop_thread(bus);
+    uv_mutex_lock(&bus->registry);
+    int64_t id = add_locked(bus, subscription, on_loop_thread);
+    uv_mutex_unlock(&bus->registry);
+    if (id < 0)
+        subscription_close(subscription);
+    else
+        submitted(bus, on_loop_thread);
+    return id;
+}
+
+int64_t tbus_subscribe(tbus_t *bus, const char *pattern, int32_t priority, tbus_handler handler, void *user)
+{
+    tbus_route_t route = {pattern, priority, handler};
+    tbus_subscriber_t subscriber = {.name = pattern, .routes = &route, .routes_count = 1, .user = user};
+    return tbus_subscriber_add(bus, &subscriber);
+}
+
+/* Ends those of the registry that are meant: by number, or by owner where that is not NULL. Returns how many. */
+static int end_locked(tbus_t *bus, int64_t id, const void *owner, bool on_loop_thread)
+{
+    struct subscription *chain = NULL;
+    bool all_live = true;
+    int count = 0;
+
+    if (bus_state(bus) != BUS_OPEN)
+        return UV_ESHUTDOWN;
+    struct aside_item *item = item_open(bus, 0);
+    if (!item)
+        return UV_ENOMEM;
+    for (uint32_t i = owner ? 0 : place_of_locked(bus, id); i < bus->subscriptions_count; i++) {
+        struct subscription *subscription = bus->subscriptions[i];
+        if (!owner && subscription->id != id)
+            break;
+        if ((owner && subscription->owner != owner) || subscription->ending)
+            continue;
+        subscription->ending = true;
+        subscription->next_ending = chain;
+        chain = subscription;
+        count++;
+        if (on_loop_thread) {
+            subscription->ended = true;
+            all_live = all_live && subscription->live;
+        }
+    }
+    if (count == 0) {
+        tbus_mem_free(item->routing);
+        tbus_mem_free(item);
+        return 0;
+    }
+    item->ends = true;
+    item->subscriptions = chain;
+    submit_locked(bus, item, on_loop_thread && all_live);
+    return count;
+}
+
+static int end(tbus_t *bus, int64_t id, const void *owner)
+{
+    bool on_loop_thread = bus_on_loop_thread(bus);
+    uv_mutex_lock(&bus->registry);
+    int count = end_locked(bus, id, owner, on_loop_thread);
+    uv_mutex_unlock(&bus->registry);
+    if (count > 0)
+        submitted(bus, on_loop_thread);
+    return count;
+}
+
+int tbus_unsubscribe(tbus_t *bus, int64_t subscription)
+{
+    if (!bus)
+        return UV_EINVAL;
+    int count = end(bus, subscription, NULL);
+    return count > 0 ? 0 : count == 0 ? UV_ENOENT : count;
+}
+
+int tbus_unsubscribe_wait(tbus_t *bus, int64_t subscription)
+{
+    if (!bus)
+        return UV_EINVAL;
+    if (bus_on_loop_thread(bus))
+        return UV_EBUSY;
+    int error = tbus_unsubscribe(bus, subscription);
+    if (error == UV_ENOMEM)
+        return error;
+    uv_mutex_lock(&bus->registry);
+    while (find_locked(bus, subscription))
+        uv_cond_wait(&bus->registry_changed, &bus->registry);
+    uv_mutex_unlock(&bus->registry);
+    return error;
+}
+
+int tbus_unsubscribe_owner(tbus_t *bus, const void *owner)
+{
+    return !bus || !owner ? UV_EINVAL : end(bus, 0, owner);
+}
+
+void subscribe_apply(tbus_t *bus, struct aside_item *item)
+{
+    if (!item->ends)
+        routing_link(&bus->routes, item->subscriptions);
+    while (item->ends && item->subscriptions) {
+        struct subscription *subscription = item->subscriptions;
+        item->subscriptions = subscription->next_ending;
+        subscription->ended = true;
+        routing_unlink(&bus->routes, subscription);
+        subscription->next_ending = bus->ending;
+        bus->ending = subscription;
+    }
+    routing_rebuild(item->routing, bus->routes);
+    dispatch_set_routing(bus, item->routing);
+    tbus_mem_free(item);
+}
+
+void subscribe_finish(tbus_t *bus, struct subscription *subscription)
+{
+    assert(!bus->in_batch);
+    if (subscription->on_close)
+        subscription->on_close(subscription->user);
+    uv_mutex_lock(&bus->registry);
+    uint32_t place = place_of_locked(bus, subscription->id);
+    assert(bus->subscriptions[place] == subscription);
+    bus->subscriptions_count--;
+    memmove(&bus->subscriptions[place], &bus->subscriptions[place + 1],
+            (bus->subscriptions_count - place) * sizeof(bus->subscriptions[0]));
+    bus->entries -= subscription->entries;
+    uv_cond_broadcast(&bus->registry_changed);
+    uv_mutex_unlock(&bus->registry);
+    subscription_close(subscription);
+}
+
+void subscribe_finish_all(tbus_t *bus)
+{
+    struct aside_item *item;
+    while ((item = aside_take(&bus->aside))) {
+        tbus_mem_free(item->routing);
+        tbus_mem_free(item);
+    }
+    dispatch_settle(bus);
+    for (;;) {
+        uv_mutex_lock(&bus->registry);
+        struct subscription *first = bus->subscriptions_count ? bus->subscriptions[0] : NULL;
+        uv_mutex_unlock(&bus->registry);
+        if (!first)
+            return;
+        subscribe_finish(bus, first);
+    }
+}

@@ -1,0 +1,18 @@
+/* tallybus: an in-process, priority-ordered publish/subscribe bus with the trackers an LLM gateway needs. */
+#ifndef TALLYBUS_H
+#define TALLYBUS_H
+
+#include <tallybus/base.h>
+#include <tallybus/bus.h>
+#include <tallybus/cost.h>
+#include <tallybus/distribution.h>
+#include <tallybus/errors.h>
+#include <tallybus/events.h>
+#include <tallybus/json.h>
+#include <tallybus/money.h>
+#include <tallybus/prices.h>
+#include <tallybus/prometheus.h>
+#include <tallybus/streaming.h>
+#include <tallybus/subscribers.h>
+
+#endif

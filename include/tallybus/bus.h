@@ -1,0 +1,172 @@
+/* The bus: publish from any thread, have each event handed to its subscribers in priority order on one loop thread.
+ *
+ * Two homes
+ * - the host's own loop: set `loop` in the options; open the bus, and run the loop, on that loop's thread. The open bus
+ *   keeps the loop alive.
+ * - a loop and thread of the bus's own: leave `loop` NULL.
+ * The thread that runs the loop is "the loop thread". Handlers, `on_batch_end` and `on_close` run there, one at a time.
+ *
+ * One order: an event published after another (in the happens-before sense, whatever the threads) is delivered after
+ * it. Nothing is lost without a counter that says so and a return code that tells the publisher.
+ *
+ * Life: tbus_open() ... tbus_close() ... tbus_free(). No thread may be inside, or later make, a call on the bus once
+ * tbus_free() has begun. After fork() the child must not use a bus of its parent. No function here may be called from a
+ * signal handler. A handler must return: it may not longjmp() or throw through the bus. */
+#ifndef TALLYBUS_BUS_H
+#define TALLYBUS_BUS_H
+
+#include <tallybus/events.h>
+
+TBUS_BEGIN_DECLS
+
+typedef struct tbus_options {
+    uv_loop_t *loop;             /* the host's loop (borrowed until tbus_free()); NULL = a loop and thread of its own */
+    uint64_t ring_bytes;         /* size of the queue: a power of two, 64 KiB .. 256 MiB; default 4 MiB */
+    uint32_t sheddable_permille; /* sheddable events may fill this much of the queue: 1 .. 1000; default 875 (7/8) */
+    uint32_t string_max_bytes; /* longer strings are cut at a UTF-8 boundary and counted; 16 .. 1 Mi; default 16,384 */
+    uint32_t batch_max_events; /* events delivered before the loop's other handles get a turn; default 4,096 */
+    uint32_t batch_max_us;     /* the same in microseconds, looked at every 64 events; default 2,000 */
+    uint32_t linger_us; /* how long the loop thread keeps looking at an empty queue before it sleeps, so that a steady
+                           stream of events does not pay a wake-up for each; default 20; UINT32_MAX = not at all */
+    uint32_t vital_wait_ms;       /* how long a publisher of a vital event waits for room; default 100 */
+    uint32_t close_wait_ms;       /* time limit for draining where tbus_free() has to close the bus; default 5,000 */
+    int64_t (*clock)(void *user); /* stamps events [any thread]; default: wall clock at open + monotonic clock */
+    void *clock_user;
+    uint64_t reserved[8];
+} tbus_options_t;
+
+/* Opens a bus. `options` (copied) may be NULL.
+ * Errors: UV_EINVAL (an option out of its range, or `ret_bus` NULL), UV_ENOMEM, or what libuv says of the loop or
+ * thread. [loop thread] with a host's loop, else [any thread] */
+TBUS_API TBUS_CHECKED int tbus_open(const tbus_options_t *options, tbus_t **ret_bus);
+
+/* What became of the events of a bus that has been closed. */
+typedef struct tbus_close_report {
+    uint64_t delivered; /* over the bus's whole life */
+    uint64_t remained;  /* still queued when the time limit was over: not delivered */
+} tbus_close_report_t;
+
+typedef void (*tbus_closed_cb)(tbus_t *bus, const tbus_close_report_t *report, void *user);
+
+/* Begins to close: from now on publishing and subscribing return UV_ESHUTDOWN. The loop thread delivers what is queued,
+ * for at most `timeout_ms`, ends every subscription (`on_close`), and calls `closed` (may be NULL) last. Does not wait.
+ * Events that a handler publishes while the bus drains are refused like any other.
+ * Errors: UV_EINVAL (bus NULL), UV_EALREADY (closing before). [any thread, handlers too] */
+TBUS_API int tbus_close(tbus_t *bus, uint32_t timeout_ms, tbus_closed_cb closed, void *user);
+
+/* Frees a bus; NULL is allowed. With a thread of its own: closes it first where nobody has (waiting `close_wait_ms` of
+ * the options at most for the queue to drain), waits for the thread to end.
+ * With a host's loop: call it from the `closed` callback of tbus_close() or later, on the loop thread.
+ * Errors: UV_EBUSY (a host's loop, and the bus is not closed yet; or called on the bus's own thread, which would wait
+ * for itself). The bus then stays as it is. [any thread] with a thread of its own, else [loop thread] */
+TBUS_API int tbus_free(tbus_t *bus);
+
+/* The bus's clock: what an event published now with `time_ns` 0 would get. Never runs backwards. [any thread] */
+TBUS_API int64_t tbus_now(const tbus_t *bus);
+
+/* --- Publishing --- */
+
+/* Publishes an event whose `type` is set and whose struct is that type's: the typed functions of events.h by number.
+ * Copies; never allocates; wakes the loop when it sleeps.
+ * A sheddable event is refused at once when the queue is past its watermark. A vital event waits for room, at most
+ * `vital_wait_ms`; on the loop thread it never waits.
+ * Errors, each counted by type: UV_EINVAL (bus or event NULL, no such type), UV_ENOBUFS (sheddable: queue past the
+ * watermark; vital: queue full and waiting did not help), UV_EMSGSIZE (larger than a quarter of the queue after its
+ * strings were cut), UV_ESHUTDOWN (the bus is closing). [any thread] */
+TBUS_API int tbus_publish(tbus_t *bus, const tbus_event_t *event);
+
+/* --- Subscribing ---
+ *
+ * Patterns are dot-separated tokens: `*` stands for exactly one token, `>` (only at the end) for one or more.
+ * "stream.*" matches stream.started; ">" matches everything. Longest pattern: 255 bytes.
+ * An event goes to its subscribers by falling priority, and in the order of subscription where that is equal. Routes of
+ * one subscriber that match the same event are each called. */
+
+/* Handles one event; event and strings are valid until it returns. Returns 0, TBUS_STOP, or a negative libuv error
+ * code, which is counted and changes nothing for the others. [loop thread] */
+typedef int (*tbus_handler)(const tbus_event_t *event, void *user);
+
+#define TBUS_STOP 1 /* from a handler: no subscriber of lower priority sees this event */
+
+typedef struct tbus_route {
+    const char *pattern;
+    int32_t priority; /* higher is called first */
+    tbus_handler handler;
+} tbus_route_t;
+
+typedef struct tbus_subscriber {
+    const char *name; /* shown in statistics; NULL = "" */
+    const tbus_route_t *routes;
+    uint32_t routes_count; /* 1 .. 256 */
+    const void *owner;     /* for tbus_unsubscribe_owner(); may be NULL */
+    void *user;            /* handed to each function below */
+    void (*on_batch_end)(
+        void *user);              /* after each batch in which a handler of this subscriber was called; may be NULL */
+    void (*on_close)(void *user); /* once, when the subscription has ended: `user` may be freed there; may be NULL */
+    uint64_t reserved[4];
+} tbus_subscriber_t;
+
+/* Adds a subscriber (copies the struct, its routes and strings). From another
+ * thread it takes effect in the order of the events: it sees exactly those published after the call. On the loop thread
+ * it takes effect at once: from the next event on, queued ones too. Returns the subscription's number (> 0, never used
+ * twice) or an error: UV_EINVAL (a malformed pattern, no route, a NULL handler), UV_ENOENT (a pattern without wildcards
+ * that names no known type: most likely misspelt), UV_ENOMEM, UV_ESHUTDOWN. [any thread, handlers too] */
+TBUS_API TBUS_CHECKED int64_t tbus_subscriber_add(tbus_t *bus, const tbus_subscriber_t *subscriber);
+
+/* The same with one route and nothing else. [any thread, handlers too] */
+TBUS_API int64_t tbus_subscribe(tbus_t *bus, const char *pattern, int32_t priority, tbus_handler handler, void *user);
+
+/* Ends a subscription. On the loop thread (in any handler, its own too) it ends at once: not even the event at hand is
+ * handed to it. From another thread it takes effect in the order of the events: what was published before the call is
+ * still delivered to it.
+ * Errors: UV_EINVAL (bus NULL), UV_ENOENT (no such subscription, or ended before), UV_ENOMEM (then it stays),
+ * UV_ESHUTDOWN. [any thread, handlers too] */
+TBUS_API int tbus_unsubscribe(tbus_t *bus, int64_t subscription);
+
+/* The same, and returns only when no call into the subscriber is running or will come, `on_close` included: `user` may
+ * be freed. Errors: as above, and UV_EBUSY on the loop thread, which would wait for itself. [any thread but the loop's]
+ */
+TBUS_API int tbus_unsubscribe_wait(tbus_t *bus, int64_t subscription);
+
+/* Ends all subscriptions with this owner (not NULL). Returns how many, or an error as tbus_unsubscribe().
+ * [any thread, handlers too] */
+TBUS_API int tbus_unsubscribe_owner(tbus_t *bus, const void *owner);
+
+/* --- Statistics --- */
+
+typedef struct tbus_stats {
+    uint64_t published;   /* events that the queue accepted = delivered + queued_events (+ remained, once closed) */
+    uint64_t delivered;   /* events handed to every subscriber they match */
+    uint64_t unclaimed;   /* of these: matched by no subscriber */
+    uint64_t shed;        /* sheddable events refused: queue past the watermark */
+    uint64_t refused;     /* vital events refused: no room within the wait */
+    uint64_t oversized;   /* events refused: larger than a quarter of the queue */
+    uint64_t after_close; /* events refused: the bus was closing */
+    uint64_t cut_strings; /* strings, list entries and metadata pairs shortened or left out for their limits */
+    uint64_t handler_calls;
+    uint64_t handler_errors; /* handlers that returned a negative code */
+    uint64_t stops;          /* handlers that returned TBUS_STOP */
+    uint64_t queued_events;  /* accepted and not yet delivered */
+    uint64_t queued_bytes;
+    uint64_t queued_bytes_max; /* the most the loop found queued when it began a batch */
+    uint64_t ring_bytes;
+    uint64_t batches;
+    uint64_t wakeups; /* times that a publisher had to wake the loop */
+    uint64_t reserved[8];
+} tbus_stats_t;
+
+/* Reads the statistics. Each figure is exact; figures are read one after another, so that a sum over them is exact only
+ * when nothing is published at the time. Errors: UV_EINVAL. [any thread] */
+TBUS_API int tbus_stats(const tbus_t *bus, tbus_stats_t *ret_stats);
+
+typedef struct tbus_type_stats {
+    uint64_t delivered;
+    uint64_t refused; /* not accepted by the queue, for whatever reason: shed, refused, oversized, after_close */
+} tbus_type_stats_t;
+
+/* The same for one type. Errors: UV_EINVAL (no such type). [any thread] */
+TBUS_API int tbus_stats_of_type(const tbus_t *bus, uint32_t type, tbus_type_stats_t *ret_stats);
+
+TBUS_END_DECLS
+
+#endif

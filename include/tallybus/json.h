@@ -1,0 +1,40 @@
+/* JSON: events as text, price files. Built without JSON (-Djson=disabled) each call returns UV_ENOTSUP. */
+#ifndef TALLYBUS_JSON_H
+#define TALLYBUS_JSON_H
+
+#include <tallybus/bus.h>
+#include <tallybus/prices.h>
+
+TBUS_BEGIN_DECLS
+
+/* An event as one line of JSON without a newline: "type" (the topic), "id", "time_ns", then the fields by name; absent
+ * strings, empty lists and NaN are left out. Bytes that are not UTF-8 become U+FFFD. Free the text with
+ * tbus_mem_free(). Errors: UV_EINVAL (NULL, or a type that is not known), UV_ENOMEM. [any thread] */
+TBUS_API TBUS_CHECKED int tbus_event_to_json(const tbus_event_t *event, char **ret_text);
+
+/* Publishes the event that an object of JSON tells: "type", "time_ns", the fields by name. Fields left out are absent
+ * (a double: NaN); "id" is ignored; names that the type does not have are ignored. `length` bytes, no NUL needed. On an
+ * error that lies in the text, `why` (may be NULL) says what was wrong, in at most `why_bytes` bytes. Errors: UV_EINVAL
+ * (malformed, no or an unknown type, a field of a wrong kind or out of range), UV_ENOMEM, and those of tbus_publish().
+ * [any thread] */
+TBUS_API int tbus_publish_json(tbus_t *bus, const char *text, size_t length, char *why, size_t why_bytes);
+
+/* What came of a price file. */
+typedef struct tbus_prices_report {
+    uint32_t loaded;  /* models whose prices are in the table now */
+    uint32_t skipped; /* entries that have no price that can be used */
+} tbus_prices_report_t;
+
+typedef void (*tbus_prices_skipped_cb)(const char *model, const char *why, void *user);
+
+/* Loads a price file in the common community form (an object by model name) over a table, all or nothing. Prices are
+ * read as their decimal text, never through a double. `skipped` (may be NULL) is told each entry that can not be priced
+ * and why. On a malformed file `why` (may be NULL) says what is wrong and where, and the table stays as it was. Errors:
+ * UV_EINVAL (malformed), UV_EFBIG (over 64 MiB), UV_E2BIG (over 100,000 models), UV_ENOMEM, or what reading the file
+ * met. [any thread, the table alone] */
+TBUS_API int tbus_prices_load(tbus_prices_t *prices, const char *path, tbus_prices_skipped_cb skipped, void *user,
+                              tbus_prices_report_t *ret_report, char *why, size_t why_bytes);
+
+TBUS_END_DECLS
+
+#endif

@@ -1,0 +1,19 @@
+/* Prometheus text (format 0.0.4) of a snapshot. */
+#ifndef TALLYBUS_PROMETHEUS_H
+#define TALLYBUS_PROMETHEUS_H
+
+#include <tallybus/bus.h>
+#include <tallybus/cost.h>
+#include <tallybus/errors.h>
+#include <tallybus/streaming.h>
+
+TBUS_BEGIN_DECLS
+
+/* Each makes a text; free it with tbus_mem_free(). Errors: UV_EINVAL, UV_ENOMEM. [any thread] */
+TBUS_API TBUS_CHECKED int tbus_prometheus_streaming(const tbus_streaming_snapshot_t *snapshot, char **ret_text);
+TBUS_API TBUS_CHECKED int tbus_prometheus_errors(const tbus_errors_snapshot_t *snapshot, char **ret_text);
+TBUS_API TBUS_CHECKED int tbus_prometheus_cost(const tbus_cost_snapshot_t *snapshot, char **ret_text);
+
+TBUS_END_DECLS
+
+#endif

@@ -1,0 +1,26 @@
+/* Subscribers that feed the trackers from a bus. Each call returns a subscription's number, for tbus_unsubscribe(), or
+ * an error as tbus_subscriber_add(). The tracker is borrowed: close it after the subscription has ended
+ * (tbus_unsubscribe_wait(), or the bus is freed). What a tracker refuses (an orphan, a duplicate) it counts itself; the
+ * bus sees no error of it. */
+#ifndef TALLYBUS_SUBSCRIBERS_H
+#define TALLYBUS_SUBSCRIBERS_H
+
+#include <tallybus/bus.h>
+#include <tallybus/cost.h>
+#include <tallybus/errors.h>
+#include <tallybus/streaming.h>
+
+TBUS_BEGIN_DECLS
+
+/* stream.* and network.backpressure, client.disconnected; lifecycle at priority 8, tokens at 5. [any thread] */
+TBUS_API TBUS_CHECKED int64_t tbus_streaming_attach(tbus_streaming_t *streaming, tbus_t *bus);
+
+/* request.completed, request.failed, error.occurred; priority 10. [any thread] */
+TBUS_API TBUS_CHECKED int64_t tbus_errors_attach(tbus_errors_t *errors, tbus_t *bus);
+
+/* request.completed; priority 7. [any thread] */
+TBUS_API TBUS_CHECKED int64_t tbus_cost_attach(tbus_cost_t *cost, tbus_t *bus);
+
+TBUS_END_DECLS
+
+#endif

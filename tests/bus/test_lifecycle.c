@@ -1,0 +1,205 @@
+#include "tests/bus/fixture.h"
+
+#include "tests/oom.h"
+
+static int count(const tbus_event_t *event, void *counter)
+{
+    (void)event;
+    ++*(int *)counter;
+    return 0;
+}
+
+Test(lifecycle, options_out_of_their_range_are_refused)
+{
+    static const tbus_options_t wrong[] = {
+        {.ring_bytes = 1000},         {.ring_bytes = 32 << 10},         {.ring_bytes = UINT64_C(512) << 20},
+        {.sheddable_permille = 1001}, {.string_max_bytes = 15},         {.string_max_bytes = (1 << 20) + 1},
+        {.ring_bytes = UINT64_MAX},   {.reserved = {0, 0, 0, 0, 0, 1}},
+    };
+    tbus_t *bus = NULL;
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++)
+        cr_assert_eq(tbus_open(&wrong[i], &bus), UV_EINVAL, "case %zu", i);
+    cr_assert_eq(tbus_open(NULL, NULL), UV_EINVAL);
+    cr_assert_null(bus, "an output is untouched when the call fails");
+}
+
+Test(lifecycle, null_is_told_apart)
+{
+    tbus_stats_t stats;
+    cr_assert_eq(tbus_free(NULL), 0);
+    cr_assert_eq(tbus_close(NULL, 0, NULL, NULL), UV_EINVAL);
+    cr_assert_eq(tbus_stats(NULL, &stats), UV_EINVAL);
+    cr_assert_eq(tbus_now(NULL), 0);
+}
+
+Test(lifecycle, a_bus_with_a_thread_of_its_own_drains_when_it_is_freed)
+{
+    tbus_t *bus;
+    int counter = 0;
+    cr_assert_eq(tbus_open(NULL, &bus), 0);
+    cr_assert_gt(tbus_subscribe(bus, ">", 0, count, &counter), 0);
+    for (int i = 0; i < 10000; i++)
+        cr_assert_eq(publish_number(bus, i), 0);
+    cr_assert_eq(tbus_free(bus), 0);
+    cr_assert_eq(counter, 10000);
+}
+
+Test(lifecycle, a_hosted_bus_drains_reports_and_lets_the_loop_end)
+{
+    struct hosted hosted;
+    int counter = 0;
+    hosted_open(&hosted, NULL);
+    cr_assert_gt(tbus_subscribe(hosted.bus, ">", 0, count, &counter), 0);
+    for (int i = 0; i < 10000; i++)
+        cr_assert_eq(publish_number(hosted.bus, i), 0);
+    cr_assert_eq(tbus_free(hosted.bus), UV_EBUSY, "not closed yet");
+    hosted_close(&hosted);
+    cr_assert_eq(counter, 10000);
+    cr_assert_eq(hosted.report.delivered, 10000u);
+    cr_assert_eq(hosted.report.remained, 0u);
+}
+
+Test(lifecycle, a_closing_bus_refuses_and_counts)
+{
+    struct hosted hosted;
+    tbus_stats_t stats;
+    hosted_open(&hosted, NULL);
+    cr_assert_eq(publish_number(hosted.bus, 1), 0);
+    cr_assert_eq(tbus_close(hosted.bus, 1000, hosted_on_closed, &hosted), 0);
+    cr_assert_eq(tbus_close(hosted.bus, 1000, NULL, NULL), UV_EALREADY);
+    cr_assert_eq(publish_number(hosted.bus, 2), UV_ESHUTDOWN);
+    cr_assert_eq(tbus_subscribe(hosted.bus, ">", 0, count, NULL), UV_ESHUTDOWN);
+    cr_assert_eq(tbus_unsubscribe(hosted.bus, 1), UV_ESHUTDOWN);
+    cr_assert_eq(tbus_unsubscribe_owner(hosted.bus, &hosted), UV_ESHUTDOWN);
+    cr_assert_eq(tbus_stats(hosted.bus, &stats), 0);
+    cr_assert_eq(stats.after_close, 1u);
+    uv_run(&hosted.loop, UV_RUN_DEFAULT);
+    cr_assert(hosted.closed);
+    cr_assert_eq(hosted.report.delivered, 1u);
+    cr_assert_eq(uv_loop_close(&hosted.loop), 0);
+}
+
+Test(lifecycle, when_the_time_is_over_the_rest_is_reported)
+{
+    struct hosted hosted;
+    int counter = 0;
+    hosted_open(&hosted, &(tbus_options_t){.batch_max_events = 10});
+    cr_assert_gt(tbus_subscribe(hosted.bus, ">", 0, count, &counter), 0);
+    for (int i = 0; i < 1000; i++)
+        cr_assert_eq(publish_number(hosted.bus, i), 0);
+    cr_assert_eq(tbus_close(hosted.bus, 0, hosted_on_closed, &hosted), 0);
+    uv_run(&hosted.loop, UV_RUN_DEFAULT);
+    cr_assert(hosted.closed);
+    cr_assert_eq(hosted.report.delivered, 10u, "one batch");
+    cr_assert_eq(hosted.report.remained, 990u);
+    cr_assert_eq(counter, 10);
+    cr_assert_eq(uv_loop_close(&hosted.loop), 0);
+}
+
+struct closer {
+    tbus_t *bus;
+    int seen, ended;
+    uv_sem_t *closed;
+};
+
+static int close_at_once(const tbus_event_t *event, void *user)
+{
+    struct closer *closer = user;
+    (void)event;
+    if (++closer->seen == 1) {
+        cr_assert_eq(tbus_close(closer->bus, 1000, NULL, NULL), 0);
+        cr_assert_eq(tbus_free(closer->bus), UV_EBUSY, "a thread can not wait for itself");
+        cr_assert_eq(publish_number(closer->bus, 9), UV_ESHUTDOWN);
+    }
+    return 0;
+}
+
+static void note_end(void *user)
+{
+    ((struct closer *)user)->ended++;
+}
+
+Test(lifecycle, a_handler_may_close_the_bus)
+{
+    struct closer closer = {0};
+    tbus_route_t route = {">", 0, close_at_once};
+    cr_assert_eq(tbus_open(NULL, &closer.bus), 0);
+    tbus_subscriber_t subscriber = {.routes = &route, .routes_count = 1, .user = &closer, .on_close = note_end};
+    cr_assert_gt(tbus_subscriber_add(closer.bus, &subscriber), 0);
+    int accepted = 0;
+    while (publish_number(closer.bus, accepted) == 0)
+        accepted++;
+    cr_assert_eq(tbus_free(closer.bus), 0);
+    cr_assert_eq(closer.seen, accepted);
+    cr_assert_eq(closer.ended, 1);
+}
+
+static void see_closed(tbus_t *bus, const tbus_close_report_t *report, void *user)
+{
+    struct closer *closer = user;
+    cr_assert_eq(bus, closer->bus);
+    cr_assert_eq(report->delivered, 5u);
+    uv_sem_post(closer->closed);
+}
+
+Test(lifecycle, closing_can_be_waited_for_by_callback)
+{
+    struct closer closer = {0};
+    uv_sem_t closed;
+    cr_assert_eq(uv_sem_init(&closed, 0), 0);
+    closer.closed = &closed;
+    cr_assert_eq(tbus_open(NULL, &closer.bus), 0);
+    for (int i = 0; i < 5; i++)
+        cr_assert_eq(publish_number(closer.bus, i), 0);
+    cr_assert_eq(tbus_close(closer.bus, 1000, see_closed, &closer), 0);
+    uv_sem_wait(&closed);
+    cr_assert_eq(tbus_free(closer.bus), 0);
+    uv_sem_destroy(&closed);
+}
+
+Test(lifecycle, subscriptions_end_with_the_bus_those_too_that_never_began)
+{
+    struct hosted hosted;
+    struct closer one = {0};
+    tbus_route_t route = {">", 0, count};
+    hosted_open(&hosted, NULL);
+    tbus_subscriber_t subscriber = {.routes = &route, .routes_count = 1, .user = &one, .on_close = note_end};
+    for (int i = 0; i < 20; i++)
+        cr_assert_gt(tbus_subscriber_add(hosted.bus, &subscriber), 0);
+    hosted_close(&hosted);
+    cr_assert_eq(one.ended, 20);
+}
+
+Test(lifecycle, a_bus_without_memory_is_not_opened)
+{
+    for (long at = 0;; at++) {
+        struct oom oom = {.fail_at = at};
+        tbus_t *bus = NULL;
+        oom_install(&oom);
+        int error = tbus_open(NULL, &bus);
+        if (error == 0)
+            cr_assert_eq(tbus_free(bus), 0);
+        cr_assert_eq(atomic_load(&oom.live), 0);
+        bool failed = atomic_load(&oom.failed) > 0;
+        oom_remove();
+        if (!failed) {
+            cr_assert_eq(error, 0);
+            cr_assert_geq(at, 4);
+            break;
+        }
+        cr_assert_eq(error, UV_ENOMEM);
+        cr_assert_null(bus);
+    }
+}
+
+Test(lifecycle, an_allocator_needs_all_its_functions)
+{
+    tbus_allocator_t allocator = {oom_alloc, NULL, oom_release, NULL};
+    cr_assert_eq(tbus_set_allocator(&allocator), UV_EINVAL);
+    cr_assert_eq(tbus_set_allocator(NULL), 0);
+}
+
+Test(lifecycle, the_version_is_told)
+{
+    cr_assert_str_eq(tbus_version(), "0.1.0");
+}
