@@ -1,0 +1,345 @@
+/* The error tracker under input and circumstances that mean no good: long and broken strings, floods of names, no
+ * memory, many threads. */
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <tallybus/errors.h>
+
+#include "tests/check.h"
+#include "tests/oom.h"
+
+static tbus_errors_snapshot_t *snapshot_of(tbus_errors_t *errors)
+{
+    tbus_errors_snapshot_t *snapshot = NULL;
+
+    cr_assert_eq(tbus_errors_snapshot(errors, &snapshot), 0);
+    return snapshot;
+}
+
+/* --- Strings --- */
+
+Test(errors_hostile, strings_may_be_null)
+{
+    char fingerprint[TBUS_FINGERPRINT_BYTES];
+    tbus_errors_t *errors;
+
+    cr_assert_eq(tbus_errors_open(NULL, &errors), 0);
+    cr_assert_eq(tbus_errors_record_error(errors, &(tbus_error_t){0}), 0);
+    cr_assert_eq(tbus_errors_record_response(errors, NULL, NULL, 500, 0), 0);
+    cr_assert_eq(tbus_errors_record_response(errors, NULL, NULL, 200, 0), 0);
+    tbus_errors_snapshot_t *snapshot = snapshot_of(errors);
+    cr_assert_eq(snapshot->patterns_count, 2);
+    cr_assert_str_eq(snapshot->patterns[0].type, "");
+    cr_assert_str_eq(snapshot->patterns[0].endpoint, "");
+    cr_assert_str_eq(snapshot->patterns[0].normalized, "");
+    cr_assert_eq(tbus_error_fingerprint(NULL, NULL, NULL, fingerprint), 0);
+    cr_assert_str_eq(snapshot->patterns[0].fingerprint, fingerprint);
+    cr_assert_str_eq(snapshot->by_model[0].name, "");
+    cr_assert_eq(snapshot->by_model[0].errors, 2);
+    tbus_errors_snapshot_free(snapshot);
+    tbus_errors_close(errors);
+}
+
+/* Two endpoints of 10 MB that differ in their last byte are two, and so are their patterns. */
+Test(errors_hostile, ten_megabytes_in_every_string)
+{
+    enum { BYTES = 10 * 1000 * 1000 };
+    char *text = malloc(BYTES + 1), fingerprint[2][TBUS_FINGERPRINT_BYTES];
+    struct oom oom = {.fail_at = -1};
+    tbus_errors_t *errors;
+
+    cr_assert_not_null(text);
+    memset(text, 'y', BYTES);
+    text[BYTES] = '\0';
+    oom_install(&oom);
+    cr_assert_eq(tbus_errors_open(NULL, &errors), 0);
+    for (int i = 0; i < 4; i++) {
+        text[BYTES - 1] = (char)('a' + i % 2);
+        tbus_error_t error = {.type = "t", .message = text, .endpoint = text, .model = text};
+        cr_assert_eq(tbus_errors_record_error(errors, &error), 0);
+        cr_assert_eq(tbus_error_fingerprint("t", text, text, fingerprint[i % 2]), 0);
+    }
+    tbus_errors_snapshot_t *snapshot = snapshot_of(errors);
+    cr_assert_lt(oom.bytes_peak, 100000, "%zu", (size_t)oom.bytes_peak);
+    cr_assert_eq(snapshot->by_endpoint_count, 2);
+    cr_assert_eq(snapshot->by_model_count, 2);
+    cr_assert_eq(snapshot->patterns_count, 2);
+    for (size_t i = 0; i < 2; i++) {
+        const tbus_error_pattern_t *pattern = &snapshot->patterns[i];
+        cr_assert_eq(snapshot->by_endpoint[i].errors, 2);
+        cr_assert_eq(strlen(snapshot->by_endpoint[i].name), 191);
+        cr_assert_eq(pattern->count, 2);
+        cr_assert_eq(strlen(pattern->endpoint), 191);
+        cr_assert_eq(strlen(pattern->normalized), 200);
+        cr_assert(strcmp(pattern->fingerprint, fingerprint[0]) == 0 ||
+                  strcmp(pattern->fingerprint, fingerprint[1]) == 0);
+    }
+    cr_assert_str_neq(snapshot->patterns[0].fingerprint, snapshot->patterns[1].fingerprint);
+    tbus_errors_snapshot_free(snapshot);
+    tbus_errors_close(errors);
+    oom_remove();
+    cr_assert_eq(oom.live, 0);
+    free(text);
+}
+
+/* A name is kept whole up to 191 bytes; a longer one is cut between code points wherever the cut falls. */
+Test(errors_hostile, long_names_are_cut_between_code_points)
+{
+    tbus_errors_t *errors;
+
+    for (size_t lead = 0; lead < 4; lead++) {
+        char name[512] = "";
+        memset(name, 'z', lead);
+        while (strlen(name) < 400)
+            strcat(name, "\xf0\x9f\x98\x80");
+        cr_assert_eq(tbus_errors_open(NULL, &errors), 0);
+        cr_assert_eq(tbus_errors_record_error(errors, &(tbus_error_t){.endpoint = name}), 0);
+        tbus_errors_snapshot_t *snapshot = snapshot_of(errors);
+        const char *kept = snapshot->by_endpoint[0].name;
+        size_t whole = strlen(kept) - 17;
+        cr_assert_eq((whole - lead) % 4, 0);
+        cr_assert(whole > 174 - 4 && whole <= 174, "%zu", whole);
+        cr_assert_eq(kept[whole], '~');
+        cr_assert_arr_eq(kept, name, whole);
+        cr_assert_str_eq(snapshot->patterns[0].endpoint, kept);
+        tbus_errors_snapshot_free(snapshot);
+
+        name[191] = '\0';
+        cr_assert_eq(tbus_errors_record_error(errors, &(tbus_error_t){.model = name}), 0);
+        snapshot = snapshot_of(errors);
+        cr_assert_str_eq(snapshot->by_model[1].name, name, "191 bytes are not too long");
+        tbus_errors_snapshot_free(snapshot);
+        tbus_errors_close(errors);
+    }
+}
+
+Test(errors_hostile, the_longest_signature_fits)
+{
+    char name[192], message[801];
+    tbus_errors_t *errors;
+
+    memset(name, '\xff', sizeof name - 1);
+    name[sizeof name - 1] = '\0';
+    for (size_t i = 0; i < 200; i++)
+        memcpy(message + 4 * i, "\xf0\x9f\x98\x80", 5);
+    cr_assert_eq(tbus_errors_open(NULL, &errors), 0);
+    tbus_error_t error = {.type = name, .message = message, .endpoint = name, .model = name};
+    cr_assert_eq(tbus_errors_record_error(errors, &error), 0);
+    tbus_errors_snapshot_t *snapshot = snapshot_of(errors);
+    cr_assert_str_eq(snapshot->patterns[0].type, name);
+    cr_assert_str_eq(snapshot->patterns[0].endpoint, name);
+    cr_assert_str_eq(snapshot->patterns[0].normalized, message);
+    tbus_errors_snapshot_free(snapshot);
+    tbus_errors_close(errors);
+}
+
+/* --- Memory --- */
+
+Test(errors_hostile, a_flood_of_names_can_not_grow_memory)
+{
+    enum { NAMES = 500, PATTERNS = 1000, FLOOD = 100000 };
+    struct oom oom = {.fail_at = -1};
+    size_t after_half = 0;
+    tbus_errors_t *errors;
+
+    oom_install(&oom);
+    cr_assert_eq(tbus_errors_open(NULL, &errors), 0);
+    for (int i = 0; i < FLOOD; i++) {
+        char name[32], message[32];
+        snprintf(name, sizeof name, "/v1/%d", i);
+        snprintf(message, sizeof message, "%c%c%c%c", 'g' + i % 10, 'g' + i / 10 % 10, 'g' + i / 100 % 10,
+                 'g' + i / 1000 % 10);
+        tbus_error_t error = {.type = name, .message = message, .endpoint = name, .model = name, .status_code = i};
+        cr_assert_eq(tbus_errors_record_error(errors, &error), 0);
+        if (i == FLOOD / 2)
+            after_half = oom.bytes_live;
+    }
+    cr_assert_eq(oom.bytes_live, after_half);
+    size_t bound = PATTERNS * 2048 + 3 * NAMES * 350 + sizeof(uint64_t) * 1024;
+    cr_assert_lt(oom.bytes_peak, bound, "%zu of %zu", (size_t)oom.bytes_peak, bound);
+
+    tbus_errors_snapshot_t *snapshot = snapshot_of(errors);
+    cr_assert_eq(snapshot->slo.errors + snapshot->excluded, FLOOD);
+    cr_assert_eq(snapshot->by_endpoint_count, NAMES + 1);
+    cr_assert_str_eq(snapshot->by_endpoint[0].name, "other");
+    cr_assert_eq(snapshot->by_endpoint[0].errors, FLOOD - NAMES - 1);
+    cr_assert_eq(snapshot->patterns_count, PATTERNS);
+    cr_assert_eq(snapshot->patterns_dropped, FLOOD - PATTERNS - 1);
+    tbus_errors_snapshot_free(snapshot);
+    tbus_errors_close(errors);
+    oom_remove();
+    cr_assert_eq(oom.live, 0);
+}
+
+/* Opens, records so much that every table grows more than once, and takes a snapshot. */
+static int live_a_life(uint64_t *ret_counted)
+{
+    tbus_errors_t *errors;
+    tbus_errors_snapshot_t *snapshot;
+    int error = tbus_errors_open(NULL, &errors), failed = 0;
+
+    *ret_counted = 40;
+    if (error)
+        return error;
+    for (int i = 0; i < 40; i++) {
+        char name[16];
+        snprintf(name, sizeof name, "%c%c", 'g' + i / 10, 'g' + i % 10);
+        tbus_error_t record = {.type = name, .message = name, .endpoint = name, .model = name, .time_ns = i};
+        error = tbus_errors_record_error(errors, &record);
+        failed = error ? error : failed;
+    }
+    error = tbus_errors_snapshot(errors, &snapshot);
+    if (!error) {
+        *ret_counted = snapshot->slo.errors;
+        uint64_t listed = 0;
+        for (size_t i = 0; i < snapshot->by_endpoint_count; i++)
+            listed += snapshot->by_endpoint[i].errors;
+        cr_assert_eq(listed, 40, "what finds no memory counts as other");
+        cr_assert_geq(snapshot->patterns_count, failed ? 39 : 40);
+        tbus_errors_snapshot_free(snapshot);
+    }
+    tbus_errors_close(errors);
+    return error ? error : failed;
+}
+
+Test(errors_hostile, every_allocation_may_fail)
+{
+    for (long at = 0;; at++) {
+        struct oom oom = {.fail_at = at};
+        uint64_t counted;
+        oom_install(&oom);
+        int error = live_a_life(&counted);
+        oom_remove();
+        cr_assert_eq(oom.live, 0);
+        cr_assert_eq(counted, 40, "the totals hold whatever fails");
+        if (!oom.failed) {
+            cr_assert_eq(error, 0);
+            cr_assert_gt(at, 15);
+            break;
+        }
+        cr_assert_eq(error, UV_ENOMEM, "allocation %ld", at);
+    }
+}
+
+/* From some allocation on nothing can be had any more: what is known goes on being counted. */
+Test(errors_hostile, without_memory_known_names_go_on)
+{
+    struct oom oom = {.fail_at = -1};
+    tbus_errors_t *errors;
+
+    oom_install(&oom);
+    cr_assert_eq(tbus_errors_open(NULL, &errors), 0);
+    cr_assert_eq(tbus_errors_record_error(errors, &(tbus_error_t){.type = "t", .message = "m"}), 0);
+    oom.fail_at = atomic_load(&oom.calls);
+    oom.keep_failing = true;
+    int refused = 0;
+    for (int i = 0; i < 100; i++) {
+        char type[16];
+        snprintf(type, sizeof type, "t%d", i);
+        refused += tbus_errors_record_error(errors, &(tbus_error_t){.type = type}) == UV_ENOMEM;
+        cr_assert_eq(tbus_errors_record_error(errors, &(tbus_error_t){.type = "t", .message = "m"}), 0);
+    }
+    tbus_errors_snapshot_t *snapshot = NULL;
+    cr_assert_eq(tbus_errors_snapshot(errors, &snapshot), UV_ENOMEM);
+    cr_assert_null(snapshot);
+    tbus_errors_reset(errors);
+    cr_assert_eq(tbus_errors_record_error(errors, &(tbus_error_t){.type = "u"}), 0, "reset keeps its memory");
+    oom.fail_at = -1;
+    cr_assert_gt(refused, 80);
+    snapshot = snapshot_of(errors);
+    cr_assert_eq(snapshot->slo.errors, 1);
+    tbus_errors_snapshot_free(snapshot);
+    tbus_errors_close(errors);
+    oom_remove();
+    cr_assert_eq(oom.live, 0);
+}
+
+/* --- Threads --- */
+
+struct crowd {
+    tbus_errors_t *errors;
+    atomic_uint next;
+};
+
+enum { CROWD_THREADS = 4, CROWD_RECORDS = 5000 };
+
+static void crowd_run(void *user)
+{
+    struct crowd *crowd = user;
+    unsigned self = atomic_fetch_add(&crowd->next, 1);
+
+    for (int i = 0; i < CROWD_RECORDS; i++) {
+        char message[16];
+        snprintf(message, sizeof message, "%c%c", 'g' + i % 16, 'g' + i / 16 % 4);
+        tbus_error_t error = {.type = self % 2 ? "odd" : "even", .message = message, .time_ns = i};
+        cr_assert_eq(tbus_errors_record_error(crowd->errors, &error), 0);
+        cr_assert_eq(tbus_errors_record_response(crowd->errors, "e", "m", 200, i), 0);
+        if (i % 1000 == 0) {
+            tbus_errors_snapshot_t *snapshot = snapshot_of(crowd->errors);
+            cr_assert_leq(snapshot->patterns_count, 128);
+            tbus_errors_snapshot_free(snapshot);
+        }
+    }
+}
+
+/* The same new patterns from all threads at once: each is added once, and nothing is counted twice. */
+Test(errors_hostile, many_threads_count_exactly)
+{
+    struct crowd crowd = {.errors = NULL};
+    uv_thread_t threads[CROWD_THREADS];
+    uint64_t in_patterns = 0;
+
+    cr_assert_eq(tbus_errors_open(NULL, &crowd.errors), 0);
+    for (int i = 0; i < CROWD_THREADS; i++)
+        cr_assert_eq(uv_thread_create(&threads[i], crowd_run, &crowd), 0);
+    for (int i = 0; i < CROWD_THREADS; i++)
+        cr_assert_eq(uv_thread_join(&threads[i]), 0);
+    tbus_errors_snapshot_t *snapshot = snapshot_of(crowd.errors);
+    cr_assert_eq(snapshot->slo.errors, CROWD_THREADS * CROWD_RECORDS);
+    cr_assert_eq(snapshot->slo.total_requests, 2 * CROWD_THREADS * CROWD_RECORDS);
+    cr_assert_eq(snapshot->patterns_count, 128);
+    for (size_t i = 0; i < snapshot->patterns_count; i++)
+        in_patterns += snapshot->patterns[i].count;
+    cr_assert_eq(in_patterns, CROWD_THREADS * CROWD_RECORDS);
+    tbus_errors_snapshot_free(snapshot);
+    tbus_errors_close(crowd.errors);
+}
+
+struct chorus {
+    tbus_errors_t *errors;
+    uv_barrier_t start;
+    char type[100001];
+};
+
+static void chorus_run(void *user)
+{
+    struct chorus *chorus = user;
+
+    uv_barrier_wait(&chorus->start);
+    cr_assert_eq(tbus_errors_record_error(chorus->errors, &(tbus_error_t){.type = chorus->type}), 0);
+}
+
+/* To hash a long type takes a while, in which the other threads miss the same pattern. */
+Test(errors_hostile, threads_that_find_the_same_new_pattern_share_it)
+{
+    static struct chorus chorus;
+
+    memset(chorus.type, 'y', sizeof chorus.type - 1);
+    for (int round = 0; round < 20; round++) {
+        uv_thread_t threads[CROWD_THREADS];
+        cr_assert_eq(tbus_errors_open(NULL, &chorus.errors), 0);
+        cr_assert_eq(uv_barrier_init(&chorus.start, CROWD_THREADS), 0);
+        for (int i = 0; i < CROWD_THREADS; i++)
+            cr_assert_eq(uv_thread_create(&threads[i], chorus_run, &chorus), 0);
+        for (int i = 0; i < CROWD_THREADS; i++)
+            cr_assert_eq(uv_thread_join(&threads[i]), 0);
+        uv_barrier_destroy(&chorus.start);
+        tbus_errors_snapshot_t *snapshot = snapshot_of(chorus.errors);
+        cr_assert_eq(snapshot->patterns_count, 1);
+        cr_assert_eq(snapshot->patterns[0].count, CROWD_THREADS);
+        tbus_errors_snapshot_free(snapshot);
+        tbus_errors_close(chorus.errors);
+    }
+}

@@ -1,0 +1,206 @@
+#include "trackers/histogram.h"
+
+#include <assert.h>
+#include <string.h>
+
+#include "trackers/distribution.h"
+
+enum { LINEAR_BITS = 10, STEP_BITS = 7, SLOTS = HISTOGRAM_SLICES + 1 };
+
+static_assert(1 << STEP_BITS == HISTOGRAM_STEPS, "buckets for a power of two");
+
+struct slice {
+    uint64_t samples;
+    uint128_t sum_ns;
+    int64_t min_ns, max_ns;
+    uint32_t counts[HISTOGRAM_BUCKETS];
+};
+
+struct histogram_window {
+    int64_t slice_ns;    /* 0 = one slice for ever */
+    int64_t newest;      /* number of the newest slice: time / slice_ns */
+    int64_t newest_from; /* its first moment, so that most recordings need no division */
+    uint32_t slots;
+    struct histogram total;
+    struct slice slices[];
+};
+
+static uint32_t bucket_of(int64_t value_ns)
+{
+    uint64_t value = (uint64_t)value_ns;
+    if (value < 1u << LINEAR_BITS)
+        return (uint32_t)(value >> (LINEAR_BITS - STEP_BITS));
+    uint32_t power = 63 - (uint32_t)__builtin_clzll(value);
+    uint32_t octave = power - LINEAR_BITS;
+    if (octave >= HISTOGRAM_OCTAVES)
+        return HISTOGRAM_BUCKETS - 1;
+    uint32_t step = (uint32_t)(value >> (power - STEP_BITS)) & (HISTOGRAM_STEPS - 1);
+    return HISTOGRAM_STEPS * (octave + 1) + step;
+}
+
+/* The middle of a bucket. */
+static double middle_of(uint32_t bucket)
+{
+    if (bucket < HISTOGRAM_STEPS)
+        return ((double)bucket + 0.5) * (1 << (LINEAR_BITS - STEP_BITS));
+    uint32_t octave = bucket / HISTOGRAM_STEPS - 1, step = bucket % HISTOGRAM_STEPS;
+    double width = (double)(UINT64_C(1) << (octave + LINEAR_BITS - STEP_BITS));
+    return (HISTOGRAM_STEPS + step + 0.5) * width;
+}
+
+int histogram_window_open(int64_t window_ns, struct histogram_window **ret)
+{
+    uint32_t slots = window_ns < 0 ? 1 : SLOTS;
+    struct histogram_window *window = tbus_mem_alloc(sizeof *window + slots * sizeof window->slices[0]);
+    if (!window)
+        return UV_ENOMEM;
+    window->slots = slots;
+    window->slice_ns = window_ns < 0 ? 0 : window_ns / HISTOGRAM_SLICES + (window_ns % HISTOGRAM_SLICES != 0);
+    window->newest = INT64_MIN;
+    *ret = window;
+    return 0;
+}
+
+void histogram_window_close(struct histogram_window *window)
+{
+    tbus_mem_free(window);
+}
+
+void histogram_window_reset(struct histogram_window *window)
+{
+    memset(&window->total, 0, sizeof window->total);
+    memset(window->slices, 0, window->slots * sizeof window->slices[0]);
+    window->newest = INT64_MIN;
+}
+
+/* Number of the slice that a moment lies in: rounded towards the past, before 1970 too. */
+static int64_t slice_number(const struct histogram_window *window, int64_t time_ns)
+{
+    return time_ns / window->slice_ns - (time_ns % window->slice_ns < 0);
+}
+
+static struct slice *slot_of(struct histogram_window *window, int64_t number)
+{
+    int64_t slot = number % SLOTS;
+    return &window->slices[slot < 0 ? slot + SLOTS : slot];
+}
+
+static void take_off(struct histogram_window *window, struct slice *slice)
+{
+    if (slice->samples == 0)
+        return;
+    for (uint32_t i = 0; i < HISTOGRAM_BUCKETS; i++)
+        window->total.counts[i] -= slice->counts[i];
+    window->total.samples -= slice->samples;
+    window->total.sum_ns -= slice->sum_ns;
+    memset(slice, 0, sizeof *slice);
+}
+
+/* Moves the window on to the slice with this number. */
+static void move_to(struct histogram_window *window, int64_t number)
+{
+    bool all = window->newest == INT64_MIN || number - window->newest >= SLOTS; /* times are within 2^62: no overflow */
+    for (int64_t next = all ? number - SLOTS + 1 : window->newest + 1; next <= number; next++)
+        take_off(window, slot_of(window, next));
+    window->newest = number;
+    window->newest_from = number * window->slice_ns;
+}
+
+/* The slice that a moment belongs to; NULL when the window has left it behind. */
+static struct slice *slice_at(struct histogram_window *window, int64_t time_ns)
+{
+    if (window->slice_ns == 0)
+        return &window->slices[0];
+    if (window->newest != INT64_MIN) {
+        uint64_t into = (uint64_t)time_ns - (uint64_t)window->newest_from;
+        if (into < (uint64_t)window->slice_ns)
+            return slot_of(window, window->newest);
+    }
+    int64_t number = slice_number(window, time_ns);
+    if (window->newest == INT64_MIN || number > window->newest)
+        move_to(window, number);
+    else if (window->newest - number >= SLOTS)
+        return NULL;
+    return slot_of(window, number);
+}
+
+void histogram_window_record(struct histogram_window *window, int64_t time_ns, int64_t value_ns, uint64_t samples,
+                             int64_t sum_ns)
+{
+    assert(value_ns >= 0 && sum_ns >= 0);
+    struct slice *slice = slice_at(window, time_ns);
+    if (!slice)
+        return;
+    uint32_t bucket = bucket_of(value_ns);
+    uint32_t room = UINT32_MAX - slice->counts[bucket];
+    uint32_t counted = samples > room ? room : (uint32_t)samples;
+    if (slice->samples == 0 || value_ns < slice->min_ns)
+        slice->min_ns = value_ns;
+    if (slice->samples == 0 || value_ns > slice->max_ns)
+        slice->max_ns = value_ns;
+    slice->counts[bucket] += counted;
+    slice->samples += counted;
+    slice->sum_ns += (uint128_t)sum_ns;
+    window->total.counts[bucket] += counted;
+    window->total.samples += counted;
+    window->total.sum_ns += (uint128_t)sum_ns;
+}
+
+void histogram_window_add_to(struct histogram_window *window, int64_t now_ns, struct histogram *total)
+{
+    if (window->slice_ns != 0 && window->newest != INT64_MIN) {
+        int64_t number = slice_number(window, now_ns);
+        if (number > window->newest)
+            move_to(window, number);
+    }
+    if (window->total.samples == 0)
+        return;
+    for (uint32_t i = 0; i < HISTOGRAM_BUCKETS; i++)
+        total->counts[i] += window->total.counts[i];
+    for (uint32_t i = 0; i < window->slots; i++) {
+        const struct slice *slice = &window->slices[i];
+        if (slice->samples == 0)
+            continue;
+        if (total->samples == 0 || slice->min_ns < total->min_ns)
+            total->min_ns = slice->min_ns;
+        if (total->samples == 0 || slice->max_ns > total->max_ns)
+            total->max_ns = slice->max_ns;
+        total->samples += slice->samples;
+    }
+    total->sum_ns += window->total.sum_ns;
+}
+
+/* A value within the bucket's bound of the sample with this rank (from 0). */
+static double sample_at(const struct histogram *histogram, uint64_t rank)
+{
+    uint64_t passed = 0;
+    uint32_t bucket = 0;
+    while (bucket < HISTOGRAM_BUCKETS - 1 && passed + histogram->counts[bucket] <= rank)
+        passed += histogram->counts[bucket++];
+    double value = bucket == HISTOGRAM_BUCKETS - 1 ? (double)histogram->max_ns : middle_of(bucket);
+    if (value < (double)histogram->min_ns)
+        return (double)histogram->min_ns;
+    return value > (double)histogram->max_ns ? (double)histogram->max_ns : value;
+}
+
+tbus_distribution_t histogram_distribution_ms(const struct histogram *histogram)
+{
+    const double ns_per_ms = 1e6;
+    double found[PERCENTILES];
+
+    if (histogram->samples == 0)
+        return distribution_none();
+    for (int p = 0; p < PERCENTILES; p++) {
+        struct cut_point cut = distribution_cut(histogram->samples, (enum percentile)p);
+        double below = sample_at(histogram, cut.below);
+        double above = histogram->samples > 1 ? sample_at(histogram, cut.below + 1) : below;
+        found[p] = distribution_at(&cut, below, above) / ns_per_ms;
+    }
+    return (tbus_distribution_t){histogram->samples,
+                                 (double)histogram->sum_ns / (double)histogram->samples / ns_per_ms,
+                                 (double)histogram->min_ns / ns_per_ms,
+                                 (double)histogram->max_ns / ns_per_ms,
+                                 found[PERCENTILE_50],
+                                 found[PERCENTILE_95],
+                                 found[PERCENTILE_99]};
+}

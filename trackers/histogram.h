@@ -1,0 +1,49 @@
+/* The one histogram, over a sliding window of time: durations in nanoseconds, from 0 to more than an hour, in
+ * log-linear buckets.
+ *
+ * Below 1,024 ns the buckets are 8 ns wide; from there on every power of two is cut into 128 of them. So a bucket is at
+ * most 1/128 as wide as the values in it, and its middle is within 0.4 % of each of them. Count, sum, minimum and
+ * maximum are exact.
+ *
+ * The window is a row of time slices. Each keeps its own counts; beside them stands their total, from which a slice is
+ * taken off when it leaves the window. Recording is two additions; reading copies the total. The window covers at least
+ * its length and at most one slice more. Memory is fixed at open. */
+#ifndef TRACKERS_HISTOGRAM_H
+#define TRACKERS_HISTOGRAM_H
+
+#include <stdint.h>
+
+#include <tallybus/distribution.h>
+
+#include "trackers/int128.h"
+
+#define HISTOGRAM_STEPS 128                                               /* buckets for a power of two */
+#define HISTOGRAM_OCTAVES 33                                              /* 2^10 ns .. 2^43 ns = 2.4 hours */
+#define HISTOGRAM_BUCKETS (HISTOGRAM_STEPS * (HISTOGRAM_OCTAVES + 1) + 1) /* the last: all above */
+#define HISTOGRAM_SLICES 30 /* that a window is cut into; one more is kept */
+
+struct histogram {
+    uint64_t samples;
+    uint128_t sum_ns;
+    int64_t min_ns, max_ns;
+    uint64_t counts[HISTOGRAM_BUCKETS];
+};
+
+struct histogram_window;
+
+/* `window_ns` negative: without limit. Errors: UV_ENOMEM. */
+int histogram_window_open(int64_t window_ns, struct histogram_window **ret);
+void histogram_window_close(struct histogram_window *window);
+void histogram_window_reset(struct histogram_window *window);
+
+/* Records `samples` values that make up `sum_ns` together, each of them about `value_ns` (>= 0). */
+void histogram_window_record(struct histogram_window *window, int64_t time_ns, int64_t value_ns, uint64_t samples,
+                             int64_t sum_ns);
+
+/* Adds what lies in the window that ends at `now_ns` to a histogram. */
+void histogram_window_add_to(struct histogram_window *window, int64_t now_ns, struct histogram *total);
+
+/* The figures, in milliseconds. */
+tbus_distribution_t histogram_distribution_ms(const struct histogram *histogram);
+
+#endif

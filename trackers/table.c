@@ -1,0 +1,313 @@
+#include "trackers/table.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <tallybus/base.h>
+
+#include "trackers/int128.h"
+
+/* Follows the value in a cell; the key follows it. */
+struct table_head {
+    uint32_t hash;   /* as in the index */
+    uint32_t length; /* of the key; TABLE_NONE = free cell, `hash` is then the next free one */
+};
+
+enum { FIRST_CELLS = 16, HASH_TAIL = 17 /* '~' and 16 hex digits */ };
+
+/* Two words mixed through the 128-bit product: every bit of the result depends on every bit of both. */
+static uint64_t mix(uint64_t a, uint64_t b)
+{
+    uint128_t product = (uint128_t)a * b;
+    return (uint64_t)product ^ (uint64_t)(product >> 64);
+}
+
+static uint64_t load64(const unsigned char *at)
+{
+    uint64_t word;
+    memcpy(&word, at, sizeof word);
+    return word;
+}
+
+/* The last 1 to 7 bytes as a word, without reading past either end. */
+static uint64_t load_short(const unsigned char *at, size_t length)
+{
+    if (length >= 4) {
+        uint32_t low, high;
+        memcpy(&low, at, 4);
+        memcpy(&high, at + length - 4, 4);
+        return (uint64_t)high << 32 | low;
+    }
+    return length == 0 ? 0 : (uint64_t)at[0] << 16 | (uint64_t)at[length >> 1] << 8 | at[length - 1];
+}
+
+uint64_t table_hash(const void *bytes, size_t length, uint64_t seed)
+{
+    static const uint64_t odd_a = 0x9e3779b97f4a7c15u, odd_b = 0xd1b54a32d192ed03u;
+    const unsigned char *at = bytes;
+    uint64_t state = seed ^ mix(seed ^ odd_a, length ^ odd_b);
+    size_t left = length;
+
+    for (; left >= 16; left -= 16, at += 16)
+        state = mix(load64(at) ^ odd_a, load64(at + 8) ^ state);
+    if (left >= 8)
+        state = mix(load64(at) ^ odd_b, load64(at + left - 8) ^ state);
+    else
+        state = mix(load_short(at, left) ^ odd_b, state ^ odd_a);
+    return mix(state ^ odd_a, odd_b ^ length);
+}
+
+static struct table_head *head_of(const struct table *table, const void *value)
+{
+    return (struct table_head *)((unsigned char *)(uintptr_t)value + table->value_bytes);
+}
+
+static unsigned char *cell_at(const struct table *table, uint32_t cell)
+{
+    return table->cells + (size_t)cell * table->cell_bytes;
+}
+
+static char *key_at(const struct table *table, const void *value)
+{
+    return (char *)(head_of(table, value) + 1);
+}
+
+void table_init(struct table *table, uint32_t value_bytes, uint32_t key_max, uint32_t max)
+{
+    assert(key_max >= 2 * HASH_TAIL && max < TABLE_NONE / 4);
+    *table = (struct table){.max = max, .free = TABLE_NONE, .key_max = key_max};
+    table->value_bytes = (value_bytes + 7) & ~7u;
+    table->cell_bytes = (table->value_bytes + (uint32_t)sizeof(struct table_head) + key_max + 1 + 7) & ~7u;
+    if (uv_random(NULL, NULL, &table->seed, sizeof table->seed, 0, NULL) != 0)
+        table->seed = uv_hrtime() ^ (uint64_t)(uintptr_t)table;
+}
+
+void table_clear(struct table *table)
+{
+    tbus_mem_free(table->index);
+    tbus_mem_free(table->cells);
+    table->index = NULL;
+    table->cells = NULL;
+    table->index_mask = table->capacity = table->used = table->count = 0;
+    table->free = TABLE_NONE;
+}
+
+/* A key as the table keeps it. */
+struct fitted_key {
+    const char *text;
+    uint32_t length;
+    uint32_t hash;
+    uint64_t hash64;
+    bool shortened; /* `text` holds only the first key_max - HASH_TAIL bytes; the rest is told by hash64 */
+};
+
+static struct fitted_key fit_key(const struct table *table, const char *key)
+{
+    struct fitted_key fitted = {.text = key ? key : ""};
+    size_t length = strlen(fitted.text);
+    fitted.hash64 = table_hash(fitted.text, length, table->seed);
+    fitted.hash = (uint32_t)(fitted.hash64 >> 32);
+    fitted.shortened = length > table->key_max;
+    fitted.length = fitted.shortened ? table->key_max : (uint32_t)length;
+    return fitted;
+}
+
+static void write_key(const struct table *table, char *at, const struct fitted_key *key)
+{
+    if (!key->shortened) {
+        memcpy(at, key->text, key->length);
+        at[key->length] = '\0';
+        return;
+    }
+    uint32_t kept = table->key_max - HASH_TAIL;
+    memcpy(at, key->text, kept);
+    at[kept] = '~';
+    for (int i = 0; i < 16; i++)
+        at[kept + 1 + i] = "0123456789abcdef"[key->hash64 >> (60 - 4 * i) & 15];
+    at[table->key_max] = '\0';
+}
+
+static bool same_key(const struct table *table, const void *value, const struct fitted_key *key)
+{
+    if (head_of(table, value)->length != key->length)
+        return false;
+    if (!key->shortened)
+        return memcmp(key_at(table, value), key->text, key->length) == 0;
+    char tail[HASH_TAIL + 1];
+    uint32_t kept = table->key_max - HASH_TAIL;
+    snprintf(tail, sizeof tail, "~%016llx", (unsigned long long)key->hash64);
+    return memcmp(key_at(table, value), key->text, kept) == 0 &&
+           memcmp(key_at(table, value) + kept, tail, HASH_TAIL) == 0;
+}
+
+static void *find_fitted(const struct table *table, const struct fitted_key *key)
+{
+    if (!table->index)
+        return NULL;
+    for (uint32_t slot = key->hash & table->index_mask;; slot = (slot + 1) & table->index_mask) {
+        uint64_t entry = table->index[slot];
+        if (entry == 0)
+            return NULL;
+        if (entry >> 32 == key->hash) {
+            void *value = cell_at(table, (uint32_t)entry - 1);
+            if (same_key(table, value, key))
+                return value;
+        }
+    }
+}
+
+void *table_find(const struct table *table, const char *key)
+{
+    struct fitted_key fitted = fit_key(table, key);
+    return find_fitted(table, &fitted);
+}
+
+static void put_in_index(uint64_t *index, uint32_t mask, uint32_t hash, uint32_t cell)
+{
+    uint32_t slot = hash & mask;
+    while (index[slot] != 0)
+        slot = (slot + 1) & mask;
+    index[slot] = (uint64_t)hash << 32 | (cell + 1);
+}
+
+/* Doubles the slab and the index (kept at most half full). On failure the table is as before. */
+static int grow(struct table *table)
+{
+    uint64_t wanted = table->capacity ? (uint64_t)table->capacity * 2 : FIRST_CELLS;
+    uint32_t capacity = wanted > table->max ? table->max : (uint32_t)wanted;
+    uint32_t slots = 2 * FIRST_CELLS;
+    while (slots < 2 * capacity)
+        slots *= 2;
+
+    uint64_t *index = tbus_mem_alloc((size_t)slots * sizeof *index);
+    if (!index)
+        return UV_ENOMEM;
+    unsigned char *cells = tbus_mem_resize(table->cells, (size_t)capacity * table->cell_bytes);
+    if (!cells) {
+        tbus_mem_free(index);
+        return UV_ENOMEM;
+    }
+    table->cells = cells;
+    table->capacity = capacity;
+    for (uint32_t cell = 0; cell < table->used; cell++) {
+        const struct table_head *head = head_of(table, cell_at(table, cell));
+        if (head->length != TABLE_NONE)
+            put_in_index(index, slots - 1, head->hash, cell);
+    }
+    tbus_mem_free(table->index);
+    table->index = index;
+    table->index_mask = slots - 1;
+    return 0;
+}
+
+static int take_cell(struct table *table, uint32_t *ret_cell)
+{
+    if (table->count >= table->max)
+        return UV_ENOSPC;
+    if (table->free != TABLE_NONE) {
+        *ret_cell = table->free;
+        table->free = head_of(table, cell_at(table, table->free))->hash;
+        return 0;
+    }
+    if (table->used == table->capacity) {
+        int error = grow(table);
+        if (error)
+            return error;
+    }
+    *ret_cell = table->used++;
+    return 0;
+}
+
+void *table_add(struct table *table, const char *key, bool *ret_new, int *ret_error)
+{
+    struct fitted_key fitted = fit_key(table, key);
+    void *value = find_fitted(table, &fitted);
+    uint32_t cell;
+
+    if (ret_new)
+        *ret_new = !value;
+    *ret_error = 0;
+    if (value)
+        return value;
+    *ret_error = take_cell(table, &cell);
+    if (*ret_error)
+        return NULL;
+    value = cell_at(table, cell);
+    memset(value, 0, table->value_bytes);
+    *head_of(table, value) = (struct table_head){fitted.hash, fitted.length};
+    write_key(table, key_at(table, value), &fitted);
+    put_in_index(table->index, table->index_mask, fitted.hash, cell);
+    table->count++;
+    return value;
+}
+
+int table_open_other(struct table *table)
+{
+    int error;
+    table_add(table, TABLE_OTHER, NULL, &error);
+    return error;
+}
+
+void *table_add_or_other(struct table *table, const char *key, int *ret_error)
+{
+    void *value = table_add(table, key, NULL, ret_error);
+    if (value)
+        return value;
+    if (*ret_error == UV_ENOSPC)
+        *ret_error = 0;
+    return table_find(table, TABLE_OTHER);
+}
+
+/* Takes a slot out of the index and closes the gap: entries behind it that would no longer be found move up. */
+static void remove_from_index(struct table *table, uint32_t slot)
+{
+    uint32_t mask = table->index_mask, gap = slot;
+    for (;;) {
+        slot = (slot + 1) & mask;
+        uint64_t entry = table->index[slot];
+        if (entry == 0)
+            break;
+        uint32_t home = (uint32_t)(entry >> 32) & mask;
+        if (((slot - home) & mask) >= ((slot - gap) & mask)) {
+            table->index[gap] = entry;
+            gap = slot;
+        }
+    }
+    table->index[gap] = 0;
+}
+
+void table_remove(struct table *table, void *value)
+{
+    uint32_t cell = table_cell_of(table, value);
+    struct table_head *head = head_of(table, value);
+    assert(head->length != TABLE_NONE);
+
+    uint64_t entry = (uint64_t)head->hash << 32 | (cell + 1);
+    uint32_t slot = head->hash & table->index_mask;
+    while (table->index[slot] != entry)
+        slot = (slot + 1) & table->index_mask;
+    remove_from_index(table, slot);
+    *head = (struct table_head){.hash = table->free, .length = TABLE_NONE};
+    table->free = cell;
+    table->count--;
+}
+
+void *table_at(const struct table *table, uint32_t cell)
+{
+    assert(cell < table->used);
+    void *value = cell_at(table, cell);
+    return head_of(table, value)->length == TABLE_NONE ? NULL : value;
+}
+
+uint32_t table_cell_of(const struct table *table, const void *value)
+{
+    return (uint32_t)(((size_t)((const unsigned char *)value - table->cells)) / table->cell_bytes);
+}
+
+const char *table_key(const struct table *table, const void *value, uint32_t *ret_length)
+{
+    if (ret_length)
+        *ret_length = head_of(table, value)->length;
+    return key_at(table, value);
+}
