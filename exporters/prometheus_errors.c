@@ -1,0 +1,58 @@
+#include <inttypes.h>
+#include <stdio.h>
+
+#include <tallybus/prometheus.h>
+
+#include "exporters/prometheus.h"
+
+static void add_counts(struct text *text, const char *name, const char *help, const char *label,
+                       const tbus_error_count_t *counts, size_t count)
+{
+    prometheus_family(text, METRIC_COUNTER, name, help);
+    for (size_t i = 0; i < count; i++)
+        prometheus_uint(text, name, label, counts[i].name, counts[i].errors);
+}
+
+/* Codes outside 100 .. 599 share one series, and errors without a code another. */
+static void add_statuses(struct text *text, const tbus_errors_snapshot_t *snapshot)
+{
+    prometheus_family(text, METRIC_COUNTER, "error_by_status", "Errors by HTTP status code.");
+    for (size_t i = 0; i < snapshot->by_status_count; i++) {
+        const tbus_error_status_count_t *status = &snapshot->by_status[i];
+        char code[24];
+        if (status->status_code > 0)
+            snprintf(code, sizeof code, "%" PRId64, status->status_code);
+        else
+            snprintf(code, sizeof code, "%s", status->status_code == 0 ? "none" : "other");
+        prometheus_uint(text, "error_by_status", "status_code", code, status->errors);
+    }
+}
+
+int tbus_prometheus_errors(const tbus_errors_snapshot_t *snapshot, char **ret_text)
+{
+    struct text text = {0};
+    if (!snapshot || !ret_text)
+        return UV_EINVAL;
+    const tbus_slo_status_t *slo = &snapshot->slo;
+    prometheus_one_uint(&text, METRIC_COUNTER, "error_total_requests", "Requests that count for the SLO.",
+                        slo->total_requests);
+    prometheus_one_uint(&text, METRIC_COUNTER, "error_total_errors", "Requests that failed.", slo->errors);
+    prometheus_one_double(&text, METRIC_GAUGE, "error_rate", "Errors / requests.", slo->error_rate);
+    prometheus_one_double(&text, METRIC_GAUGE, "error_success_rate", "1 - error rate.", slo->success_rate);
+    prometheus_one_uint(&text, METRIC_GAUGE, "error_slo_violated", "1 when more failed than the SLO allows.",
+                        slo->violated);
+    prometheus_one_uint(&text, METRIC_GAUGE, "error_budget_remaining", "Errors that the SLO still allows.",
+                        slo->budget_remaining);
+    prometheus_one_double(&text, METRIC_GAUGE, "error_budget_percentage", "Share of the error budget that is left.",
+                          slo->budget_percentage);
+    prometheus_one_double(&text, METRIC_GAUGE, "error_burn_rate",
+                          "Error rate / error rate that the SLO allows: above 1 the budget will not last.",
+                          slo->burn_rate);
+    add_counts(&text, "error_by_endpoint", "Errors by endpoint.", "endpoint", snapshot->by_endpoint,
+               snapshot->by_endpoint_count);
+    add_counts(&text, "error_by_type", "Errors by type.", "type", snapshot->by_type, snapshot->by_type_count);
+    add_counts(&text, "error_by_model", "Errors by model.", "model", snapshot->by_model, snapshot->by_model_count);
+    add_statuses(&text, snapshot);
+    prometheus_one_uint(&text, METRIC_GAUGE, "error_pattern_count", "Error patterns kept.", snapshot->patterns_count);
+    return text_take(&text, ret_text);
+}

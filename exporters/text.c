@@ -1,0 +1,130 @@
+#include "exporters/text.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "exporters/utf8.h"
+
+enum { FIRST_ROOM = 1024 };
+
+static bool reserve(struct text *text, size_t more)
+{
+    if (text->failed || more >= SIZE_MAX / 4 - text->length)
+        text->failed = true;
+    if (text->failed || text->length + more + 1 <= text->room)
+        return !text->failed;
+    size_t room = text->room ? text->room : FIRST_ROOM;
+    while (room < text->length + more + 1)
+        room *= 2;
+    char *bytes = tbus_mem_resize(text->bytes, room);
+    if (!bytes) {
+        text->failed = true;
+        return false;
+    }
+    text->bytes = bytes;
+    text->room = room;
+    return true;
+}
+
+void text_add_bytes(struct text *text, const char *bytes, size_t length)
+{
+    if (!reserve(text, length))
+        return;
+    memcpy(text->bytes + text->length, bytes, length);
+    text->length += length;
+}
+
+void text_add(struct text *text, const char *string)
+{
+    text_add_bytes(text, string, strlen(string));
+}
+
+void text_add_uint(struct text *text, uint64_t number)
+{
+    char digits[24];
+    text_add_bytes(text, digits, (size_t)snprintf(digits, sizeof digits, "%" PRIu64, number));
+}
+
+void text_add_int(struct text *text, int64_t number)
+{
+    char digits[24];
+    text_add_bytes(text, digits, (size_t)snprintf(digits, sizeof digits, "%" PRId64, number));
+}
+
+/* Digits as the locale writes them, to digits with a point. */
+static size_t unlocalize(char *digits)
+{
+    size_t kept = 0;
+    for (const char *at = digits; *at; at++) {
+        bool plain = (*at >= '0' && *at <= '9') || *at == '-' || *at == '+' || *at == 'e';
+        if (plain)
+            digits[kept++] = *at;
+        else if (kept == 0 || digits[kept - 1] != '.')
+            digits[kept++] = '.';
+    }
+    return kept;
+}
+
+void text_add_double(struct text *text, double number)
+{
+    char digits[40];
+    if (isnan(number)) {
+        text_add(text, "NaN");
+        return;
+    }
+    if (isinf(number)) {
+        text_add(text, number > 0 ? "+Inf" : "-Inf");
+        return;
+    }
+    for (int precision = 15; precision <= 17; precision++) {
+        snprintf(digits, sizeof digits, "%.*g", precision, number);
+        if (strtod(digits, NULL) == number)
+            break;
+    }
+    text_add_bytes(text, digits, unlocalize(digits));
+}
+
+static const char *escape_of(char byte)
+{
+    switch (byte) {
+    case '\\':
+        return "\\\\";
+    case '"':
+        return "\\\"";
+    case '\n':
+        return "\\n";
+    default:
+        return NULL;
+    }
+}
+
+void text_add_label(struct text *text, const char *value)
+{
+    for (const char *at = value ? value : ""; *at;) {
+        unsigned length = utf8_length(at);
+        const char *escape = escape_of(*at);
+        if (escape)
+            text_add(text, escape);
+        else if (length == 0)
+            text_add(text, UTF8_REPLACEMENT);
+        else
+            text_add_bytes(text, at, length);
+        at += length ? length : 1;
+    }
+}
+
+int text_take(struct text *text, char **ret_text)
+{
+    if (!reserve(text, 0)) {
+        tbus_mem_free(text->bytes);
+        *text = (struct text){0};
+        return UV_ENOMEM;
+    }
+    text->bytes[text->length] = '\0';
+    *ret_text = text->bytes;
+    *text = (struct text){0};
+    return 0;
+}

@@ -1,0 +1,33 @@
+/* A text that grows. An allocation that fails marks it, drops what is added from then on, and is told once, by
+ * text_take(). */
+#ifndef EXPORTERS_TEXT_H
+#define EXPORTERS_TEXT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <tallybus/base.h>
+
+struct text {
+    char *bytes;
+    size_t length, room;
+    bool failed;
+};
+
+void text_add(struct text *text, const char *string);
+void text_add_bytes(struct text *text, const char *bytes, size_t length);
+void text_add_uint(struct text *text, uint64_t number);
+void text_add_int(struct text *text, int64_t number);
+
+/* As Prometheus writes it: the shortest digits that give the same double back, NaN, +Inf, -Inf; a point whatever the
+ * locale. */
+void text_add_double(struct text *text, double number);
+
+/* A label's value, escaped for Prometheus; what is not UTF-8 becomes U+FFFD. NULL counts as "". */
+void text_add_label(struct text *text, const char *value);
+
+/* Hands out the text, NUL-terminated, to be freed with tbus_mem_free(). Errors: UV_ENOMEM (everything is freed). */
+int text_take(struct text *text, char **ret_text);
+
+#endif

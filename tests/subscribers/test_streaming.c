@@ -1,0 +1,101 @@
+#include <math.h>
+
+#include <tallybus/subscribers.h>
+
+#include "tests/check.h"
+
+static const int64_t ms = 1000000;
+
+static tbus_event_t at(int64_t time_ms)
+{
+    return (tbus_event_t){.time_ns = 1000000000 + time_ms * ms};
+}
+
+Test(streaming_subscriber, each_event_reaches_the_trackers_call)
+{
+    tbus_t *bus;
+    tbus_streaming_t *streaming;
+    tbus_streaming_snapshot_t *s;
+    cr_assert_eq(tbus_open(NULL, &bus), 0);
+    cr_assert_eq(tbus_streaming_open(NULL, &streaming), 0);
+    cr_assert_gt(tbus_streaming_attach(streaming, bus), 0);
+    static const char *const ids[] = {"completes", "fails", "cancelled", "gone", "runs"};
+    for (int i = 0; i < 5; i++)
+        cr_assert_eq(tbus_publish_stream_started(
+                         bus, &(tbus_stream_started_t){.base = at(0), .stream_id = ids[i], .model = "m"}),
+                     0);
+    cr_assert_eq(tbus_publish_stream_first_token(
+                     bus, &(tbus_stream_first_token_t){.base = at(30), .stream_id = "runs", .ttft_ms = 25}),
+                 0);
+    static const char *const kinds[] = {"role", "reasoning", "tool", "content", NULL, "something new"};
+    for (int i = 0; i < 6; i++)
+        cr_assert_eq(tbus_publish_stream_token_generated(bus, &(tbus_stream_token_generated_t){.base = at(10 + i),
+                                                                                               .stream_id = "completes",
+                                                                                               .sequence_number = i + 1,
+                                                                                               .kind = kinds[i]}),
+                     0);
+    cr_assert_eq(tbus_publish_stream_token_generated(
+                     bus, &(tbus_stream_token_generated_t){.base = at(40), .stream_id = "completes", .tokens = 4}),
+                 0);
+    cr_assert_eq(tbus_publish_network_backpressure(
+                     bus, &(tbus_network_backpressure_t){.base = at(40), .stream_id = "completes"}),
+                 0);
+    cr_assert_eq(tbus_publish_stream_completed(
+                     bus, &(tbus_stream_completed_t){.base = at(50), .stream_id = "completes", .token_count = 10}),
+                 0);
+    cr_assert_eq(tbus_publish_stream_failed(bus, &(tbus_stream_failed_t){.base = at(60), .stream_id = "fails"}), 0);
+    cr_assert_eq(
+        tbus_publish_stream_cancelled(bus, &(tbus_stream_cancelled_t){.base = at(70), .stream_id = "cancelled"}), 0);
+    cr_assert_eq(tbus_publish_client_disconnected(
+                     bus, &(tbus_client_disconnected_t){.base = at(80), .stream_id = "gone", .tokens_sent = 3}),
+                 0);
+    cr_assert_eq(tbus_publish_stream_failed(bus, &(tbus_stream_failed_t){.base = at(90), .stream_id = "unknown"}), 0);
+    cr_assert_eq(tbus_free(bus), 0);
+
+    cr_assert_eq(tbus_streaming_snapshot(streaming, 0, &s), 0);
+    cr_assert_eq(s->total_streams, 5u);
+    cr_assert_eq(s->completed_streams, 1u);
+    cr_assert_eq(s->failed_streams, 1u);
+    cr_assert_eq(s->cancelled_streams, 2u, "a client that went away counts as cancelled");
+    cr_assert_eq(s->active_streams, 1u);
+    cr_assert_eq(s->total_tokens, 5u + 4 + 1 + 3, "five and a chunk of four; one shed; three told at the end");
+    cr_assert_eq(s->shed_tokens, 1u + 3);
+    cr_assert_eq(s->backpressure_events, 1u);
+    cr_assert_eq(s->orphan_events, 1u);
+    cr_assert_eq(s->ttft_ms.count, 1u);
+    cr_assert(s->ttft_ms.p50 == 11, "the role frame is not the first token");
+    tbus_streaming_snapshot_free(s);
+    tbus_streaming_close(streaming);
+}
+
+static int see_models(const tbus_event_t *event, void *user)
+{
+    tbus_streaming_snapshot_t *s;
+    (void)event;
+    cr_assert_eq(tbus_streaming_snapshot(user, 0, &s), 0);
+    cr_assert_eq(s->total_streams, 1u, "what came before in the order is in the tracker");
+    tbus_streaming_snapshot_free(s);
+    return 0;
+}
+
+Test(streaming_subscriber, a_handler_of_lower_priority_may_take_a_snapshot)
+{
+    tbus_t *bus;
+    tbus_streaming_t *streaming;
+    cr_assert_eq(tbus_open(NULL, &bus), 0);
+    cr_assert_eq(tbus_streaming_open(NULL, &streaming), 0);
+    cr_assert_gt(tbus_streaming_attach(streaming, bus), 0);
+    cr_assert_gt(tbus_subscribe(bus, "stream.started", 1, see_models, streaming), 0);
+    cr_assert_eq(tbus_publish_stream_started(bus, &(tbus_stream_started_t){.stream_id = "s"}), 0);
+    cr_assert_eq(tbus_free(bus), 0);
+    tbus_streaming_close(streaming);
+}
+
+Test(streaming_subscriber, null_is_refused)
+{
+    tbus_streaming_t *streaming;
+    cr_assert_eq(tbus_streaming_attach(NULL, NULL), UV_EINVAL);
+    cr_assert_eq(tbus_streaming_open(NULL, &streaming), 0);
+    cr_assert_eq(tbus_streaming_attach(streaming, NULL), UV_EINVAL);
+    tbus_streaming_close(streaming);
+}
