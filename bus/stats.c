@@ -11,8 +11,8 @@ int tbus_stats(const tbus_t *bus, tbus_stats_t *ret_stats)
         return UV_EINVAL;
     const struct bus_refusals *refusals = &bus->refusals;
     uint64_t delivered, head, tail, delivered_after;
-    /* The tail counts events modulo 2^23, of which the ring holds at most half. What has been delivered before the tail is read
-     * tells which event it is, if not too many have gone by meanwhile. */
+    /* The tail counts events modulo 2^23, of which the ring holds at most half. What has been delivered before the tail
+     * is read tells which event it is, if not too many have gone by meanwhile. */
     do {
         delivered = atomic_load_explicit(&bus->delivered, memory_order_acquire);
         head = atomic_load_explicit(&bus->ring.head, memory_order_acquire);

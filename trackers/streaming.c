@@ -11,7 +11,7 @@ enum {
     DEFAULT_FINISHED = 1000,
     DEFAULT_MODELS = 200,
     LIMIT_MAX = 1 << 24,
-    SWEEPS_PER_IDLE_LIMIT = 8
+    SWEEPS_PER_IDLE_LIMIT = 64
 };
 
 static const int64_t default_window_ns = INT64_C(300) * 1000000000, default_idle_ns = INT64_C(600) * 1000000000;
@@ -142,8 +142,9 @@ static void end_locked(tbus_streaming_t *streaming, struct stream *stream, tbus_
 void streaming_sweep_locked(tbus_streaming_t *streaming, int64_t now_ns)
 {
     int64_t idle_ns = streaming->options.idle_ns;
-    if (idle_ns < 0)
+    if (idle_ns < 0 || now_ns <= streaming->idle_from_ns)
         return;
+    streaming->idle_from_ns = MOMENT_MAX;
     for (uint32_t i = 0; i < streaming->active.used; i++) {
         struct stream *stream = table_at(&streaming->active, i);
         if (!stream)
@@ -152,6 +153,8 @@ void streaming_sweep_locked(tbus_streaming_t *streaming, int64_t now_ns)
         if (now_ns > limit) {
             streaming->counters.abandoned++;
             end_locked(streaming, stream, TBUS_STREAM_OUTCOME_FAILED, limit);
+        } else if (limit < streaming->idle_from_ns) {
+            streaming->idle_from_ns = limit;
         }
     }
     streaming->next_sweep_ns = moment_after(now_ns, idle_ns / SWEEPS_PER_IDLE_LIMIT);
@@ -167,6 +170,7 @@ static void advance_locked(tbus_streaming_t *streaming, int64_t time_ns)
     if (!streaming->has_now) {
         streaming->has_now = true;
         streaming->next_sweep_ns = time_ns;
+        streaming->idle_from_ns = MOMENT_MAX;
     }
     if (time_ns > streaming->next_sweep_ns)
         streaming_sweep_locked(streaming, time_ns);
@@ -193,6 +197,8 @@ static int start_locked(tbus_streaming_t *streaming, const char *stream_id, cons
     struct model *model = table_add_or_other(&streaming->models, model_name, &error);
     stream->start_ns = stream->last_event_ns = time_ns;
     stream->model = table_cell_of(&streaming->models, model);
+    if (streaming->options.idle_ns >= 0 && moment_after(time_ns, streaming->options.idle_ns) < streaming->idle_from_ns)
+        streaming->idle_from_ns = moment_after(time_ns, streaming->options.idle_ns);
     model->streams++;
     streaming->counters.total_streams++;
     return 0;

@@ -44,7 +44,8 @@ struct tbus_streaming {
     tbus_streaming_options_t options; /* [const after open] defaults filled in */
     /* [lock: mu] */
     int64_t now_ns;        /* the latest time recorded */
-    int64_t next_sweep_ns; /* when to look for idle streams again */
+    int64_t idle_from_ns;  /* until then no active stream is idle past the limit: a lower bound */
+    int64_t next_sweep_ns; /* before then streams are looked through only for need: no room, or a snapshot */
     bool has_now;
     struct streaming_counters counters;
     struct table active;       /* struct stream by id */
@@ -56,7 +57,8 @@ struct tbus_streaming {
     struct histogram_window *itl, *icl; /* of events with several tokens */
 };
 
-/* Ends streams that have been idle past the limit at the time `now_ns`. */
+/* Ends streams that have been idle past the limit at the time `now_ns`; looks through them only where there may be one.
+ */
 void streaming_sweep_locked(tbus_streaming_t *streaming, int64_t now_ns);
 
 #endif

@@ -26,8 +26,8 @@ typedef struct tbus_streaming_options {
     int64_t window_ns; /* percentiles are over the streams that ended in this time before the snapshot's; default 300 s;
                           negative = without limit */
     int64_t idle_ns;   /* an active stream without an event for so long is ended as failed, as of the moment it passes
-                              the limit (looked for every eighth of it, and before a snapshot); default 600 s;
-                          negative = never */
+                              the limit (looked for every 64th of it, when there is no room, and before a snapshot);
+                          default 600 s;   negative = never */
     uint64_t reserved[8];
 } tbus_streaming_options_t;
 

@@ -25,7 +25,7 @@ static unsigned char *next_event(struct ring *ring, uint32_t *ret_granules)
 Test(ring, records_come_out_in_the_order_of_their_claims_not_of_their_commits)
 {
     struct ring ring;
-    uint32_t granules;
+    uint32_t granules = 0;
     cr_assert_eq(ring_open(&ring, SMALL), 0);
     unsigned char *first = claim(&ring, 2), *second = claim(&ring, 3);
     ring_commit(second, RING_EVENT, 3);
@@ -42,7 +42,7 @@ Test(ring, records_come_out_in_the_order_of_their_claims_not_of_their_commits)
 Test(ring, a_full_ring_refuses_until_the_consumer_releases)
 {
     struct ring ring;
-    uint32_t granules;
+    uint32_t granules = 0;
     unsigned char *record;
     cr_assert_eq(ring_open(&ring, SMALL), 0);
     for (int i = 0; i < 16; i++)
@@ -71,7 +71,7 @@ Test(ring, a_limit_leaves_the_rest_to_others)
 Test(ring, a_record_that_does_not_fit_before_the_end_starts_at_the_beginning)
 {
     struct ring ring;
-    uint32_t granules;
+    uint32_t granules = 0;
     cr_assert_eq(ring_open(&ring, SMALL), 0);
     for (int i = 0; i < 6; i++) {
         ring_commit(claim(&ring, 10), RING_EVENT, 10);
@@ -90,7 +90,7 @@ Test(ring, a_record_that_does_not_fit_before_the_end_starts_at_the_beginning)
 Test(ring, a_payload_that_looks_like_a_header_is_none)
 {
     struct ring ring;
-    uint32_t granules;
+    uint32_t granules = 0;
     cr_assert_eq(ring_open(&ring, SMALL), 0);
     for (int lap = 0; lap < 40; lap++) {
         uint32_t size = 1 + (uint32_t)lap % 5;
@@ -110,7 +110,7 @@ Test(ring, a_shut_ring_refuses_and_gives_out_what_it_holds)
 {
     struct ring ring;
     unsigned char *record;
-    uint32_t granules;
+    uint32_t granules = 0;
     cr_assert_eq(ring_open(&ring, SMALL), 0);
     ring_commit(claim(&ring, 1), RING_EVENT, 1);
     cr_assert(ring_shut(&ring));
@@ -123,7 +123,7 @@ Test(ring, a_shut_ring_refuses_and_gives_out_what_it_holds)
 Test(ring, positions_wrap_at_40_bits_and_counts_at_23)
 {
     struct ring ring;
-    uint32_t granules;
+    uint32_t granules = 0;
     uint64_t start = RING_POSITION_MASK - 20, seen = 0;
     cr_assert_eq(ring_open(&ring, SMALL), 0);
     ring.read = start;

@@ -18,7 +18,7 @@ static uint64_t *add(struct table *table, const char *key, int expected)
 {
     int error;
     uint64_t *value = table_add(table, key, NULL, &error);
-    cr_assert_eq(error, expected, "%s: %d", key, error);
+    cr_assert_eq(error, expected, "%s: %d", key ? key : "(null)", error);
     return value;
 }
 

@@ -1,0 +1,274 @@
+/* The trackers alone, without a bus: what one call costs. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <tallybus.h>
+
+#include "bench/harness.h"
+
+#define BEGIN_NS INT64_C(1767258000000000000)
+
+enum { ORDER = 1 << 16, ID_BYTES = 37, SEED = 88172645 };
+
+/* Numbers below `below` in a random order, made beforehand: the generator is not what is measured. */
+static void make_order(uint32_t order[ORDER], uint32_t below)
+{
+    uint64_t state = SEED;
+    for (uint32_t i = 0; i < ORDER; i++)
+        order[i] = (uint32_t)(bench_random(&state) % below);
+}
+
+static double ns_since(uint64_t begin_ns, uint64_t operations)
+{
+    return (double)(uv_hrtime() - begin_ns) / (double)operations;
+}
+
+/* --- streaming --- */
+
+struct streaming_bench {
+    tbus_streaming_t *tracker;
+    char (*ids)[ID_BYTES];
+    int64_t time_ns;
+    uint32_t order[ORDER];
+};
+
+static void start_streams(struct streaming_bench *bench, uint32_t streams)
+{
+    for (uint32_t i = 0; i < streams; i++) {
+        snprintf(bench->ids[i], ID_BYTES, "5f0c7a52-9d1e-4b0b-8a36-%012u", (unsigned)i);
+        bench_require(tbus_streaming_record_start(bench->tracker, bench->ids[i], "gpt-4o", bench->time_ns) == 0,
+                      "tbus_streaming_record_start");
+    }
+}
+
+static struct streaming_bench *open_streaming(uint32_t streams)
+{
+    struct streaming_bench *bench = calloc(1, sizeof *bench);
+    bench_require(bench && (bench->ids = calloc(streams, sizeof *bench->ids)), "calloc");
+    bench_require(tbus_streaming_open(NULL, &bench->tracker) == 0, "tbus_streaming_open");
+    bench->time_ns = BEGIN_NS;
+    make_order(bench->order, streams);
+    start_streams(bench, streams);
+    return bench;
+}
+
+static void *open_tokens_10(void)
+{
+    return open_streaming(10);
+}
+
+static void *open_tokens_10000(void)
+{
+    return open_streaming(10000);
+}
+
+static double run_tokens(void *state, uint64_t operations)
+{
+    struct streaming_bench *bench = state;
+    int failures = 0;
+    const uint64_t begin_ns = uv_hrtime();
+    for (uint64_t i = 0; i < operations; i++) {
+        bench->time_ns += 20000;
+        failures += tbus_streaming_record_token(bench->tracker, bench->ids[bench->order[i % ORDER]], 1, 0,
+                                                TBUS_TOKEN_CONTENT, bench->time_ns) != 0;
+    }
+    const double figure = ns_since(begin_ns, operations);
+    bench_require(failures == 0, "tbus_streaming_record_token");
+    return figure;
+}
+
+enum { FINISHED = 1000, TOKENS_OF_FINISHED = 50 };
+
+static void *open_snapshot(void)
+{
+    struct streaming_bench *bench = open_streaming(FINISHED);
+    uint64_t state = SEED;
+    for (uint32_t i = 0; i < FINISHED; i++) {
+        int64_t time_ns = BEGIN_NS;
+        for (int token = 0; token < TOKENS_OF_FINISHED; token++) {
+            time_ns += (int64_t)(bench_random(&state) % 40000000);
+            bench_require(
+                tbus_streaming_record_token(bench->tracker, bench->ids[i], 1, 0, TBUS_TOKEN_CONTENT, time_ns) == 0,
+                "tbus_streaming_record_token");
+        }
+        bench_require(tbus_streaming_record_end(bench->tracker, bench->ids[i], TBUS_STREAM_OUTCOME_COMPLETED,
+                                                TOKENS_OF_FINISHED, time_ns) == 0,
+                      "tbus_streaming_record_end");
+    }
+    return bench;
+}
+
+static double run_snapshot(void *state, uint64_t operations)
+{
+    struct streaming_bench *bench = state;
+    const uint64_t begin_ns = uv_hrtime();
+    for (uint64_t i = 0; i < operations; i++) {
+        tbus_streaming_snapshot_t *snapshot;
+        bench_require(tbus_streaming_snapshot(bench->tracker, 0, &snapshot) == 0, "tbus_streaming_snapshot");
+        bench_require(snapshot->ttft_ms.count == FINISHED, "a snapshot of all streams that finished");
+        tbus_streaming_snapshot_free(snapshot);
+    }
+    return ns_since(begin_ns, operations) / 1e3;
+}
+
+static void close_streaming(void *state)
+{
+    struct streaming_bench *bench = state;
+    tbus_streaming_close(bench->tracker);
+    free(bench->ids);
+    free(bench);
+}
+
+/* --- errors --- */
+
+struct errors_bench {
+    tbus_errors_t *tracker;
+    int64_t time_ns;
+    uint64_t number; /* of the next new pattern */
+};
+
+static void *open_errors(void)
+{
+    struct errors_bench *bench = calloc(1, sizeof *bench);
+    bench_require(bench && tbus_errors_open(NULL, &bench->tracker) == 0, "tbus_errors_open");
+    bench->time_ns = BEGIN_NS;
+    return bench;
+}
+
+static double run_success(void *state, uint64_t operations)
+{
+    struct errors_bench *bench = state;
+    int failures = 0;
+    const uint64_t begin_ns = uv_hrtime();
+    for (uint64_t i = 0; i < operations; i++)
+        failures += tbus_errors_record_response(bench->tracker, "/v1/chat/completions", "gpt-4o", 200,
+                                                bench->time_ns += 1000) != 0;
+    const double figure = ns_since(begin_ns, operations);
+    bench_require(failures == 0, "tbus_errors_record_response");
+    return figure;
+}
+
+/* 105 bytes with one of each thing that is replaced; the x's stand for letters, which are not. */
+static const char error_message[] = "worker xxxxxxxx: request req-8f3k2 (3f2504e0-4f89-11d3-9a0c-0305e82c3301) failed "
+                                    "at 0x7fe3 after 30000 ms";
+enum { VARIABLE_AT = sizeof "worker " - 1, VARIABLE_BYTES = sizeof "xxxxxxxx" - 1 };
+_Static_assert(sizeof error_message - 1 == 105, "the figure is told for 105 bytes");
+
+static double record_errors(struct errors_bench *bench, uint64_t operations, bool each_anew)
+{
+    char message[sizeof error_message];
+    int failures = 0;
+    memcpy(message, error_message, sizeof message);
+    const uint64_t begin_ns = uv_hrtime();
+    for (uint64_t i = 0; i < operations; i++) {
+        if (each_anew) {
+            uint64_t number = bench->number++;
+            for (unsigned letter = 0; letter < VARIABLE_BYTES; letter++, number /= 16)
+                message[VARIABLE_AT + letter] = (char)('g' + number % 16);
+        }
+        const tbus_error_t error = {.type = "timeout",
+                                    .message = message,
+                                    .endpoint = "/v1/chat/completions",
+                                    .model = "gpt-4o",
+                                    .status_code = 504,
+                                    .time_ns = bench->time_ns += 1000};
+        failures += tbus_errors_record_error(bench->tracker, &error) != 0;
+    }
+    const double figure = ns_since(begin_ns, operations);
+    bench_require(failures == 0, "tbus_errors_record_error");
+    return figure;
+}
+
+static double run_known_error(void *state, uint64_t operations)
+{
+    return record_errors(state, operations, false);
+}
+
+static double run_new_error(void *state, uint64_t operations)
+{
+    return record_errors(state, operations, true);
+}
+
+static void close_errors(void *state)
+{
+    struct errors_bench *bench = state;
+    tbus_errors_close(bench->tracker);
+    free(bench);
+}
+
+/* --- cost --- */
+
+enum { KEYS = 1000, MODELS = 20, NAME_BYTES = 32 };
+
+struct cost_bench {
+    tbus_prices_t *prices;
+    tbus_cost_t *tracker;
+    int64_t time_ns;
+    char keys[KEYS][NAME_BYTES], models[MODELS][NAME_BYTES];
+    uint32_t order[ORDER];
+};
+
+static void *open_cost(void)
+{
+    struct cost_bench *bench = calloc(1, sizeof *bench);
+    bench_require(bench && tbus_prices_open(true, &bench->prices) == 0, "tbus_prices_open");
+    tbus_price_t price = tbus_price_none();
+    for (unsigned i = 0; i < MODELS; i++) {
+        snprintf(bench->models[i], NAME_BYTES, "house-model-%c", (int)('a' + i));
+        price.input = 2500000 + i;
+        price.output = 10000000 + i;
+        price.cached_input = 1250000 + i;
+        bench_require(tbus_prices_set(bench->prices, bench->models[i], &price) == 0, "tbus_prices_set");
+    }
+    for (unsigned i = 0; i < KEYS; i++)
+        snprintf(bench->keys[i], NAME_BYTES, "sk-bench-%016u", i);
+    bench_require(tbus_cost_open(&(tbus_cost_options_t){.prices = bench->prices}, &bench->tracker) == 0,
+                  "tbus_cost_open");
+    bench->time_ns = BEGIN_NS;
+    make_order(bench->order, KEYS * MODELS);
+    return bench;
+}
+
+static double run_usage(void *state, uint64_t operations)
+{
+    struct cost_bench *bench = state;
+    int failures = 0;
+    const uint64_t begin_ns = uv_hrtime();
+    for (uint64_t i = 0; i < operations; i++) {
+        const uint32_t which = bench->order[i % ORDER];
+        const tbus_usage_t usage = {.api_key = bench->keys[which / MODELS],
+                                    .user_id = "amina",
+                                    .project_id = "search",
+                                    .model = bench->models[which % MODELS],
+                                    .endpoint = "/v1/chat/completions",
+                                    .prompt_tokens = 1200,
+                                    .completion_tokens = 340,
+                                    .cached_tokens = 1024,
+                                    .time_ns = bench->time_ns += 1000};
+        failures += tbus_cost_record_usage(bench->tracker, &usage, NULL) != 0;
+    }
+    const double figure = ns_since(begin_ns, operations);
+    bench_require(failures == 0, "tbus_cost_record_usage");
+    return figure;
+}
+
+static void close_cost(void *state)
+{
+    struct cost_bench *bench = state;
+    tbus_cost_close(bench->tracker);
+    tbus_prices_close(bench->prices);
+    free(bench);
+}
+
+static const struct bench benches[] = {
+    {"streaming.record_token_10", "ns", 2000000, open_tokens_10, run_tokens, close_streaming},
+    {"streaming.record_token_10000", "ns", 1000000, open_tokens_10000, run_tokens, close_streaming},
+    {"streaming.snapshot", "us", 500, open_snapshot, run_snapshot, close_streaming},
+    {"errors.record_success", "ns", 2000000, open_errors, run_success, close_errors},
+    {"errors.record_error", "ns", 400000, open_errors, run_known_error, close_errors},
+    {"errors.record_error_new", "ns", 200000, open_errors, run_new_error, close_errors},
+    {"cost.record_usage", "ns", 500000, open_cost, run_usage, close_cost},
+};
+
+const struct bench_list trackers_benches = {benches, sizeof benches / sizeof *benches};

@@ -1,0 +1,24 @@
+#!/bin/sh
+# symbols.sh SOURCE BUILD COMPILER: the functions that the headers mark with TBUS_API (the catalogue's typed ones come
+# out of the preprocessor) and the symbols that the shared library exports are the same set.
+set -eu
+source=$1 build=$2 compiler=$3
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+
+# shellcheck disable=SC2046 # flags are words
+"$compiler" -std=gnu11 -E -P -I "$source/include" $(pkg-config --cflags libuv) "$source/include/tallybus.h" |
+    tr '\n' ' ' | tr ';' '\n' | grep 'visibility("default")' |
+    sed 's/__attribute__ *(([^()]*\(([^()]*)\)*[^()]*))//g' |
+    sed -n 's/^[^(]*[^a-zA-Z0-9_]\(tbus_[a-zA-Z0-9_]*\) *(.*/\1/p' | sort -u >"$scratch/declared"
+nm -D --defined-only "$build/libtallybus.so" | awk '{ print $3 }' | sort -u >"$scratch/exported"
+
+[ "$(wc -l <"$scratch/declared")" -gt 100 ] || {
+    echo "only these declarations were found in the headers, which can not be all:" >&2
+    cat "$scratch/declared" >&2
+    exit 1
+}
+comm -23 "$scratch/declared" "$scratch/exported" | sed 's/^/declared, not exported: /' >"$scratch/wrong"
+comm -13 "$scratch/declared" "$scratch/exported" | sed 's/^/exported, not declared: /' >>"$scratch/wrong"
+cat "$scratch/wrong" >&2
+[ ! -s "$scratch/wrong" ]
