@@ -13,7 +13,7 @@ static void add_sums(struct text *text, const char *name, const char *help, cons
 static void add_unpriced(struct text *text, const tbus_cost_snapshot_t *snapshot)
 {
     prometheus_family(text, METRIC_COUNTER, "cost_unpriced_requests",
-                      "Requests to models without a price of their own, by model.");
+                      "Requests that used something for which their model has no price, by model.");
     for (size_t i = 0; i < snapshot->by_model_count; i++)
         if (snapshot->by_model[i].unpriced_requests > 0)
             prometheus_uint(text, "cost_unpriced_requests", "model", snapshot->by_model[i].name,
@@ -22,7 +22,8 @@ static void add_unpriced(struct text *text, const tbus_cost_snapshot_t *snapshot
 
 static void add_tokens(struct text *text, const tbus_cost_sum_t *total)
 {
-    prometheus_family(text, METRIC_COUNTER, "cost_tokens_total", "Tokens that were paid for, by kind.");
+    prometheus_family(text, METRIC_COUNTER, "cost_tokens_total",
+                      "Tokens as reported, by kind: whether prompt includes cached depends on the provider.");
     prometheus_uint(text, "cost_tokens_total", "kind", "prompt", total->prompt_tokens);
     prometheus_uint(text, "cost_tokens_total", "kind", "completion", total->completion_tokens);
     prometheus_uint(text, "cost_tokens_total", "kind", "cached", total->cached_tokens);
@@ -40,9 +41,9 @@ int tbus_prometheus_cost(const tbus_cost_snapshot_t *snapshot, char **ret_text)
              snapshot->by_endpoint_count);
     add_sums(&text, "cost_by_key_usd", "Cost in USD, by API key (redacted).", "key", snapshot->by_key,
              snapshot->by_key_count);
-    prometheus_one_money(&text, METRIC_COUNTER, "cost_cache_savings_usd", "What cached tokens saved, in USD.",
+    prometheus_one_money(&text, METRIC_GAUGE, "cost_cache_savings_usd", "What cached tokens saved, in USD.",
                          snapshot->cache_savings);
-    prometheus_one_money(&text, METRIC_COUNTER, "cost_batch_savings_usd", "What batch requests saved, in USD.",
+    prometheus_one_money(&text, METRIC_GAUGE, "cost_batch_savings_usd", "What batch requests saved, in USD.",
                          snapshot->batch_savings);
     add_unpriced(&text, snapshot);
     add_tokens(&text, &snapshot->total);

@@ -34,16 +34,17 @@ int tbus_prometheus_errors(const tbus_errors_snapshot_t *snapshot, char **ret_te
     if (!snapshot || !ret_text)
         return UV_EINVAL;
     const tbus_slo_status_t *slo = &snapshot->slo;
-    prometheus_one_uint(&text, METRIC_COUNTER, "error_total_requests", "Requests that count for the SLO.",
+    prometheus_one_uint(&text, METRIC_COUNTER, "error_total_requests", "Requests and errors that count for the SLO.",
                         slo->total_requests);
-    prometheus_one_uint(&text, METRIC_COUNTER, "error_total_errors", "Requests that failed.", slo->errors);
+    prometheus_one_uint(&text, METRIC_COUNTER, "error_total_errors",
+                        "Requests that failed, and errors outside of requests.", slo->errors);
     prometheus_one_double(&text, METRIC_GAUGE, "error_rate", "Errors / requests.", slo->error_rate);
     prometheus_one_double(&text, METRIC_GAUGE, "error_success_rate", "1 - error rate.", slo->success_rate);
     prometheus_one_uint(&text, METRIC_GAUGE, "error_slo_violated", "1 when more failed than the SLO allows.",
                         slo->violated);
     prometheus_one_uint(&text, METRIC_GAUGE, "error_budget_remaining", "Errors that the SLO still allows.",
                         slo->budget_remaining);
-    prometheus_one_double(&text, METRIC_GAUGE, "error_budget_percentage", "Share of the error budget that is left.",
+    prometheus_one_double(&text, METRIC_GAUGE, "error_budget_percentage", "Per cent of the error budget that is left.",
                           slo->budget_percentage);
     prometheus_one_double(&text, METRIC_GAUGE, "error_burn_rate",
                           "Error rate / error rate that the SLO allows: above 1 the budget will not last.",

@@ -252,8 +252,10 @@ static int record_locked(tbus_cost_t *cost, const tbus_usage_t *usage, struct co
     int error = bill_of(cost, entry, usage, ret_bill);
     if (!error)
         error = add_to_total_locked(cost, usage, ret_bill);
-    if (error)
+    if (error) {
+        cost->refused_usages++;
         return error;
+    }
     add_to_row(model, usage, ret_bill);
     struct cost_key_row *key = key_row_locked(cost, usage->api_key, &no_memory);
     add_to_row(&key->row, usage, ret_bill);

@@ -73,7 +73,7 @@ static struct prompt split_prompt(const tbus_usage_t *usage, bool input_excludes
     return prompt;
 }
 
-/* Sold by the image or by the character alone: tokens of it are not missing a price, they have none. */
+/* Sold by the image or by the character alone: tokens beside these are not missing a price, they have none. */
 static bool has_no_tokens(const struct price_entry *entry)
 {
     const tbus_price_t *price = &entry->price;
@@ -140,6 +140,8 @@ int cost_price_usage(const tbus_prices_t *prices, const struct price_entry *entr
     ret->input = input.charged;
     ret->output = output.charged;
     ret->batch_savings = usage->batch ? regular - ret->total : 0;
-    ret->unpriced = input.unpriced || output.unpriced;
+    bool only_tokens = usage->images == 0 && usage->characters == 0;
+    bool any_tokens = usage->prompt_tokens > 0 || usage->completion_tokens > 0;
+    ret->unpriced = input.unpriced || output.unpriced || (!tokens && only_tokens && any_tokens);
     return 0;
 }

@@ -56,7 +56,7 @@ int tbus_errors_open(const tbus_errors_options_t *options, tbus_errors_t **ret)
         tbus_mem_free(errors);
         return error;
     }
-    errors->name_seed = errors->by_endpoint.seed;
+    errors->name_secret = errors->by_endpoint.secret;
     *ret = errors;
     return 0;
 }
@@ -113,7 +113,7 @@ static void fit_name(const tbus_errors_t *errors, const char *text, struct name 
     if (name->length <= ERRORS_NAME_MAX)
         return;
 
-    uint64_t hash = table_hash(text, name->length, errors->name_seed);
+    uint64_t hash = table_hash(text, name->length, &errors->name_secret);
     size_t kept = ERRORS_NAME_MAX - 17;
     for (int back = 0; back < 3 && ((unsigned char)text[kept] & 0xc0) == 0x80; back++)
         kept--;

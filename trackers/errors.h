@@ -11,10 +11,10 @@
 enum { STATUS_FIRST = 100, STATUS_LAST = 599, STATUS_OTHER = STATUS_LAST - STATUS_FIRST + 2, STATUS_SLOTS };
 
 struct tbus_errors {
-    uint32_t slo_target_ppm;  /* [const after open] */
-    bool client_errors_count; /* [const after open] */
-    int32_t excluded_status;  /* [const after open] negative = none */
-    uint64_t name_seed;       /* [const after open] for the hash at the end of long names */
+    uint32_t slo_target_ppm;         /* [const after open] */
+    bool client_errors_count;        /* [const after open] */
+    int32_t excluded_status;         /* [const after open] negative = none */
+    struct table_secret name_secret; /* [const after open] for the hash at the end of long names */
 
     uv_mutex_t mu;
     uint64_t requests, failed, excluded;         /* [lock: mu] `requests` counts the failed, too */

@@ -146,35 +146,54 @@ void histogram_window_record(struct histogram_window *window, int64_t time_ns, i
     window->total.sum_ns += (uint128_t)sum_ns;
 }
 
-void histogram_window_add_to(struct histogram_window *window, int64_t now_ns, struct histogram *total)
+/* The number of the slice that a slot holds. */
+static int64_t number_in(const struct histogram_window *window, uint32_t slot)
 {
-    if (window->slice_ns != 0 && window->newest != INT64_MIN) {
-        int64_t number = slice_number(window, now_ns);
-        if (number > window->newest)
-            move_to(window, number);
-    }
-    if (window->total.samples == 0)
-        return;
-    for (uint32_t i = 0; i < HISTOGRAM_BUCKETS; i++)
-        total->counts[i] += window->total.counts[i];
-    for (uint32_t i = 0; i < window->slots; i++) {
-        const struct slice *slice = &window->slices[i];
-        if (slice->samples == 0)
-            continue;
-        if (total->samples == 0 || slice->min_ns < total->min_ns)
-            total->min_ns = slice->min_ns;
-        if (total->samples == 0 || slice->max_ns > total->max_ns)
-            total->max_ns = slice->max_ns;
-        total->samples += slice->samples;
-    }
-    total->sum_ns += window->total.sum_ns;
+    int64_t newest_slot = window->newest % SLOTS;
+    int64_t back = ((newest_slot < 0 ? newest_slot + SLOTS : newest_slot) - slot + SLOTS) % SLOTS;
+    return window->newest - back;
 }
 
-/* A value within the bucket's bound of the sample with this rank (from 0). */
+static void add_slice(const struct slice *slice, bool with_counts, struct histogram *total)
+{
+    if (total->samples == 0 || slice->min_ns < total->min_ns)
+        total->min_ns = slice->min_ns;
+    if (total->samples == 0 || slice->max_ns > total->max_ns)
+        total->max_ns = slice->max_ns;
+    total->samples += slice->samples;
+    total->sum_ns += slice->sum_ns;
+    for (uint32_t i = 0; with_counts && i < HISTOGRAM_BUCKETS; i++)
+        total->counts[i] += slice->counts[i];
+}
+
+void histogram_window_add_to(const struct histogram_window *window, int64_t now_ns, struct histogram *total)
+{
+    int64_t now = window->slice_ns ? slice_number(window, now_ns) : 0;
+    bool all = true;
+    if (window->total.samples == 0)
+        return;
+    for (uint32_t slot = 0; slot < window->slots; slot++) {
+        int64_t number = window->slice_ns ? number_in(window, slot) : 0;
+        all = all && (window->slices[slot].samples == 0 || (number <= now && now - number < SLOTS));
+    }
+    for (uint32_t slot = 0; slot < window->slots; slot++) {
+        int64_t number = window->slice_ns ? number_in(window, slot) : 0;
+        if (window->slices[slot].samples > 0 && number <= now && now - number < SLOTS)
+            add_slice(&window->slices[slot], !all, total);
+    }
+    for (uint32_t i = 0; all && i < HISTOGRAM_BUCKETS; i++) /* what they add up to stands ready */
+        total->counts[i] += window->total.counts[i];
+}
+
+/* A value within the bucket's bound of the sample with this rank (from 0); the first and the last are known exactly. */
 static double sample_at(const struct histogram *histogram, uint64_t rank)
 {
     uint64_t passed = 0;
     uint32_t bucket = 0;
+    if (rank == 0)
+        return (double)histogram->min_ns;
+    if (rank == histogram->samples - 1)
+        return (double)histogram->max_ns;
     while (bucket < HISTOGRAM_BUCKETS - 1 && passed + histogram->counts[bucket] <= rank)
         passed += histogram->counts[bucket++];
     double value = bucket == HISTOGRAM_BUCKETS - 1 ? (double)histogram->max_ns : middle_of(bucket);

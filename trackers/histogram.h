@@ -41,7 +41,7 @@ void histogram_window_record(struct histogram_window *window, int64_t time_ns, i
                              int64_t sum_ns);
 
 /* Adds what lies in the window that ends at `now_ns` to a histogram. */
-void histogram_window_add_to(struct histogram_window *window, int64_t now_ns, struct histogram *total);
+void histogram_window_add_to(const struct histogram_window *window, int64_t now_ns, struct histogram *total);
 
 /* The figures, in milliseconds. */
 tbus_distribution_t histogram_distribution_ms(const struct histogram *histogram);

@@ -284,8 +284,10 @@ static void token_locked(tbus_streaming_t *streaming, struct stream *stream, int
 {
     if (!stream->has_first && is_first_token(streaming, kind))
         set_first_locked(streaming, stream, time_ns);
-    if (kind == TBUS_TOKEN_ROLE)
+    if (kind == TBUS_TOKEN_ROLE) {
+        stream->last_sequence = sequence_number;
         return;
+    }
     if (stream->has_token && !sequence_jumps(stream, sequence_number, tokens)) {
         int64_t gap = moment_interval(stream->last_token_ns, time_ns, &streaming->counters.negative_intervals);
         record_gap_locked(streaming, gap, tokens, time_ns);
@@ -317,10 +319,9 @@ static void first_token_locked(tbus_streaming_t *streaming, struct stream *strea
         return;
     set_first_locked(streaming, stream, time_ns);
     if (ttft_ms >= 0 && isfinite(ttft_ms)) {
-        double ttft_ns = ttft_ms * ns_per_ms;
-        stream->ttft_ms = ttft_ms;
-        stream->first_token_ns =
-            moment_after(stream->start_ns, ttft_ns < (double)MOMENT_MAX ? (int64_t)llround(ttft_ns) : MOMENT_MAX);
+        const double most_ms = (double)MOMENT_MAX / ns_per_ms;
+        stream->ttft_ms = ttft_ms < most_ms ? ttft_ms : most_ms;
+        stream->first_token_ns = moment_after(stream->start_ns, (int64_t)llround(stream->ttft_ms * ns_per_ms));
     }
 }
 

@@ -156,7 +156,7 @@ int tbus_streaming_snapshot(tbus_streaming_t *streaming, int64_t now_ns, tbus_st
         if (streaming->has_now)
             streaming_sweep_locked(streaming, now);
         size_t bytes = snapshot_rounded(sizeof(tbus_streaming_snapshot_t)) + models_bytes_locked(&streaming->models);
-        uint32_t finished = streaming->finished_count;
+        uint32_t finished = streaming->finished_count + streaming->finished_count / 8 + 64; /* more may end meanwhile */
         uv_mutex_unlock(&streaming->mu);
 
         struct copied *copied = open_copied(finished);

@@ -42,20 +42,34 @@ static uint64_t load_short(const unsigned char *at, size_t length)
     return length == 0 ? 0 : (uint64_t)at[0] << 16 | (uint64_t)at[length >> 1] << 8 | at[length - 1];
 }
 
-uint64_t table_hash(const void *bytes, size_t length, uint64_t seed)
+/* Each word of the key meets a word that nobody outside knows before it is multiplied: with a known factor there, a key
+ * could be chosen that makes the product 0 whatever came before. */
+uint64_t table_hash(const void *bytes, size_t length, const struct table_secret *secret)
 {
-    static const uint64_t odd_a = 0x9e3779b97f4a7c15u, odd_b = 0xd1b54a32d192ed03u;
     const unsigned char *at = bytes;
-    uint64_t state = seed ^ mix(seed ^ odd_a, length ^ odd_b);
+    uint64_t state = secret->b ^ length;
     size_t left = length;
 
-    for (; left >= 16; left -= 16, at += 16)
-        state = mix(load64(at) ^ odd_a, load64(at + 8) ^ state);
+    for (; left > 16; left -= 16, at += 16)
+        state = mix(load64(at) ^ secret->a, load64(at + 8) ^ state);
     if (left >= 8)
-        state = mix(load64(at) ^ odd_b, load64(at + left - 8) ^ state);
+        state = mix(load64(at) ^ secret->a, load64(at + left - 8) ^ state);
     else
-        state = mix(load_short(at, left) ^ odd_b, state ^ odd_a);
-    return mix(state ^ odd_a, odd_b ^ length);
+        state = mix(load_short(at, left) ^ secret->a, state);
+    return mix(state ^ secret->a, secret->b ^ length);
+}
+
+struct table_secret table_secret_open(void)
+{
+    struct table_secret secret;
+    if (uv_random(NULL, NULL, &secret, sizeof secret, 0, NULL) !=
+        0) { /* no source of randomness: not the same twice at least */
+        secret.a = mix(uv_hrtime() ^ 0x9e3779b97f4a7c15u, (uint64_t)(uintptr_t)&secret ^ 0xd1b54a32d192ed03u);
+        secret.b = mix(secret.a ^ 0xa0761d6478bd642fu, uv_hrtime() ^ 0xe7037ed1a0b428dbu);
+    }
+    secret.a |= 1; /* neither is 0 */
+    secret.b |= 1;
+    return secret;
 }
 
 static struct table_head *head_of(const struct table *table, const void *value)
@@ -79,8 +93,7 @@ void table_init(struct table *table, uint32_t value_bytes, uint32_t key_max, uin
     *table = (struct table){.max = max, .free = TABLE_NONE, .key_max = key_max};
     table->value_bytes = (value_bytes + 7) & ~7u;
     table->cell_bytes = (table->value_bytes + (uint32_t)sizeof(struct table_head) + key_max + 1 + 7) & ~7u;
-    if (uv_random(NULL, NULL, &table->seed, sizeof table->seed, 0, NULL) != 0)
-        table->seed = uv_hrtime() ^ (uint64_t)(uintptr_t)table;
+    table->secret = table_secret_open();
 }
 
 void table_clear(struct table *table)
@@ -106,7 +119,7 @@ static struct fitted_key fit_key(const struct table *table, const char *key)
 {
     struct fitted_key fitted = {.text = key ? key : ""};
     size_t length = strlen(fitted.text);
-    fitted.hash64 = table_hash(fitted.text, length, table->seed);
+    fitted.hash64 = table_hash(fitted.text, length, &table->secret);
     fitted.hash = (uint32_t)(fitted.hash64 >> 32);
     fitted.shortened = length > table->key_max;
     fitted.length = fitted.shortened ? table->key_max : (uint32_t)length;

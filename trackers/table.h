@@ -16,10 +16,15 @@
 /* The key that names past the cap fold into. */
 #define TABLE_OTHER "other"
 
+/* What makes a table's hashes its own: two random words. */
+struct table_secret {
+    uint64_t a, b;
+};
+
 struct table {
     uint64_t *index;      /* hash << 32 | cell + 1; 0 = free */
     unsigned char *cells; /* `capacity` of them: value, struct table_head, key */
-    uint64_t seed;
+    struct table_secret secret;
     uint32_t index_mask;
     uint32_t capacity; /* cells allocated */
     uint32_t used;     /* cells ever taken: those from here on are untouched */
@@ -62,7 +67,9 @@ uint32_t table_cell_of(const struct table *table, const void *value);
 /* The key of a value, NUL-terminated, and its length. */
 const char *table_key(const struct table *table, const void *value, uint32_t *ret_length);
 
-/* A hash of bytes: 64 bits, seeded; not for cryptography. */
-uint64_t table_hash(const void *bytes, size_t length, uint64_t seed);
+/* A hash of bytes: 64 bits, which nobody can make collide who does not know the secret; not for cryptography. */
+uint64_t table_hash(const void *bytes, size_t length, const struct table_secret *secret);
+
+struct table_secret table_secret_open(void);
 
 #endif

@@ -65,9 +65,9 @@ typedef struct tbus_charge {
 } tbus_charge_t;
 
 /* Prices a usage and adds it to the sums; `ret_charge` may be NULL.
- * Errors, with nothing added: UV_EINVAL (tracker or usage NULL, a negative count; counted), UV_EOVERFLOW (the amount,
- * a sum or a count of tokens would not fit). UV_ENOMEM: a new name could not be kept; the usage is in the total and
- * under "other". [any thread] */
+ * Errors, with nothing added, counted as refused: UV_EINVAL (tracker or usage NULL, a negative count), UV_EOVERFLOW
+ * (the amount, a sum or a count of tokens would not fit). UV_ENOMEM: a new name could not be kept; the usage is in the
+ * total and under "other". [any thread] */
 TBUS_API int tbus_cost_record_usage(tbus_cost_t *cost, const tbus_usage_t *usage, tbus_charge_t *ret_charge);
 
 /* Prices a usage without recording it. Errors: UV_EINVAL (also `ret_charge` NULL), UV_EOVERFLOW. [any thread] */

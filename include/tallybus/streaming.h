@@ -74,11 +74,12 @@ typedef enum tbus_outcome {
 } tbus_outcome_t;
 
 /* A stream ends. Its tokens are the larger of those recorded and `token_count`; the difference counts as shed.
- * Errors: UV_ENOENT (orphan). */
+ * Errors: UV_EINVAL (no such outcome), UV_ENOENT (orphan). */
 TBUS_API int tbus_streaming_record_end(tbus_streaming_t *streaming, const char *stream_id, tbus_outcome_t outcome,
                                        int64_t token_count, int64_t time_ns);
 
-/* The client's buffer is full. Counted in all and for the stream, where there is one. */
+/* The client's buffer is full. Counted in all and for the stream. Errors: UV_ENOENT (no such active stream; counted in
+ * all, and as orphan). */
 TBUS_API int tbus_streaming_record_backpressure(tbus_streaming_t *streaming, const char *stream_id, int64_t time_ns);
 
 /* --- Reading --- */
@@ -113,8 +114,8 @@ typedef struct tbus_streaming_snapshot {
 } tbus_streaming_snapshot_t;
 
 /* Takes a snapshot, a struct with its own memory: free it with tbus_streaming_snapshot_free(). The window ends at
- * `now_ns`; 0 = at the latest time recorded. The tracker's lock is held only to copy.
- * Errors: UV_EINVAL, UV_ENOMEM. [any thread] */
+ * `now_ns`; 0 = at the latest time recorded. Streams idle past the limit at that moment are ended. The tracker's lock
+ * is held only to copy. Errors: UV_EINVAL, UV_ENOMEM. [any thread] */
 TBUS_API TBUS_CHECKED int tbus_streaming_snapshot(tbus_streaming_t *streaming, int64_t now_ns,
                                                   tbus_streaming_snapshot_t **ret);
 

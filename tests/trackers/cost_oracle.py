@@ -45,8 +45,10 @@ def charge(prices, excludes, usage):
     outs = [Part(completion, output, batch_output)]
     cached_saves = Part(cached, input_, batch_input).cost(batch), ins[1].cost(batch)
     if max(input_, output, cached_input, cache_write, batch_input, batch_output) < 0 <= max(character, image):
-        # sold by the image or the character alone: its tokens cost nothing
+        # sold by the image or the character alone: its tokens cost nothing beside these, and have no price without
         ins, outs = [], []
+        if prompt + completion > 0 and images == characters == 0:
+            return ["0"] * 5 + ["1"]
     outs += [Part(images, image), Part(characters, character)]
 
     used = [part for part in ins + outs if part.count > 0]

@@ -26,13 +26,13 @@ static bool within(double a, double exact, double relative)
 
 Test(histogram, percentiles_are_within_half_a_per_cent_of_the_exact_ones)
 {
-    enum { SAMPLES = 2000, ROUNDS = 60 };
+    enum { SAMPLES = 2000, ROUNDS = 200 };
     uint64_t seed = uv_hrtime();
     printf("seed %llu\n", (unsigned long long)seed);
     srand48((long)seed);
     for (int round = 0; round < ROUNDS; round++) {
         struct histogram_window *window;
-        size_t count = 1 + (size_t)(lrand48() % SAMPLES);
+        size_t count = 1 + (size_t)(lrand48() % (round % 2 ? SAMPLES : 120));
         double exact_ms[SAMPLES], low = drand48() * 20, width = drand48() * 22 - low;
         cr_assert_eq(histogram_window_open(-1, &window), 0);
         for (size_t i = 0; i < count; i++) { /* from 1 us to 1 h */
@@ -45,7 +45,7 @@ Test(histogram, percentiles_are_within_half_a_per_cent_of_the_exact_ones)
         cr_assert_eq(found.count, exact.count);
         cr_assert(within(found.p50, exact.p50, 0.005), "round %d: %g for %g", round, found.p50, exact.p50);
         cr_assert(within(found.p95, exact.p95, 0.005), "round %d: %g for %g", round, found.p95, exact.p95);
-        cr_assert(within(found.p99, exact.p99, 0.0051), "round %d: %g for %g", round, found.p99, exact.p99);
+        cr_assert(within(found.p99, exact.p99, 0.005), "round %d: %g for %g", round, found.p99, exact.p99);
         cr_assert(within(found.avg, exact.avg, 1e-9) && found.min == exact.min && found.max == exact.max);
         histogram_window_close(window);
     }
@@ -72,6 +72,21 @@ Test(histogram, the_window_covers_its_length_and_at_most_one_slice_more)
     cr_assert_eq(read_at(window, start).count, 1u);
     cr_assert_eq(read_at(window, start + 300 * second).count, 1u, "not a moment too early");
     cr_assert_eq(read_at(window, start + 310 * second).count, 0u);
+    histogram_window_close(window);
+}
+
+Test(histogram, reading_moves_nothing_and_shows_the_moment_asked_for)
+{
+    struct histogram_window *window;
+    cr_assert_eq(histogram_window_open(30 * second, &window), 0);
+    for (int i = 0; i < 10; i++)
+        histogram_window_record(window, i * second, i + 1, 1, i + 1);
+    cr_assert_eq(read_at(window, 4 * second).count, 5u, "what came later is not there yet");
+    cr_assert(read_at(window, 4 * second).max == 5e-6);
+    cr_assert_eq(read_at(window, 1000 * second).count, 0u);
+    cr_assert_eq(read_at(window, 35 * second).count, 5u);
+    histogram_window_record(window, 9 * second, 1, 1, 1);
+    cr_assert_eq(read_at(window, 9 * second).count, 11u, "a look ahead has lost nothing");
     histogram_window_close(window);
 }
 
@@ -138,6 +153,7 @@ Test(histogram, moments_before_1970_and_far_away_are_moments_too)
     histogram_window_record(window, -1, 1, 1, 1);
     cr_assert_eq(read_at(window, -1).count, 1u);
     histogram_window_record(window, INT64_C(1) << 62, 1, 1, 1);
-    cr_assert_eq(read_at(window, 0).count, 1u);
+    cr_assert_eq(read_at(window, 0).count, 0u);
+    cr_assert_eq(read_at(window, INT64_C(1) << 62).count, 1u);
     histogram_window_close(window);
 }

@@ -182,10 +182,11 @@ Test(table, hashes_spread)
 {
     enum { KEYS = 100000, BUCKETS = 1024 };
     static uint32_t low[BUCKETS], high[BUCKETS];
+    const struct table_secret secret = {0x123456789abcdef1, 0xfedcba9876543211};
     for (uint32_t i = 0; i < KEYS; i++) {
         char key[40];
         int length = snprintf(key, sizeof key, "8f14e45f-ceea-467f-a0e6-3f1c2b%06u", i);
-        uint64_t hash = table_hash(key, (size_t)length, 42);
+        uint64_t hash = table_hash(key, (size_t)length, &secret);
         low[hash % BUCKETS]++;
         high[hash >> 54]++;
     }
@@ -195,18 +196,39 @@ Test(table, hashes_spread)
     }
 }
 
-Test(table, a_hash_depends_on_length_seed_and_every_byte)
+Test(table, a_hash_depends_on_length_secret_and_every_byte)
 {
     unsigned char bytes[64] = {0};
+    const struct table_secret one = {0x123456789abcdef1, 0xfedcba9876543211},
+                              two = {0x123456789abcdef3, 0xfedcba9876543211};
     for (size_t length = 0; length <= sizeof bytes; length++) {
-        uint64_t hash = table_hash(bytes, length, 1);
-        cr_assert_neq(hash, table_hash(bytes, length, 2));
+        uint64_t hash = table_hash(bytes, length, &one);
+        cr_assert_neq(hash, table_hash(bytes, length, &two));
         if (length < sizeof bytes)
-            cr_assert_neq(hash, table_hash(bytes, length + 1, 1), "%zu", length);
+            cr_assert_neq(hash, table_hash(bytes, length + 1, &one), "%zu", length);
         for (size_t i = 0; i < length; i++) {
             bytes[i] ^= 1;
-            cr_assert_neq(hash, table_hash(bytes, length, 1), "byte %zu of %zu", i, length);
+            cr_assert_neq(hash, table_hash(bytes, length, &one), "byte %zu of %zu", i, length);
             bytes[i] ^= 1;
+        }
+    }
+}
+
+/* Keys made of the words that hashes like this one multiply by: were such a word in the code, its keys would all
+ * collide. */
+Test(table, keys_made_of_the_hashs_own_constants_do_not_collide)
+{
+    static const uint64_t constants[] = {0x9e3779b97f4a7c15u, 0xd1b54a32d192ed03u, 0xa0761d6478bd642fu,
+                                         0xe7037ed1a0b428dbu, 0};
+    enum { CONSTANTS = sizeof constants / sizeof constants[0], KEYS = 200 };
+    for (int which = 0; which < CONSTANTS; which++) {
+        struct table_secret secret = table_secret_open();
+        uint64_t hashes[KEYS];
+        for (uint64_t i = 0; i < KEYS; i++) {
+            uint64_t key[4] = {constants[which], i, constants[which], i * i};
+            hashes[i] = table_hash(key, i % 2 ? 16 : 32, &secret);
+            for (uint64_t j = 0; j < i; j++)
+                cr_assert_neq(hashes[i], hashes[j], "keys %d and %d", (int)i, (int)j);
         }
     }
 }
