@@ -1,4 +1,5 @@
-/* What takes its place in the order of the events without being in the ring: subscriptions that begin or end.
+/* What takes its place in the order of the events without being in the ring: subscriptions that begin or end, types
+ * that are added, and vital events that the loop thread published into a full ring.
  *
  * An item is tagged with the ring's tail at the moment it was made. The loop thread takes it when it has read the ring
  * up to that position: after every event published before the call, before every event published after it. */
@@ -9,18 +10,22 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include <uv.h>
+#include <tallybus/events.h>
 
 struct ring;
 struct routing;
 struct subscription;
 
+enum aside_kind { ASIDE_BEGIN, ASIDE_END, ASIDE_TYPE, ASIDE_EVENT };
+
 struct aside_item {
     struct aside_item *next;
     uint64_t position;
-    struct subscription *subscriptions; /* chained by `next_ending` where it ends several */
-    struct routing *routing;            /* memory for the table that this makes necessary */
-    bool ends;
+    enum aside_kind kind;
+    struct subscription *subscriptions; /* BEGIN: one; END: chained by `next_ending` */
+    struct routing *routing;            /* BEGIN, END, TYPE: memory for the table that this makes necessary */
+    uint32_t type;                      /* TYPE: its number */
+    tbus_event_t *event;                /* EVENT: in the memory behind the item */
 };
 
 struct aside {

@@ -1,9 +1,10 @@
 /* The bus inside. Who runs what:
  *
  *   publish.c    any thread: measure an event, claim room, copy, commit, wake the loop
+ *   reserve.c    any thread: the same without the copy
  *   dispatch.c   loop thread: batches, and what happens between two events (aside.h)
  *   home.c       loop thread: libuv handles, when to sleep and to go on; the thread of the bus's own
- *   subscribe.c  any thread: the registry
+ *   subscribe.c  any thread: the registry of subscriptions and types
  *   aside.c      what takes its place in the order of the events without being in the ring
  *   lifecycle.c  open, close, free
  *   stats.c      any thread: the figures
@@ -28,6 +29,7 @@
 #include "bus/record.h"
 #include "bus/ring.h"
 #include "bus/routing.h"
+#include "bus/typetable.h"
 
 enum bus_state { BUS_OPEN, BUS_CLOSING, BUS_CLOSED };
 
@@ -37,22 +39,14 @@ static inline void bus_count(_Atomic uint64_t *counter, uint64_t more)
     atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + more, memory_order_relaxed);
 }
 
-/* Why events were not accepted. [atomic, any thread] */
-struct bus_refusals {
-    _Atomic uint64_t shed, refused, oversized, after_close, cut_strings;
-    _Atomic uint64_t by_type[TBUS_TYPE_BUILTIN_END];
-};
-
 struct tbus {
     struct ring ring;
 
     /* [const after open] */
-    _Alignas(64) struct record_layout *layouts; /* by type */
-    uint32_t types;
-    uint32_t string_max;
+    _Alignas(64) uint32_t string_max;
     uint32_t sheddable_limit; /* granules */
     uint32_t record_max;      /* granules */
-    uint32_t batch_max_events, batch_max_us, linger_us, vital_wait_ms, close_wait_ms;
+    uint32_t batch_max_events, batch_max_us, linger_us, vital_wait_ms, reserve_max_ms, overflow_max, close_wait_ms;
     struct bus_clock clock;
     bool own_loop;
     uv_loop_t *loop;
@@ -66,20 +60,27 @@ struct tbus {
     _Atomic uint64_t wakeups;
 
     struct aside aside;
+    struct typetable types;
 
     /* [loop thread] what a batch needs; the counters are read by tbus_stats() */
     _Alignas(64) struct routing *routing;
     struct route *routes;
+    uint32_t types_routed; /* numbers below have their place in the table */
     uint64_t last_id;
     uint64_t batch;
     struct subscription *called; /* in this batch, and wanting on_batch_end */
     struct subscription *ending; /* out of the tables; on_close due at the end of the batch */
     struct routing *stale;       /* replaced; freed at the end of the batch */
     bool in_batch;
+    _Atomic uint64_t taken; /* events of the ring that have been delivered, aborted or passed over */
     _Atomic uint64_t delivered, unclaimed, handler_calls, handler_errors, stops, batches, queued_max;
-    _Atomic uint64_t delivered_by_type[TBUS_TYPE_BUILTIN_END];
+    _Atomic uint64_t aside_events;     /* ever put aside */
+    _Atomic uint64_t overflow;         /* of these: still there */
+    _Atomic uint64_t stalled_since_ns; /* monotonic; a reservation at the front is being waited for; 0 = none */
+    _Atomic uint32_t stalled_type;
+    uint64_t stalled_at; /* its position */
 
-    struct bus_refusals refusals;
+    _Atomic uint64_t undelivered[TBUS_REASONS], cut_strings; /* [any thread] */
 
     uv_mutex_t room_lock; /* only for waiting on `room` */
     uv_cond_t room;
@@ -154,6 +155,9 @@ void subscribe_finish(tbus_t *bus, struct subscription *subscription);
 
 /* subscribe.c: ends every subscription, those too whose beginning is still under way. [loop thread, closing] */
 void subscribe_finish_all(tbus_t *bus);
+
+/* publish.c: counts an event that is not delivered, and gives back `error`. [any thread] */
+int publish_refuse(tbus_t *bus, struct bus_type *type, tbus_reason_t reason, int error);
 
 /* publish.c: lets publishers that wait for room try again. [loop thread] */
 void publish_room_freed(tbus_t *bus);

@@ -1,5 +1,7 @@
 #include "bus/bus.h"
 
+#include <string.h>
+
 enum { EVENTS_BETWEEN_CLOCKS = 64 };
 
 /* Hands an event to everyone who should have it. A handler may subscribe and unsubscribe: the table under this walk
@@ -36,7 +38,7 @@ static void deliver(tbus_t *bus, tbus_event_t *event)
         bus_count(&bus->unclaimed, 1);
     else
         bus_count(&bus->handler_calls, calls);
-    bus_count(&bus->delivered_by_type[event->type], 1);
+    bus_count(&typetable_get(&bus->types, event->type)->delivered, 1);
     bus_count(&bus->delivered, 1);
 }
 
@@ -77,24 +79,77 @@ static void end_batch(tbus_t *bus, bool any)
     dispatch_settle(bus);
 }
 
+/* --- What stands at the front --- */
+
+static void count_aborted(tbus_t *bus, const unsigned char *record)
+{
+    uint32_t number;
+    memcpy(&number, record + RING_HEADER_BYTES, sizeof number);
+    struct bus_type *type = typetable_get(&bus->types, number);
+    if (type) /* its owner may have written anything */
+        (void)publish_refuse(bus, type, TBUS_REASON_ABORTED, 0);
+}
+
+/* A reservation that is not committed. Passed over once it has been waited for too long; true then. What comes behind
+ * waits until then, for the order's sake. */
+static bool pass_over_if_overdue(tbus_t *bus, unsigned char *record, uint32_t granules)
+{
+    uint64_t now = uv_hrtime(), since = atomic_load_explicit(&bus->stalled_since_ns, memory_order_relaxed);
+    uint32_t number;
+    if (since == 0 || bus->stalled_at != bus->ring.read) {
+        memcpy(&number, record + RING_HEADER_BYTES, sizeof number);
+        atomic_store_explicit(&bus->stalled_type, number, memory_order_relaxed);
+        atomic_store_explicit(&bus->stalled_since_ns, now, memory_order_relaxed);
+        bus->stalled_at = bus->ring.read;
+        return false;
+    }
+    if (now - since < bus->reserve_max_ms * UINT64_C(1000000) || !ring_pass_over(&bus->ring, record, granules))
+        return false;
+    number = atomic_load_explicit(&bus->stalled_type, memory_order_relaxed);
+    (void)publish_refuse(bus, typetable_get(&bus->types, number), TBUS_REASON_OVERDUE, 0);
+    bus_count(&bus->taken, 1);
+    return true;
+}
+
+/* Does what has its turn before the record at the front, where there is anything. */
+static bool take_aside(tbus_t *bus)
+{
+    if (!aside_is_due(&bus->aside, bus->ring.read))
+        return false;
+    struct aside_item *item = aside_take(&bus->aside);
+    if (item->kind != ASIDE_EVENT) {
+        subscribe_apply(bus, item);
+        return true;
+    }
+    deliver(bus, item->event);
+    atomic_store_explicit(&bus->overflow, atomic_load_explicit(&bus->overflow, memory_order_relaxed) - 1,
+                          memory_order_relaxed);
+    tbus_mem_free(item);
+    return true;
+}
+
 bool dispatch_batch(tbus_t *bus, uint32_t *budget, uint64_t deadline_ns)
 {
     struct ring *ring = &bus->ring;
     enum ring_kind kind;
     uint32_t granules, events = 0;
     unsigned char *record;
-    bool limited = false;
+    bool limited = false, stalled = false;
 
     begin_batch(bus);
     for (;;) {
         record = ring_peek(ring, &kind, &granules);
         /* After the peek: an event published after a subscription was made must find it in effect. */
-        if (aside_is_due(&bus->aside, ring->read)) {
-            subscribe_apply(bus, aside_take(&bus->aside));
+        if (take_aside(bus))
             continue;
-        }
         if (!record)
             break;
+        if (kind == RING_RESERVED) {
+            stalled = !pass_over_if_overdue(bus, record, granules);
+            if (stalled)
+                break;
+            continue;
+        }
         if (kind == RING_EVENT) {
             limited = *budget == 0 ||
                       (events % EVENTS_BETWEEN_CLOCKS == EVENTS_BETWEEN_CLOCKS - 1 && uv_hrtime() >= deadline_ns);
@@ -105,9 +160,15 @@ bool dispatch_batch(tbus_t *bus, uint32_t *budget, uint64_t deadline_ns)
             events++;
             *budget -= *budget > 0;
         }
+        if (kind == RING_ABORTED)
+            count_aborted(bus, record);
+        if (kind != RING_PADDING)
+            bus_count(&bus->taken, 1);
         ring_pass(ring, record, granules);
         release_some(bus);
     }
+    if (!stalled)
+        atomic_store_explicit(&bus->stalled_since_ns, 0, memory_order_relaxed);
     end_batch(bus, events > 0);
     return limited;
 }

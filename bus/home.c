@@ -15,7 +15,8 @@ static bool something_to_do(tbus_t *bus)
 {
     enum ring_kind kind;
     uint32_t granules;
-    return ring_peek(&bus->ring, &kind, &granules) || aside_is_due(&bus->aside, bus->ring.read);
+    return (ring_peek(&bus->ring, &kind, &granules) && kind != RING_RESERVED) ||
+           aside_is_due(&bus->aside, bus->ring.read);
 }
 
 /* Waits a little for more. It naps between its looks: a consumer that keeps reading right behind its publishers fights
@@ -92,7 +93,8 @@ static void finish(tbus_t *bus)
 {
     uint64_t tail = atomic_load_explicit(&bus->ring.tail, memory_order_acquire);
     bus->report.delivered = atomic_load_explicit(&bus->delivered, memory_order_relaxed);
-    bus->report.remained = (ring_events_of(tail) - bus->report.delivered) & RING_EVENTS_MASK;
+    bus->report.remained =
+        (ring_events_of(tail) - atomic_load_explicit(&bus->taken, memory_order_relaxed)) & RING_EVENTS_MASK;
     subscribe_finish_all(bus);
     uv_close((uv_handle_t *)&bus->wake, on_handle_closed);
     uv_close((uv_handle_t *)&bus->again, on_handle_closed);

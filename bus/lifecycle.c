@@ -11,6 +11,8 @@ enum {
     DEFAULT_BATCH_US = 2000,
     DEFAULT_LINGER_US = 20,
     DEFAULT_VITAL_WAIT_MS = 100,
+    DEFAULT_RESERVE_MS = 1000,
+    DEFAULT_OVERFLOW = 1024,
     DEFAULT_CLOSE_WAIT_MS = 5000,
     ID_BITS_OF_A_BUS = 50
 };
@@ -51,23 +53,14 @@ static void take_options(tbus_t *bus, const tbus_options_t *options)
     bus->batch_max_us = (uint32_t)or_default(options->batch_max_us, DEFAULT_BATCH_US);
     bus->linger_us = options->linger_us == UINT32_MAX ? 0 : (uint32_t)or_default(options->linger_us, DEFAULT_LINGER_US);
     bus->vital_wait_ms = (uint32_t)or_default(options->vital_wait_ms, DEFAULT_VITAL_WAIT_MS);
+    bus->reserve_max_ms = (uint32_t)or_default(options->reserve_max_ms, DEFAULT_RESERVE_MS);
+    bus->overflow_max = (uint32_t)or_default(options->overflow_max, DEFAULT_OVERFLOW);
     bus->close_wait_ms = (uint32_t)or_default(options->close_wait_ms, DEFAULT_CLOSE_WAIT_MS);
-}
-
-static int open_layouts(tbus_t *bus)
-{
-    bus->types = TBUS_TYPE_BUILTIN_END;
-    bus->layouts = tbus_mem_alloc(bus->types * sizeof *bus->layouts);
-    if (!bus->layouts)
-        return UV_ENOMEM;
-    for (uint32_t type = TBUS_TYPE_NONE + 1; type < bus->types; type++)
-        record_layout_of(&bus->layouts[type], tbus_builtin_type(type));
-    return 0;
 }
 
 static void free_memory(tbus_t *bus)
 {
-    tbus_mem_free(bus->layouts);
+    typetable_close(&bus->types);
     tbus_mem_free(bus->routing);
     tbus_mem_free(bus->subscriptions);
     ring_close(&bus->ring);
@@ -85,9 +78,13 @@ static int open_memory(const tbus_options_t *options, tbus_t **ret_bus)
     bus->allocation = allocation;
     int error = ring_open(&bus->ring, or_default(options->ring_bytes, DEFAULT_RING_BYTES));
     if (error == 0)
-        error = open_layouts(bus);
+        error = typetable_open(&bus->types);
     if (error == 0 && !(bus->routing = routing_alloc(0)))
         error = UV_ENOMEM;
+    if (error == 0) {
+        bus->types_routed = bus->types.count;
+        routing_rebuild(bus->routing, NULL, bus->types_routed);
+    }
     if (error) {
         free_memory(bus);
         return error;

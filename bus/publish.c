@@ -4,15 +4,10 @@
 
 enum { TRIES_BEFORE_WAITING = 64, WAIT_SLICE_NS = 1000000 };
 
-static int refuse(tbus_t *bus, uint32_t type, int error)
+int publish_refuse(tbus_t *bus, struct bus_type *type, tbus_reason_t reason, int error)
 {
-    struct bus_refusals *refusals = &bus->refusals;
-    _Atomic uint64_t *counter = error == UV_EMSGSIZE                              ? &refusals->oversized
-                                : error == UV_ESHUTDOWN                           ? &refusals->after_close
-                                : bus->layouts[type].delivery == TBUS_CLASS_VITAL ? &refusals->refused
-                                                                                  : &refusals->shed;
-    atomic_fetch_add_explicit(counter, 1, memory_order_relaxed);
-    atomic_fetch_add_explicit(&refusals->by_type[type], 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&bus->undelivered[reason], 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&type->undelivered[reason], 1, memory_order_relaxed);
     return error;
 }
 
@@ -21,8 +16,6 @@ static int refuse(tbus_t *bus, uint32_t type, int error)
 static int claim_waiting(tbus_t *bus, uint32_t granules, unsigned char **ret_record)
 {
     int error = UV_ENOBUFS;
-    if (bus_on_loop_thread(bus))
-        return error;
     uint64_t deadline = uv_hrtime() + bus->vital_wait_ms * UINT64_C(1000000);
     for (int i = 0; i < TRIES_BEFORE_WAITING && error == UV_ENOBUFS; i++) {
         relax_yield();
@@ -50,33 +43,58 @@ void publish_room_freed(tbus_t *bus)
     uv_mutex_unlock(&bus->room_lock);
 }
 
-static int publish(tbus_t *bus, uint32_t type, const tbus_event_t *event)
+/* A vital event of the loop thread that found the queue full goes aside. Whatever the queue has room for later stands
+ * behind it: its place is the tail as it is now. */
+static int publish_aside(tbus_t *bus, uint32_t number, struct bus_type *type, const struct record_plan *plan)
+{
+    if (atomic_load_explicit(&bus->overflow, memory_order_relaxed) >= bus->overflow_max)
+        return publish_refuse(bus, type, TBUS_REASON_FULL, UV_ENOBUFS);
+    struct aside_item *item = tbus_mem_alloc(sizeof *item + plan->bytes);
+    if (!item)
+        return publish_refuse(bus, type, TBUS_REASON_FULL, UV_ENOMEM);
+    item->kind = ASIDE_EVENT;
+    item->event = record_write(plan, (unsigned char *)(item + 1));
+    item->event->type = number;
+    if (item->event->time_ns == 0)
+        item->event->time_ns = bus_clock_now(&bus->clock);
+    bus_count(&bus->overflow, 1);
+    bus_count(&bus->aside_events, 1);
+    aside_add(&bus->aside, &bus->ring, item);
+    return 0;
+}
+
+static int publish(tbus_t *bus, uint32_t number, const tbus_event_t *event)
 {
     struct record_plan plan;
     unsigned char *record;
 
-    if (!bus || !event || type == TBUS_TYPE_NONE || type >= bus->types)
+    struct bus_type *type = bus && event ? typetable_get(&bus->types, number) : NULL;
+    if (!type)
         return UV_EINVAL;
-    const struct record_layout *layout = &bus->layouts[type];
-    bool vital = layout->delivery == TBUS_CLASS_VITAL;
-    record_measure(&plan, layout, event, bus->string_max);
+    bool vital = type->layout.delivery == TBUS_CLASS_VITAL;
+    record_measure(&plan, &type->layout, event, bus->string_max);
     uint32_t granules = ring_granules_for(plan.bytes);
     if (plan.bytes > (uint64_t)bus->record_max * RING_GRANULE || granules > bus->record_max)
-        return refuse(bus, type, UV_EMSGSIZE);
+        return publish_refuse(bus, type, TBUS_REASON_OVERSIZED, UV_EMSGSIZE);
 
     int error = ring_claim(&bus->ring, granules, vital ? bus->ring.size : bus->sheddable_limit, &record);
-    if (error == UV_ENOBUFS && vital)
+    if (error == UV_ENOBUFS && vital) {
+        if (bus_on_loop_thread(bus))
+            return publish_aside(bus, number, type, &plan);
         error = claim_waiting(bus, granules, &record);
+    }
+    if (error == UV_ESHUTDOWN)
+        return publish_refuse(bus, type, TBUS_REASON_CLOSING, error);
     if (error)
-        return refuse(bus, type, error);
+        return publish_refuse(bus, type, vital ? TBUS_REASON_FULL : TBUS_REASON_SHED, error);
 
     tbus_event_t *copy = record_write(&plan, record + RING_HEADER_BYTES);
-    copy->type = type;
+    copy->type = number;
     if (copy->time_ns == 0)
         copy->time_ns = bus_clock_now(&bus->clock);
     ring_commit(record, RING_EVENT, granules);
     if (plan.cuts)
-        atomic_fetch_add_explicit(&bus->refusals.cut_strings, plan.cuts, memory_order_relaxed);
+        atomic_fetch_add_explicit(&bus->cut_strings, plan.cuts, memory_order_relaxed);
     bus_wake(bus);
     return 0;
 }

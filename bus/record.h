@@ -3,9 +3,9 @@
 #ifndef BUS_RECORD_H
 #define BUS_RECORD_H
 
-#include <tallybus/events.h>
+#include <tallybus/bus.h>
 
-#define RECORD_FIELDS_MAX 64 /* fields that a type may have */
+#define RECORD_FIELDS_MAX TBUS_FIELDS_MAX
 
 /* What copying an event of a type must know: where its pointers are. */
 struct record_layout {

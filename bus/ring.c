@@ -1,6 +1,7 @@
 #include "bus/ring.h"
 
 #include <assert.h>
+#include <string.h>
 
 static_assert(sizeof(_Atomic uint64_t) == RING_HEADER_BYTES, "a header is one lock-free word");
 static_assert(RING_GRANULE % 64 == 0, "granules start on cache lines");
@@ -9,6 +10,7 @@ int ring_open(struct ring *ring, uint64_t bytes)
 {
     assert(bytes >= RING_GRANULE && (bytes & (bytes - 1)) == 0);
     assert(bytes / RING_GRANULE <= RING_EVENTS_MASK / 2 + 1);
+    memset(ring, 0, sizeof *ring);
     ring->allocation = tbus_mem_alloc(bytes + RING_GRANULE);
     if (!ring->allocation)
         return UV_ENOMEM;
@@ -16,10 +18,6 @@ int ring_open(struct ring *ring, uint64_t bytes)
     ring->granules = (unsigned char *)start;
     ring->size = (uint32_t)(bytes / RING_GRANULE);
     ring->mask = ring->size - 1;
-    ring->read = 0;
-    atomic_init(&ring->tail, 0);
-    atomic_init(&ring->head_seen, 0);
-    atomic_init(&ring->head, 0);
     return 0;
 }
 
@@ -29,34 +27,140 @@ void ring_close(struct ring *ring)
     ring->allocation = NULL;
 }
 
-/* Whether `position` lies at most `limit` ahead of what the consumer has freed. */
-static bool fits(struct ring *ring, uint64_t position, uint32_t limit)
+/* --- Quarantine --- */
+
+static uint32_t run_start(uint64_t run)
 {
-    uint64_t head = atomic_load_explicit(&ring->head_seen, memory_order_acquire);
-    if (ring_distance(position, head) <= limit)
-        return true;
-    head = atomic_load_explicit(&ring->head, memory_order_acquire);
-    if (ring_distance(position, head) > limit)
+    return (uint32_t)(run >> 32);
+}
+
+static uint32_t run_end(uint64_t run)
+{
+    return (uint32_t)(run >> 32) + (uint32_t)run;
+}
+
+/* The first quarantined run that touches the granules from `start` up to `end`; 0 = none. */
+static uint64_t run_within(struct ring *ring, uint32_t start, uint32_t end)
+{
+    uint64_t first = 0;
+    for (uint32_t i = 0; i < RING_QUARANTINE_MAX; i++) {
+        uint64_t run = atomic_load_explicit(&ring->quarantine[i], memory_order_acquire);
+        if (run && run_start(run) < end && run_end(run) > start && (!first || run_start(run) < run_start(first)))
+            first = run;
+    }
+    return first;
+}
+
+/* How many granules a record must leave out when the tail stands at granule `at`: up to the end of the array, up to the
+ * end of a quarantined run. More than the ring has when it fits nowhere. */
+static uint32_t padding_before(struct ring *ring, uint32_t at, uint32_t granules)
+{
+    bool any = atomic_load_explicit(&ring->quarantined, memory_order_acquire) > 0;
+    uint32_t padding = 0;
+    while (padding <= ring->size) {
+        if (at + granules > ring->size) {
+            padding += ring->size - at;
+            at = 0;
+            continue;
+        }
+        uint64_t run = any ? run_within(ring, at, at + granules) : 0;
+        if (!run)
+            break;
+        padding += run_end(run) - at;
+        at = run_end(run) & (uint32_t)ring->mask;
+    }
+    return padding;
+}
+
+/* Commits what a claim leaves out as padding, but for quarantined runs, which the consumer knows. */
+static void pad(struct ring *ring, uint32_t at, uint32_t padding)
+{
+    while (padding > 0) {
+        uint32_t end = at + padding < ring->size ? at + padding : ring->size;
+        uint64_t run = atomic_load_explicit(&ring->quarantined, memory_order_acquire) ? run_within(ring, at, end) : 0;
+        uint32_t plain = (run ? run_start(run) : end) - at;
+        if (plain)
+            ring_commit(ring->granules + (size_t)at * RING_GRANULE, RING_PADDING, plain);
+        uint32_t done = run ? run_end(run) - at : plain;
+        padding -= done;
+        at = (at + done) & (uint32_t)ring->mask;
+    }
+}
+
+void ring_skip_quarantined(struct ring *ring)
+{
+    for (;;) {
+        uint32_t at = (uint32_t)(ring->read & ring->mask), place = 0;
+        uint64_t run = 0;
+        for (; place < RING_QUARANTINE_MAX; place++) {
+            run = atomic_load_explicit(&ring->quarantine[place], memory_order_relaxed);
+            if (run && run_start(run) == at)
+                break;
+        }
+        uint64_t tail = atomic_load_explicit(&ring->tail, memory_order_relaxed);
+        if (place == RING_QUARANTINE_MAX || ring_position_of(tail) == ring->read)
+            return; /* no run here, or no claim has gone around it yet */
+        unsigned char *record = ring->granules + (size_t)at * RING_GRANULE;
+        uint64_t header = atomic_load_explicit(ring_header_at(record), memory_order_acquire);
+        if (header >> 32 == RING_RESOLVED) {
+            atomic_store_explicit(&ring->quarantine[place], 0, memory_order_release);
+            atomic_fetch_sub_explicit(&ring->quarantined, 1, memory_order_release);
+            ring_pass(ring, record, (uint32_t)run);
+        } else {
+            ring->read = (ring->read + (uint32_t)run) & RING_POSITION_MASK;
+        }
+    }
+}
+
+bool ring_pass_over(struct ring *ring, unsigned char *record, uint32_t granules)
+{
+    uint32_t at = (uint32_t)((size_t)(record - ring->granules) / RING_GRANULE), place = 0;
+    uint64_t header = (uint64_t)RING_RESERVED << 32 | granules;
+    while (place < RING_QUARANTINE_MAX && atomic_load_explicit(&ring->quarantine[place], memory_order_relaxed))
+        place++;
+    if (place == RING_QUARANTINE_MAX || !atomic_compare_exchange_strong_explicit(
+                                            ring_header_at(record), &header, (uint64_t)RING_OVERDUE << 32 | granules,
+                                            memory_order_acq_rel, memory_order_relaxed))
         return false;
-    atomic_store_explicit(&ring->head_seen, head, memory_order_release);
+    atomic_store_explicit(&ring->quarantine[place], (uint64_t)at << 32 | granules, memory_order_release);
+    atomic_fetch_add_explicit(&ring->quarantined, 1, memory_order_release);
+    ring->read = (ring->read + granules) & RING_POSITION_MASK;
     return true;
+}
+
+/* --- Claims --- */
+
+/* Whether a claim that ends at `end` leaves at most `limit` granules in use, as far as `head` is known; looks again at
+ * the real head once. `*head` is what the answer rests on. */
+static bool fits(struct ring *ring, uint64_t end, uint32_t limit, uint64_t *head)
+{
+    if (ring_distance(end, *head) <= limit)
+        return true;
+    uint64_t newest = atomic_load_explicit(&ring->head, memory_order_acquire);
+    if (newest != *head)
+        atomic_store_explicit(&ring->head_seen, newest, memory_order_release);
+    *head = newest;
+    return false;
 }
 
 int ring_claim(struct ring *ring, uint32_t granules, uint32_t limit, unsigned char **ret_record)
 {
     uint64_t tail = atomic_load_explicit(&ring->tail, memory_order_relaxed);
+    uint64_t head = atomic_load_explicit(&ring->head_seen, memory_order_acquire);
     for (;;) {
         if (tail & 1)
             return UV_ESHUTDOWN;
-        uint64_t position = ring_position_of(tail);
+        uint64_t position = ring_position_of(tail), based_on = head;
         uint32_t at = (uint32_t)(position & ring->mask);
-        uint32_t padding = at + granules > ring->size ? ring->size - at : 0;
+        uint32_t padding = padding_before(ring, at, granules);
         uint64_t end = (position + padding + granules) & RING_POSITION_MASK;
 
-        if (!fits(ring, end, limit)) {
-            /* A tail that is behind the head looks like a full ring: only the newest tail may say so. */
+        if (padding + granules > ring->size)
+            return UV_ENOBUFS;
+        if (!fits(ring, end, limit, &head)) {
+            /* A tail that is behind the head looks like a full ring: only the newest of both may say so. */
             uint64_t newest = atomic_load_explicit(&ring->tail, memory_order_relaxed);
-            if (newest == tail)
+            if (newest == tail && head == based_on)
                 return UV_ENOBUFS;
             tail = newest;
             continue;
@@ -65,14 +169,35 @@ int ring_claim(struct ring *ring, uint32_t granules, uint32_t limit, unsigned ch
         if (!atomic_compare_exchange_weak_explicit(&ring->tail, &tail, end << 24 | events << 1, memory_order_seq_cst,
                                                    memory_order_relaxed))
             continue;
-        unsigned char *start = ring->granules + (size_t)at * RING_GRANULE;
-        if (padding) {
-            ring_commit(start, RING_PADDING, padding);
-            start = ring->granules;
-        }
-        *ret_record = start;
+        if (padding)
+            pad(ring, at, padding);
+        *ret_record = ring->granules + ((position + padding) & ring->mask) * RING_GRANULE;
         return 0;
     }
+}
+
+int ring_reserve(struct ring *ring, uint32_t granules, uint32_t limit, uint32_t type, unsigned char **ret_record)
+{
+    int error = ring_claim(ring, granules, limit, ret_record);
+    if (error)
+        return error;
+    memset(*ret_record + RING_HEADER_BYTES, 0, (size_t)granules * RING_GRANULE - RING_HEADER_BYTES);
+    memcpy(*ret_record + RING_HEADER_BYTES, &type, sizeof type);
+    ring_commit(*ret_record, RING_RESERVED, granules);
+    return 0;
+}
+
+int ring_resolve(unsigned char *record, enum ring_kind kind)
+{
+    _Atomic uint64_t *header = ring_header_at(record);
+    uint64_t found = atomic_load_explicit(header, memory_order_relaxed);
+    if (found >> 32 == RING_RESERVED &&
+        atomic_compare_exchange_strong_explicit(header, &found, (uint64_t)kind << 32 | (uint32_t)found,
+                                                memory_order_acq_rel, memory_order_acquire))
+        return 0;
+    assert(found >> 32 == RING_OVERDUE);
+    atomic_store_explicit(header, (uint64_t)RING_RESOLVED << 32 | (uint32_t)found, memory_order_release);
+    return UV_ETIMEDOUT;
 }
 
 bool ring_shut(struct ring *ring)

@@ -14,6 +14,12 @@
  * clears the first word of every granule before it frees it. That costs one store to a line it has just read, and makes
  * the ring proof against payloads that look like headers.
  *
+ * Quarantine. The granules of an overdue reservation can not be handed out while its owner may still write to them, and
+ * nobody knows how long that will be. So the consumer notes the run in a short list before it moves `head` past it, and
+ * claims of later laps go around it as they go around the end of the array: they pad up to the run and start behind it.
+ * The consumer skips a run that it finds in the list; once it finds it resolved, it clears it and takes it off the
+ * list. A claim must load `head` before it reads the list: whoever sees the room behind a run also sees the run.
+ *
  * Why each memory order suffices
  *   tail   claimed by compare-and-swap, sequentially consistent: it is also one half of the wake-up handshake
  * (bus/wake.h). A claim needs no acquire: what it is about to overwrite was freed by `head`. head   stored with release
@@ -40,12 +46,15 @@
 #define RING_POSITION_MASK ((UINT64_C(1) << RING_POSITION_BITS) - 1)
 #define RING_EVENTS_MASK ((UINT32_C(1) << 23) - 1)
 
-enum ring_kind { RING_EVENT = 1, RING_PADDING = 2 };
+enum ring_kind { RING_EVENT = 1, RING_PADDING, RING_RESERVED, RING_ABORTED, RING_OVERDUE, RING_RESOLVED };
+
+#define RING_QUARANTINE_MAX 8 /* overdue reservations at a time; one more blocks the ring until it is resolved */
 
 struct ring {
     /* Producers write these: one line for both, since who needs the one needs the other. */
     _Alignas(64) _Atomic uint64_t tail;
-    _Atomic uint64_t head_seen; /* a position that `head` has reached; never ahead of it */
+    _Atomic uint64_t head_seen;   /* a position that `head` has reached; never ahead of it */
+    _Atomic uint32_t quarantined; /* runs in `quarantine`; the consumer writes it */
     /* The consumer writes these. */
     _Alignas(64) _Atomic uint64_t head; /* granules before it are free */
     uint64_t read;                      /* [loop thread] next record; granules from `head` to here are cleared */
@@ -54,6 +63,8 @@ struct ring {
     uint64_t mask; /* granules - 1 */
     uint32_t size; /* granules */
     void *allocation;
+    /* Runs of granules: start << 32 | length, 0 = free place. Written by the consumer. */
+    _Atomic uint64_t quarantine[RING_QUARANTINE_MAX];
 };
 
 /* `bytes`: a power of two. Errors: UV_ENOMEM. */
@@ -63,6 +74,21 @@ void ring_close(struct ring *ring);
 /* Claims room for a record of `granules` if then at most `limit` granules are in use. Gives the record's start; its
  * header is written by ring_commit(). Errors: UV_ENOBUFS, UV_ESHUTDOWN (the ring is shut). [any thread] */
 int ring_claim(struct ring *ring, uint32_t granules, uint32_t limit, unsigned char **ret_record);
+
+/* Room for a reservation: claimed as above, zeroed but for `type` in its first word behind the header; its header says
+ * RESERVED. [any thread] */
+int ring_reserve(struct ring *ring, uint32_t granules, uint32_t limit, uint32_t type, unsigned char **ret_record);
+
+/* Ends a reservation as RING_EVENT or RING_ABORTED. Errors: UV_ETIMEDOUT (the consumer has passed over it; nobody will
+ * see it). [its owner] */
+int ring_resolve(unsigned char *record, enum ring_kind kind);
+
+/* Passes over a reservation at the front that has taken too long. False when its owner was faster, or when the
+ * quarantine is full. [loop thread] */
+bool ring_pass_over(struct ring *ring, unsigned char *record, uint32_t granules);
+
+/* Skips quarantined runs at the front. Called by ring_peek() where there are any. [loop thread] */
+void ring_skip_quarantined(struct ring *ring);
 
 /* From now on no claim succeeds. False when it was shut before. [any thread] */
 bool ring_shut(struct ring *ring);
@@ -99,12 +125,14 @@ static inline uint32_t ring_events_of(uint64_t tail)
     return (uint32_t)(tail >> 1) & RING_EVENTS_MASK;
 }
 
-/* The next record and its kind; NULL when there is none that can be read. [loop thread] */
+/* The next record and its kind, RING_RESERVED too; NULL when there is none. [loop thread] */
 static inline unsigned char *ring_peek(struct ring *ring, enum ring_kind *ret_kind, uint32_t *ret_granules)
 {
+    if (atomic_load_explicit(&ring->quarantined, memory_order_relaxed))
+        ring_skip_quarantined(ring);
     unsigned char *record = ring->granules + (ring->read & ring->mask) * RING_GRANULE;
     uint64_t header = atomic_load_explicit(ring_header_at(record), memory_order_acquire);
-    if (header == 0)
+    if (header == 0 || header >> 32 >= RING_OVERDUE) /* an overdue run that no claim has gone around yet is no record */
         return NULL;
     *ret_kind = (enum ring_kind)(header >> 32);
     *ret_granules = (uint32_t)header;

@@ -12,44 +12,37 @@ static bool has_type(const struct route *route, uint32_t type)
     return route->types[type / 64] >> (type % 64) & 1;
 }
 
-/* Marks the types that a pattern matches; says how many. */
-static uint32_t match_types(struct route *route, const char *pattern)
+static void add_type(struct route *route, uint32_t type)
 {
-    uint32_t matched = 0;
-    for (uint32_t type = TBUS_TYPE_NONE + 1; type < TBUS_TYPE_BUILTIN_END; type++) {
-        if (topic_matches(pattern, tbus_builtin_type(type)->topic)) {
-            route->types[type / 64] |= UINT64_C(1) << (type % 64);
-            matched++;
-        }
-    }
-    return matched;
+    route->types[type / 64] |= UINT64_C(1) << (type % 64);
 }
 
-static int add_routes(struct subscription *subscription, const tbus_subscriber_t *subscriber)
+static size_t patterns_bytes(const tbus_subscriber_t *subscriber)
 {
-    for (uint32_t i = 0; i < subscriber->routes_count; i++) {
-        const tbus_route_t *wanted = &subscriber->routes[i];
-        struct route *route = &subscription->routes[i];
-        if (!wanted->handler || !topic_pattern_valid(wanted->pattern))
-            return UV_EINVAL;
-        route->subscription = subscription;
-        route->handler = wanted->handler;
-        route->priority = wanted->priority;
-        uint32_t matched = match_types(route, wanted->pattern);
-        if (matched == 0 && !topic_pattern_is_wild(wanted->pattern))
-            return UV_ENOENT;
-        subscription->entries += matched;
-    }
-    return 0;
+    size_t bytes = 0;
+    for (uint32_t i = 0; i < subscriber->routes_count; i++)
+        bytes += strlen(subscriber->routes[i].pattern) + 1;
+    return bytes;
+}
+
+static bool valid(const tbus_subscriber_t *subscriber)
+{
+    if (!subscriber || !subscriber->routes || subscriber->routes_count < 1 || subscriber->routes_count > ROUTES_MAX)
+        return false;
+    for (uint32_t i = 0; i < subscriber->routes_count; i++)
+        if (!subscriber->routes[i].handler || !topic_pattern_valid(subscriber->routes[i].pattern))
+            return false;
+    return true;
 }
 
 int subscription_open(const tbus_subscriber_t *subscriber, struct subscription **ret)
 {
-    if (!subscriber || !subscriber->routes || subscriber->routes_count < 1 || subscriber->routes_count > ROUTES_MAX)
+    if (!valid(subscriber))
         return UV_EINVAL;
     const char *name = subscriber->name ? subscriber->name : "";
     size_t routes_bytes = subscriber->routes_count * sizeof(struct route), name_bytes = strnlen(name, TOPIC_MAX);
-    struct subscription *subscription = tbus_mem_alloc(sizeof *subscription + routes_bytes + name_bytes + 1);
+    struct subscription *subscription =
+        tbus_mem_alloc(sizeof *subscription + routes_bytes + name_bytes + 1 + patterns_bytes(subscriber));
     if (!subscription)
         return UV_ENOMEM;
     subscription->owner = subscriber->owner;
@@ -59,13 +52,42 @@ int subscription_open(const tbus_subscriber_t *subscriber, struct subscription *
     subscription->routes_count = subscriber->routes_count;
     subscription->name = (char *)subscription + sizeof *subscription + routes_bytes;
     memcpy(subscription->name, name, name_bytes);
-    int error = add_routes(subscription, subscriber);
-    if (error) {
-        subscription_close(subscription);
-        return error;
+    char *text = subscription->name + name_bytes + 1;
+    for (uint32_t i = 0; i < subscriber->routes_count; i++) {
+        struct route *route = &subscription->routes[i];
+        route->subscription = subscription;
+        route->handler = subscriber->routes[i].handler;
+        route->priority = subscriber->routes[i].priority;
+        route->pattern = strcpy(text, subscriber->routes[i].pattern);
+        text += strlen(text) + 1;
     }
     *ret = subscription;
     return 0;
+}
+
+int subscription_match(struct subscription *subscription, const struct typetable *types)
+{
+    for (uint32_t i = 0; i < subscription->routes_count; i++) {
+        struct route *route = &subscription->routes[i];
+        uint32_t before = subscription->entries;
+        for (uint32_t type = TBUS_TYPE_NONE + 1; type < types->count; type++) {
+            if (topic_matches(route->pattern, typetable_get(types, type)->description.topic)) {
+                add_type(route, type);
+                subscription->entries++;
+            }
+        }
+        if (subscription->entries == before && !topic_pattern_is_wild(route->pattern))
+            return UV_ENOENT;
+    }
+    return 0;
+}
+
+uint32_t subscription_matches(const struct subscription *subscription, const char *topic)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < subscription->routes_count; i++)
+        count += topic_matches(subscription->routes[i].pattern, topic);
+    return count;
 }
 
 void subscription_close(struct subscription *subscription)
@@ -78,7 +100,6 @@ struct routing *routing_alloc(uint32_t capacity)
     struct routing *routing = tbus_mem_alloc(sizeof *routing + capacity * sizeof routing->entries[0]);
     if (!routing)
         return NULL;
-    routing->types = TBUS_TYPE_BUILTIN_END;
     routing->capacity = capacity;
     return routing;
 }
@@ -106,9 +127,17 @@ void routing_unlink(struct route **list, struct subscription *subscription)
     subscription->live = false;
 }
 
-void routing_rebuild(struct routing *routing, const struct route *list)
+void routing_add_type(struct route *list, uint32_t number, const char *topic)
+{
+    for (struct route *route = list; route; route = route->next)
+        if (topic_matches(route->pattern, topic))
+            add_type(route, number);
+}
+
+void routing_rebuild(struct routing *routing, const struct route *list, uint32_t types)
 {
     uint32_t used = 0;
+    routing->types = types;
     for (uint32_t type = 0; type < routing->types; type++) {
         routing->start[type] = used;
         for (const struct route *route = list; route; route = route->next) {

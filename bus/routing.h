@@ -11,7 +11,7 @@
 
 #include <tallybus/bus.h>
 
-#define ROUTING_TYPES_MAX 1024 /* numbers of types; also the bits of a route's set */
+#include "bus/typetable.h"
 
 struct subscription;
 
@@ -20,7 +20,8 @@ struct route {
     struct subscription *subscription;
     tbus_handler handler;
     int32_t priority;
-    uint64_t types[ROUTING_TYPES_MAX / 64]; /* bit = matches this type */
+    const char *pattern;                 /* in the subscription's memory */
+    uint64_t types[TBUS_TYPES_MAX / 64]; /* bit = matches this type */
 };
 
 struct subscription {
@@ -51,13 +52,19 @@ struct routing {
     struct routing *next_stale; /* [loop thread] in bus->stale */
     uint32_t types;             /* numbers up to here have a range */
     uint32_t capacity;
-    uint32_t start[ROUTING_TYPES_MAX + 1]; /* entries of type t: start[t] .. start[t + 1] - 1 */
+    uint32_t start[TBUS_TYPES_MAX + 1]; /* entries of type t: start[t] .. start[t + 1] - 1 */
     struct routing_entry entries[];
 };
 
-/* A subscription copied from what a host handed in; its routes matched against `types` built-in types.
- * Errors: UV_EINVAL, UV_ENOENT (an exact pattern that names no type), UV_ENOMEM. */
+/* A subscription copied from what a host handed in, not yet matched. Errors: UV_EINVAL, UV_ENOMEM. */
 int subscription_open(const tbus_subscriber_t *subscriber, struct subscription **ret);
+
+/* Matches its routes against all types. Errors: UV_ENOENT (an exact pattern that names no type). [lock: registry] */
+int subscription_match(struct subscription *subscription, const struct typetable *types);
+
+/* How many of its routes a topic matches. [lock: registry] */
+uint32_t subscription_matches(const struct subscription *subscription, const char *topic);
+
 void subscription_close(struct subscription *subscription);
 
 /* An empty table with room for `capacity` entries, or NULL. */
@@ -67,7 +74,10 @@ struct routing *routing_alloc(uint32_t capacity);
 void routing_link(struct route **list, struct subscription *subscription);
 void routing_unlink(struct route **list, struct subscription *subscription);
 
-/* Fills a table from the list. [loop thread] */
-void routing_rebuild(struct routing *routing, const struct route *list);
+/* Adds a type to the routes in the list whose patterns match it. [loop thread] */
+void routing_add_type(struct route *list, uint32_t number, const char *topic);
+
+/* Fills a table for the types below `types` from the list. [loop thread] */
+void routing_rebuild(struct routing *routing, const struct route *list, uint32_t types);
 
 #endif

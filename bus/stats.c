@@ -5,47 +5,65 @@ static uint64_t get(const _Atomic uint64_t *counter)
     return atomic_load_explicit(counter, memory_order_relaxed);
 }
 
+const char *tbus_reason_name(tbus_reason_t reason)
+{
+    static const char *const names[TBUS_REASONS] = {"shed", "full", "oversized", "closing", "aborted", "overdue"};
+    return (unsigned)reason < TBUS_REASONS ? names[reason] : NULL;
+}
+
+/* Events in the ring, and the ring's head and tail at that moment. The tail counts events modulo 2^23, of which the
+ * ring holds at most half. How many have been taken before the tail is read tells which event it is, if not too many
+ * are taken meanwhile. */
+static uint64_t queued_in_ring(const tbus_t *bus, uint64_t *ret_taken, uint64_t *ret_head, uint64_t *ret_tail)
+{
+    uint64_t taken;
+    do {
+        *ret_taken = taken = atomic_load_explicit(&bus->taken, memory_order_acquire);
+        *ret_head = atomic_load_explicit(&bus->ring.head, memory_order_acquire);
+        *ret_tail = atomic_load_explicit(&bus->ring.tail, memory_order_acquire);
+    } while (atomic_load_explicit(&bus->taken, memory_order_acquire) - taken > RING_EVENTS_MASK / 2);
+    return (ring_events_of(*ret_tail) - taken) & RING_EVENTS_MASK;
+}
+
 int tbus_stats(const tbus_t *bus, tbus_stats_t *ret_stats)
 {
+    uint64_t taken, head, tail;
     if (!bus || !ret_stats)
         return UV_EINVAL;
-    const struct bus_refusals *refusals = &bus->refusals;
-    uint64_t delivered, head, tail, delivered_after;
-    /* The tail counts events modulo 2^23, of which the ring holds at most half. What has been delivered before the tail
-     * is read tells which event it is, if not too many have gone by meanwhile. */
-    do {
-        delivered = atomic_load_explicit(&bus->delivered, memory_order_acquire);
-        head = atomic_load_explicit(&bus->ring.head, memory_order_acquire);
-        tail = atomic_load_explicit(&bus->ring.tail, memory_order_acquire);
-        delivered_after = atomic_load_explicit(&bus->delivered, memory_order_acquire);
-    } while (delivered_after - delivered > RING_EVENTS_MASK / 2);
-    uint64_t queued = (ring_events_of(tail) - delivered) & RING_EVENTS_MASK;
+    uint64_t delivered = atomic_load_explicit(&bus->delivered, memory_order_acquire);
+    uint64_t in_ring = queued_in_ring(bus, &taken, &head, &tail), overflow = get(&bus->overflow);
+    uint64_t given_up = get(&bus->undelivered[TBUS_REASON_ABORTED]) + get(&bus->undelivered[TBUS_REASON_OVERDUE]);
+    uint64_t stalled_since = get(&bus->stalled_since_ns), now = uv_hrtime();
     *ret_stats = (tbus_stats_t){
-        .published = delivered + queued,
+        .published = taken + in_ring + get(&bus->aside_events) - given_up,
         .delivered = delivered,
         .unclaimed = get(&bus->unclaimed),
-        .shed = get(&refusals->shed),
-        .refused = get(&refusals->refused),
-        .oversized = get(&refusals->oversized),
-        .after_close = get(&refusals->after_close),
-        .cut_strings = get(&refusals->cut_strings),
+        .cut_strings = get(&bus->cut_strings),
         .handler_calls = get(&bus->handler_calls),
         .handler_errors = get(&bus->handler_errors),
         .stops = get(&bus->stops),
-        .queued_events = queued,
+        .queued_events = in_ring + overflow,
         .queued_bytes = ring_distance(ring_position_of(tail), head) * RING_GRANULE,
         .queued_bytes_max = get(&bus->queued_max),
         .ring_bytes = (uint64_t)bus->ring.size * RING_GRANULE,
+        .overflow_events = overflow,
         .batches = get(&bus->batches),
         .wakeups = get(&bus->wakeups),
+        .stalled_ns = stalled_since && now > stalled_since ? now - stalled_since : 0,
+        .stalled_type = stalled_since ? atomic_load_explicit(&bus->stalled_type, memory_order_relaxed) : 0,
     };
+    for (int reason = 0; reason < TBUS_REASONS; reason++)
+        ret_stats->undelivered[reason] = get(&bus->undelivered[reason]);
     return 0;
 }
 
-int tbus_stats_of_type(const tbus_t *bus, uint32_t type, tbus_type_stats_t *ret_stats)
+int tbus_stats_of_type(const tbus_t *bus, uint32_t number, tbus_type_stats_t *ret_stats)
 {
-    if (!bus || !ret_stats || type == TBUS_TYPE_NONE || type >= bus->types)
+    const struct bus_type *type = bus && ret_stats ? typetable_get(&bus->types, number) : NULL;
+    if (!type)
         return UV_EINVAL;
-    *ret_stats = (tbus_type_stats_t){get(&bus->delivered_by_type[type]), get(&bus->refusals.by_type[type])};
+    ret_stats->delivered = get(&type->delivered);
+    for (int reason = 0; reason < TBUS_REASONS; reason++)
+        ret_stats->undelivered[reason] = get(&type->undelivered[reason]);
     return 0;
 }

@@ -7,11 +7,12 @@
 #include <assert.h>
 #include <string.h>
 
-static struct aside_item *item_open(tbus_t *bus, uint32_t more_entries)
+static struct aside_item *item_open(tbus_t *bus, enum aside_kind kind, uint32_t more_entries)
 {
     struct aside_item *item = tbus_mem_alloc(sizeof *item);
     if (!item)
         return NULL;
+    item->kind = kind;
     item->routing = routing_alloc(bus->entries + more_entries);
     if (item->routing)
         return item;
@@ -76,10 +77,12 @@ static int64_t add_locked(tbus_t *bus, struct subscription *subscription, bool o
 {
     if (bus_state(bus) != BUS_OPEN)
         return UV_ESHUTDOWN;
-    int error = reserve_place_locked(bus);
+    int error = subscription_match(subscription, &bus->types);
+    if (error == 0)
+        error = reserve_place_locked(bus);
     if (error)
         return error;
-    struct aside_item *item = item_open(bus, subscription->entries);
+    struct aside_item *item = item_open(bus, ASIDE_BEGIN, subscription->entries);
     if (!item)
         return UV_ENOMEM;
     item->subscriptions = subscription;
@@ -125,7 +128,7 @@ static int end_locked(tbus_t *bus, int64_t id, const void *owner, bool on_loop_t
 
     if (bus_state(bus) != BUS_OPEN)
         return UV_ESHUTDOWN;
-    struct aside_item *item = item_open(bus, 0);
+    struct aside_item *item = item_open(bus, ASIDE_END, 0);
     if (!item)
         return UV_ENOMEM;
     for (uint32_t i = owner ? 0 : place_of_locked(bus, id); i < bus->subscriptions_count; i++) {
@@ -148,7 +151,6 @@ static int end_locked(tbus_t *bus, int64_t id, const void *owner, bool on_loop_t
         tbus_mem_free(item);
         return 0;
     }
-    item->ends = true;
     item->subscriptions = chain;
     submit_locked(bus, item, on_loop_thread && all_live);
     return count;
@@ -194,19 +196,103 @@ int tbus_unsubscribe_owner(tbus_t *bus, const void *owner)
     return !bus || !owner ? UV_EINVAL : end(bus, 0, owner);
 }
 
-void subscribe_apply(tbus_t *bus, struct aside_item *item)
+/* --- Types --- */
+
+static int register_locked(tbus_t *bus, struct bus_type *type, bool on_loop_thread, uint32_t *ret_number)
 {
-    if (!item->ends)
-        routing_link(&bus->routes, item->subscriptions);
-    while (item->ends && item->subscriptions) {
-        struct subscription *subscription = item->subscriptions;
-        item->subscriptions = subscription->next_ending;
+    const char *topic = type->description.topic;
+    uint32_t more = 0;
+
+    if (bus_state(bus) != BUS_OPEN)
+        return UV_ESHUTDOWN;
+    if (tbus_type_number(bus, topic) != TBUS_TYPE_NONE)
+        return UV_EEXIST;
+    if (bus->types.count == TBUS_TYPES_MAX)
+        return UV_ENOSPC;
+    for (uint32_t i = 0; i < bus->subscriptions_count; i++)
+        more += subscription_matches(bus->subscriptions[i], topic);
+    struct aside_item *item = item_open(bus, ASIDE_TYPE, more);
+    if (!item)
+        return UV_ENOMEM;
+    for (uint32_t i = 0; i < bus->subscriptions_count; i++)
+        bus->subscriptions[i]->entries += subscription_matches(bus->subscriptions[i], topic);
+    bus->entries += more;
+    *ret_number = item->type = typetable_add(&bus->types, type);
+    /* In its turn even on the loop thread: a subscription that is still to begin was matched without this type. */
+    submit_locked(bus, item, on_loop_thread && atomic_load(&bus->aside.due) == ASIDE_NONE);
+    return 0;
+}
+
+int tbus_type_register(tbus_t *bus, const tbus_type_t *description, uint32_t *ret_number)
+{
+    struct bus_type *type;
+    if (!bus || !ret_number)
+        return UV_EINVAL;
+    int error = typetable_copy(description, &type);
+    if (error)
+        return error;
+    bool on_loop_thread = bus_on_loop_thread(bus);
+    uv_mutex_lock(&bus->registry);
+    error = register_locked(bus, type, on_loop_thread, ret_number);
+    uv_mutex_unlock(&bus->registry);
+    if (error)
+        tbus_mem_free(type);
+    else
+        submitted(bus, on_loop_thread);
+    return error;
+}
+
+const tbus_type_t *tbus_type_of(const tbus_t *bus, uint32_t number)
+{
+    if (!bus)
+        return tbus_builtin_type(number);
+    const struct bus_type *type = typetable_get(&bus->types, number);
+    return type ? &type->description : NULL;
+}
+
+uint32_t tbus_type_number(const tbus_t *bus, const char *topic)
+{
+    const struct bus_type *type;
+    if (!bus || !topic)
+        return tbus_builtin_type_number(topic);
+    for (uint32_t number = TBUS_TYPE_NONE + 1; (type = typetable_get(&bus->types, number)); number++)
+        if (strcmp(type->description.topic, topic) == 0)
+            return number;
+    return TBUS_TYPE_NONE;
+}
+
+/* --- On the loop thread --- */
+
+static void apply_end(tbus_t *bus, struct subscription *chain)
+{
+    while (chain) {
+        struct subscription *subscription = chain;
+        chain = subscription->next_ending;
         subscription->ended = true;
         routing_unlink(&bus->routes, subscription);
         subscription->next_ending = bus->ending;
         bus->ending = subscription;
     }
-    routing_rebuild(item->routing, bus->routes);
+}
+
+void subscribe_apply(tbus_t *bus, struct aside_item *item)
+{
+    switch (item->kind) {
+    case ASIDE_BEGIN:
+        routing_link(&bus->routes, item->subscriptions);
+        break;
+    case ASIDE_END:
+        apply_end(bus, item->subscriptions);
+        break;
+    case ASIDE_TYPE:
+        bus->types_routed = item->type + 1;
+        routing_add_type(bus->routes, item->type, typetable_get(&bus->types, item->type)->description.topic);
+        break;
+    case ASIDE_EVENT:
+        assert(!"events are not subscriptions");
+        break;
+    }
+    routing_rebuild(item->routing, bus->routes, bus->types_routed);
     dispatch_set_routing(bus, item->routing);
     tbus_mem_free(item);
 }
@@ -232,6 +318,7 @@ void subscribe_finish_all(tbus_t *bus)
 {
     struct aside_item *item;
     while ((item = aside_take(&bus->aside))) {
+        bus->report.remained += item->kind == ASIDE_EVENT;
         tbus_mem_free(item->routing);
         tbus_mem_free(item);
     }

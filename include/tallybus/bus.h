@@ -28,8 +28,11 @@ typedef struct tbus_options {
     uint32_t batch_max_us;     /* the same in microseconds, looked at every 64 events; default 2,000 */
     uint32_t linger_us; /* how long the loop thread keeps looking at an empty queue before it sleeps, so that a steady
                            stream of events does not pay a wake-up for each; default 20; UINT32_MAX = not at all */
-    uint32_t vital_wait_ms;       /* how long a publisher of a vital event waits for room; default 100 */
-    uint32_t close_wait_ms;       /* time limit for draining where tbus_free() has to close the bus; default 5,000 */
+    uint32_t vital_wait_ms;  /* how long a publisher of a vital event waits for room; default 100 */
+    uint32_t reserve_max_ms; /* a reservation that is not committed by then is passed over; default 1,000 */
+    uint32_t overflow_max;   /* vital events that the loop thread publishes into a full queue and that are kept beside
+                                it, in their place in the order; default 1,024 */
+    uint32_t close_wait_ms;  /* time limit for draining where tbus_free() has to close the bus; default 5,000 */
     int64_t (*clock)(void *user); /* stamps events [any thread]; default: wall clock at open + monotonic clock */
     void *clock_user;
     uint64_t reserved[8];
@@ -69,11 +72,58 @@ TBUS_API int64_t tbus_now(const tbus_t *bus);
 /* Publishes an event whose `type` is set and whose struct is that type's: the typed functions of events.h by number.
  * Copies; never allocates; wakes the loop when it sleeps.
  * A sheddable event is refused at once when the queue is past its watermark. A vital event waits for room, at most
- * `vital_wait_ms`; on the loop thread it never waits.
+ * `vital_wait_ms`; on the loop thread, where nobody else could make room, it is kept in a list beside the queue
+ * (`overflow_max`), in its place in the order.
  * Errors, each counted by type: UV_EINVAL (bus or event NULL, no such type), UV_ENOBUFS (sheddable: queue past the
  * watermark; vital: queue full and waiting did not help), UV_EMSGSIZE (larger than a quarter of the queue after its
  * strings were cut), UV_ESHUTDOWN (the bus is closing). [any thread] */
 TBUS_API int tbus_publish(tbus_t *bus, const tbus_event_t *event);
+
+/* --- Types of the host's own --- */
+
+#define TBUS_TYPES_MAX 1024 /* numbers of types in a bus, the built-in ones included */
+#define TBUS_FIELDS_MAX 64  /* fields of a type */
+
+/* Adds a type of event to this bus (copies the description) and gives its number. The struct must begin with a
+ * tbus_event_t, be at most 16 KiB, and have its fields behind that, aligned as their C types. Subscriptions whose
+ * patterns match get the type from now on; JSON, journals and logs show it by its fields. Errors: UV_EINVAL (the topic
+ * is no plain dotted name; a field outside the struct, misaligned, without a name, named twice or as the base's are),
+ * UV_EEXIST (the topic is known), UV_ENOSPC (too many types), UV_ENOMEM, UV_ESHUTDOWN. [any thread, handlers too] */
+TBUS_API int tbus_type_register(tbus_t *bus, const tbus_type_t *type, uint32_t *ret_number);
+
+/* The description of a type that this bus knows, built-in or registered, until the bus is freed; NULL for other
+ * numbers. `bus` NULL: built-in ones only. [any thread] */
+TBUS_API const tbus_type_t *tbus_type_of(const tbus_t *bus, uint32_t number);
+
+/* The number of the type with this topic, or TBUS_TYPE_NONE. `bus` NULL: built-in ones only. [any thread] */
+TBUS_API uint32_t tbus_type_number(const tbus_t *bus, const char *topic);
+
+/* --- Reserving: an event is written where it will be read, without a copy ---
+ *
+ *     struct my_event *event;
+ *     if (tbus_reserve(bus, my_type, 64, (tbus_event_t **)&event, &room) == 0) {
+ *         event->name = strcpy(room, "...");
+ *         error = tbus_commit(bus, &event->base);
+ *     }
+ *
+ * Everything published later waits behind a reservation: commit or abort it soon, and always. One that takes longer
+ * than `reserve_max_ms` is passed over: it is counted, its commit fails, later events are delivered, and its memory
+ * stays its owner's until it commits or aborts. */
+
+/* Room in the queue for an event of a type (any type), and for `room_bytes` more for what its pointers point to. The
+ * struct and the room are zeroed, the type is set. Strings must point into the room, or to memory that lives until the
+ * event has been delivered; they are not cut. Never waits. Errors, counted by type: UV_EINVAL, UV_ENOBUFS (no room;
+ * past the watermark for a sheddable type), UV_EMSGSIZE, UV_ESHUTDOWN. `ret_room` may be NULL. [any thread, handlers
+ * too] */
+TBUS_API TBUS_CHECKED int tbus_reserve(tbus_t *bus, uint32_t type, size_t room_bytes, tbus_event_t **ret_event,
+                                       void **ret_room);
+
+/* Publishes it; stamps it where `time_ns` is 0. Not to be touched from then on. Errors: UV_EINVAL, UV_ETIMEDOUT (it has
+ * been passed over: it is not delivered). [any thread] */
+TBUS_API int tbus_commit(tbus_t *bus, tbus_event_t *event);
+
+/* Gives it up. Errors: as tbus_commit(). [any thread] */
+TBUS_API int tbus_abort(tbus_t *bus, tbus_event_t *event);
 
 /* --- Subscribing ---
  *
@@ -134,24 +184,38 @@ TBUS_API int tbus_unsubscribe_owner(tbus_t *bus, const void *owner);
 
 /* --- Statistics --- */
 
+/* Why events were not delivered. */
+typedef enum tbus_reason {
+    TBUS_REASON_SHED = 0,  /* sheddable, and the queue was past its watermark */
+    TBUS_REASON_FULL,      /* vital, and there was no room within the wait */
+    TBUS_REASON_OVERSIZED, /* larger than a quarter of the queue */
+    TBUS_REASON_CLOSING,   /* the bus was closing */
+    TBUS_REASON_ABORTED,   /* reserved, then given up */
+    TBUS_REASON_OVERDUE,   /* reserved, and passed over */
+    TBUS_REASONS
+} tbus_reason_t;
+
+/* "shed", "full", ...; static memory; NULL for a number that is none. [any thread] */
+TBUS_API const char *tbus_reason_name(tbus_reason_t reason);
+
 typedef struct tbus_stats {
-    uint64_t published;   /* events that the queue accepted = delivered + queued_events (+ remained, once closed) */
-    uint64_t delivered;   /* events handed to every subscriber they match */
-    uint64_t unclaimed;   /* of these: matched by no subscriber */
-    uint64_t shed;        /* sheddable events refused: queue past the watermark */
-    uint64_t refused;     /* vital events refused: no room within the wait */
-    uint64_t oversized;   /* events refused: larger than a quarter of the queue */
-    uint64_t after_close; /* events refused: the bus was closing */
+    uint64_t published; /* events that were accepted = delivered + queued_events (+ remained, once closed) */
+    uint64_t delivered; /* events handed to every subscriber they match */
+    uint64_t unclaimed; /* of these: matched by no subscriber */
+    uint64_t undelivered[TBUS_REASONS]; /* events that were not, by tbus_reason_t */
     uint64_t cut_strings; /* strings, list entries and metadata pairs shortened or left out for their limits */
     uint64_t handler_calls;
-    uint64_t handler_errors; /* handlers that returned a negative code */
-    uint64_t stops;          /* handlers that returned TBUS_STOP */
-    uint64_t queued_events;  /* accepted and not yet delivered */
-    uint64_t queued_bytes;
-    uint64_t queued_bytes_max; /* the most the loop found queued when it began a batch */
+    uint64_t handler_errors;   /* handlers that returned a negative code */
+    uint64_t stops;            /* handlers that returned TBUS_STOP */
+    uint64_t queued_events;    /* accepted or reserved, and not yet delivered */
+    uint64_t queued_bytes;     /* of the ring in use */
+    uint64_t queued_bytes_max; /* the most the loop found in use when it began a batch */
     uint64_t ring_bytes;
+    uint64_t overflow_events; /* of the queued events: in the list beside the ring */
     uint64_t batches;
-    uint64_t wakeups; /* times that a publisher had to wake the loop */
+    uint64_t wakeups;    /* times that a publisher had to wake the loop */
+    uint64_t stalled_ns; /* how long the reservation has been waited for that holds everything up now; 0 = none does */
+    uint32_t stalled_type; /* its type */
     uint64_t reserved[8];
 } tbus_stats_t;
 
@@ -161,7 +225,7 @@ TBUS_API int tbus_stats(const tbus_t *bus, tbus_stats_t *ret_stats);
 
 typedef struct tbus_type_stats {
     uint64_t delivered;
-    uint64_t refused; /* not accepted by the queue, for whatever reason: shed, refused, oversized, after_close */
+    uint64_t undelivered[TBUS_REASONS]; /* by tbus_reason_t */
 } tbus_type_stats_t;
 
 /* The same for one type. Errors: UV_EINVAL (no such type). [any thread] */

@@ -72,7 +72,7 @@ Test(lifecycle, a_closing_bus_refuses_and_counts)
     cr_assert_eq(tbus_unsubscribe(hosted.bus, 1), UV_ESHUTDOWN);
     cr_assert_eq(tbus_unsubscribe_owner(hosted.bus, &hosted), UV_ESHUTDOWN);
     cr_assert_eq(tbus_stats(hosted.bus, &stats), 0);
-    cr_assert_eq(stats.after_close, 1u);
+    cr_assert_eq(stats.undelivered[TBUS_REASON_CLOSING], 1u);
     uv_run(&hosted.loop, UV_RUN_DEFAULT);
     cr_assert(hosted.closed);
     cr_assert_eq(hosted.report.delivered, 1u);

@@ -149,6 +149,133 @@ Test(ring, positions_wrap_at_40_bits_and_counts_at_23)
     ring_close(&ring);
 }
 
+/* --- Reservations --- */
+
+static unsigned char *reserve(struct ring *ring, uint32_t granules)
+{
+    unsigned char *record = NULL;
+    cr_assert_eq(ring_reserve(ring, granules, ring->size, 7, &record), 0);
+    return record;
+}
+
+static enum ring_kind front(struct ring *ring)
+{
+    enum ring_kind kind;
+    uint32_t granules;
+    return ring_peek(ring, &kind, &granules) ? kind : 0;
+}
+
+Test(ring, a_reservation_ends_as_an_event_or_as_none)
+{
+    struct ring ring;
+    uint32_t granules;
+    cr_assert_eq(ring_open(&ring, SMALL), 0);
+    unsigned char *first = reserve(&ring, 2), *second = reserve(&ring, 1);
+    cr_assert_eq(front(&ring), RING_RESERVED);
+    cr_assert_eq(ring_resolve(second, RING_EVENT), 0);
+    cr_assert_eq(front(&ring), RING_RESERVED, "the first still stands before it");
+    cr_assert_eq(ring_resolve(first, RING_ABORTED), 0);
+    cr_assert_eq(front(&ring), RING_ABORTED);
+    ring_pass(&ring, first, 2);
+    cr_assert_eq(next_event(&ring, &granules), second);
+    ring_close(&ring);
+}
+
+Test(ring, a_reservation_gets_zeroed_memory)
+{
+    struct ring ring;
+    uint32_t granules;
+    cr_assert_eq(ring_open(&ring, SMALL), 0);
+    for (int lap = 0; lap < 3; lap++) {
+        unsigned char *record = reserve(&ring, 32);
+        for (uint32_t i = RING_HEADER_BYTES + sizeof(uint32_t); i < 32 * RING_GRANULE; i++)
+            cr_assert_eq(record[i], 0);
+        memset(record + RING_HEADER_BYTES, 0xEE, 32 * RING_GRANULE - RING_HEADER_BYTES);
+        cr_assert_eq(ring_resolve(record, RING_EVENT), 0);
+        ring_pass(&ring, next_event(&ring, &granules), granules);
+        ring_release(&ring);
+    }
+    ring_close(&ring);
+}
+
+/* Fills the ring's free room with events of one granule, and reads them all. Says how many. */
+static uint32_t go_round(struct ring *ring, const unsigned char *keep_off, uint32_t length)
+{
+    uint32_t count = 0, granules;
+    unsigned char *record;
+    while (ring_claim(ring, 1, ring->size, &record) == 0) {
+        cr_assert(record < keep_off || record >= keep_off + length * RING_GRANULE, "handed out while in quarantine");
+        memset(record + RING_HEADER_BYTES, 0xAA, RING_GRANULE - RING_HEADER_BYTES);
+        ring_commit(record, RING_EVENT, 1);
+        count++;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        record = next_event(ring, &granules);
+        cr_assert_not_null(record, "event %u of %u", i, count);
+        ring_pass(ring, record, granules);
+    }
+    cr_assert_null(next_event(ring, &granules));
+    ring_release(ring);
+    return count;
+}
+
+Test(ring, an_overdue_reservation_keeps_its_granules_until_it_is_resolved)
+{
+    for (uint32_t before = 0; before < 64; before++) {
+        struct ring ring;
+        uint32_t granules;
+        cr_assert_eq(ring_open(&ring, SMALL), 0);
+        for (uint32_t i = 0; i < before; i++) {
+            ring_commit(claim(&ring, 1), RING_EVENT, 1);
+            ring_pass(&ring, next_event(&ring, &granules), 1);
+        }
+        ring_release(&ring);
+        unsigned char *late = reserve(&ring, 5);
+        cr_assert_eq(next_event(&ring, &granules), late); /* passes the padding before it */
+        cr_assert(ring_pass_over(&ring, late, 5));
+        ring_release(&ring);
+        for (int lap = 0; lap < 3; lap++) {
+            uint32_t count = go_round(&ring, late, 5);
+            cr_assert_geq(count, 59u - 5, "at %u: %u", before, count); /* a lap's start may lie behind the run */
+            memset(late + RING_HEADER_BYTES, 0xBB, 5 * RING_GRANULE - RING_HEADER_BYTES);
+        }
+        cr_assert_eq(ring_resolve(late, RING_EVENT), UV_ETIMEDOUT);
+        go_round(&ring, NULL, 0);
+        go_round(&ring, NULL, 0);
+        cr_assert_eq(ring.quarantined, 0u, "at %u", before);
+        cr_assert_eq(go_round(&ring, NULL, 0), 64u, "everything can be used again");
+        ring_close(&ring);
+    }
+}
+
+Test(ring, an_owner_that_was_faster_is_not_passed_over)
+{
+    struct ring ring;
+    cr_assert_eq(ring_open(&ring, SMALL), 0);
+    unsigned char *record = reserve(&ring, 1);
+    cr_assert_eq(ring_resolve(record, RING_EVENT), 0);
+    cr_assert_not(ring_pass_over(&ring, record, 1));
+    cr_assert_eq(front(&ring), RING_EVENT);
+    ring_close(&ring);
+}
+
+Test(ring, no_more_are_passed_over_than_the_quarantine_holds)
+{
+    struct ring ring;
+    unsigned char *records[RING_QUARANTINE_MAX + 1];
+    cr_assert_eq(ring_open(&ring, SMALL), 0);
+    for (int i = 0; i <= RING_QUARANTINE_MAX; i++)
+        records[i] = reserve(&ring, 2);
+    for (int i = 0; i < RING_QUARANTINE_MAX; i++)
+        cr_assert(ring_pass_over(&ring, records[i], 2));
+    cr_assert_not(ring_pass_over(&ring, records[RING_QUARANTINE_MAX], 2));
+    ring_release(&ring);
+    unsigned char *big;
+    cr_assert_eq(ring_claim(&ring, 48, ring.size, &big), UV_ENOBUFS, "46 in a row are left");
+    cr_assert_eq(ring_claim(&ring, 40, ring.size, &big), 0);
+    ring_close(&ring);
+}
+
 /* --- Many producers --- */
 
 enum { PRODUCERS = 4, EVENTS_EACH = 50000 };
