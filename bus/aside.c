@@ -1,6 +1,7 @@
 #include "bus/aside.h"
 
 #include "bus/ring.h"
+#include "bus/routing.h"
 
 int aside_open(struct aside *aside)
 {
@@ -19,6 +20,10 @@ void aside_add(struct aside *aside, const struct ring *ring, struct aside_item *
     uv_mutex_lock(&aside->lock);
     item->next = NULL;
     item->position = ring_position_of(atomic_load_explicit(&ring->tail, memory_order_seq_cst));
+    if (aside->last && item->routing && aside->last->position == item->position) {
+        tbus_mem_free(aside->last->routing);
+        aside->last->routing = NULL;
+    }
     if (aside->last)
         aside->last->next = item;
     else
@@ -26,6 +31,17 @@ void aside_add(struct aside *aside, const struct ring *ring, struct aside_item *
     aside->last = item;
     atomic_store_explicit(&aside->due, aside->first->position, memory_order_seq_cst);
     uv_mutex_unlock(&aside->lock);
+}
+
+int aside_make_room(struct aside *aside, uint32_t more)
+{
+    int error = 0;
+    uv_mutex_lock(&aside->lock);
+    for (struct aside_item *item = aside->first; item && error == 0; item = item->next)
+        if (item->routing)
+            error = routing_grow(&item->routing, more);
+    uv_mutex_unlock(&aside->lock);
+    return error;
 }
 
 bool aside_is_due(struct aside *aside, uint64_t position)

@@ -23,9 +23,11 @@ struct aside_item {
     uint64_t position;
     enum aside_kind kind;
     struct subscription *subscriptions; /* BEGIN: one; END: chained by `next_ending` */
-    struct routing *routing;            /* BEGIN, END, TYPE: memory for the table that this makes necessary */
-    uint32_t type;                      /* TYPE: its number */
-    tbus_event_t *event;                /* EVENT: in the memory behind the item */
+    /* BEGIN, END, TYPE: memory for the table that this makes necessary; NULL where the next item has the same position
+     * and so a table for both. Many subscriptions made in a row then need one table, not one each. */
+    struct routing *routing;
+    uint32_t type;       /* TYPE: its number */
+    tbus_event_t *event; /* EVENT: in the memory behind the item */
 };
 
 struct aside {
@@ -41,6 +43,9 @@ void aside_close(struct aside *aside);
 
 /* Adds an item (takes it) behind everything published so far. The caller wakes the loop. [any thread] */
 void aside_add(struct aside *aside, const struct ring *ring, struct aside_item *item);
+
+/* Makes room for `more` entries in all tables that wait here. Errors: UV_ENOMEM. [loop thread, lock: registry] */
+int aside_make_room(struct aside *aside, uint32_t more);
 
 /* Whether the first item's turn has come when the ring has been read up to `position`. */
 bool aside_is_due(struct aside *aside, uint64_t position);

@@ -13,10 +13,11 @@
  *   publisher: moves `tail` (or `aside.due`), commits, then reads `asleep`; if 1, exchanges it for 0 and whoever got
  *              the 1 calls uv_async_send().
  *   loop:      sets `asleep` to 1, then reads `tail` and `aside.due`; if there is anything, takes `asleep` back and
- * goes on. All of these are sequentially consistent, so of the two reads at least one sees the other side's write:
- * either the publisher sees the sleeper or the loop sees the work. What the handshake covers is the claim, not the
- * commit: a loop that finds a record claimed but not yet committed sets `asleep` as well, so that the commit will wake
- * it, and a 1 ms timer as a net for the commit whose publisher read `asleep` a moment too early. */
+ *              goes on.
+ * All of these are sequentially consistent, so of the two reads at least one sees the other side's write: either the
+ * publisher sees the sleeper or the loop sees the work. What the handshake covers is the claim, not the commit: a loop
+ * that finds a record claimed but not yet committed sets `asleep` as well, so that the commit will wake it, and a 1 ms
+ * timer as a net for the commit whose publisher read `asleep` a moment too early. */
 #ifndef BUS_BUS_H
 #define BUS_BUS_H
 
@@ -80,7 +81,8 @@ struct tbus {
     _Atomic uint32_t stalled_type;
     uint64_t stalled_at; /* its position */
 
-    _Atomic uint64_t undelivered[TBUS_REASONS], cut_strings; /* [any thread] */
+    _Alignas(64) _Atomic uint64_t undelivered[TBUS_REASONS]; /* [any thread] */
+    _Atomic uint64_t cut_strings;                            /* [any thread] */
 
     uv_mutex_t room_lock; /* only for waiting on `room` */
     uv_cond_t room;
@@ -130,6 +132,11 @@ static inline void bus_wake(tbus_t *bus)
     }
 }
 
+#define BUS_ID_BLOCK_BITS 32
+
+/* lifecycle.c: the number before the first of a new block of event numbers. [any thread] */
+uint64_t bus_id_block(void);
+
 /* dispatch.c: delivers what there is, at most `*budget` events (counted down) and until `deadline_ns` (monotonic). True
  * when it stopped for one of these, so that there may be more. [loop thread] */
 bool dispatch_batch(tbus_t *bus, uint32_t *budget, uint64_t deadline_ns);
@@ -158,6 +165,10 @@ void subscribe_finish_all(tbus_t *bus);
 
 /* publish.c: counts an event that is not delivered, and gives back `error`. [any thread] */
 int publish_refuse(tbus_t *bus, struct bus_type *type, tbus_reason_t reason, int error);
+
+/* publish.c: how much of the ring an event may fill: all of it where it is vital; else up to the watermark, and nothing
+ * while a vital one waits, which would else never find room for a large record. [any thread] */
+uint32_t publish_limit(const tbus_t *bus, bool vital);
 
 /* publish.c: lets publishers that wait for room try again. [loop thread] */
 void publish_room_freed(tbus_t *bus);

@@ -13,7 +13,9 @@ static void deliver(tbus_t *bus, tbus_event_t *event)
     const struct routing_entry *end = routing->entries + routing->start[event->type + 1];
     uint64_t calls = 0;
 
-    event->id = ++bus->last_id;
+    if ((uint32_t)++bus->last_id == 0) /* the block is used up */
+        bus->last_id = bus_id_block() + 1;
+    event->id = bus->last_id;
     for (; entry < end; entry++) {
         struct subscription *subscription = entry->subscription;
         if (subscription->ended)
@@ -42,12 +44,14 @@ static void deliver(tbus_t *bus, tbus_event_t *event)
     bus_count(&bus->delivered, 1);
 }
 
-/* Frees what has been read, often enough that publishers need not wait for the end of a batch. */
+/* Frees what has been read: an eighth of the ring at a time, or at once where a publisher waits for room. */
 static void release_some(tbus_t *bus)
 {
     struct ring *ring = &bus->ring;
     uint64_t head = atomic_load_explicit(&ring->head, memory_order_relaxed);
-    if (ring_distance(ring->read, head) >= ring->size / 8) {
+    uint64_t passed = ring_distance(ring->read, head);
+    bool wanted = atomic_load_explicit(&bus->room_waiters, memory_order_relaxed) > 0;
+    if (passed >= ring->size / 8 || (wanted && passed > 0)) {
         ring_release(ring);
         publish_room_freed(bus);
     }

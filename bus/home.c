@@ -3,6 +3,7 @@
 #include "bus/bus.h"
 
 #include <assert.h>
+#include <signal.h>
 
 #include "bus/relax.h"
 
@@ -28,11 +29,11 @@ static bool linger(tbus_t *bus, uint64_t deadline_ns)
     uint64_t until = uv_hrtime() + bus->linger_us * UINT64_C(1000);
     if (until > deadline_ns)
         until = deadline_ns;
-    do {
+    while (uv_hrtime() < until) {
         relax_for(NAP_NS);
         if (something_to_do(bus))
             return true;
-    } while (uv_hrtime() < until);
+    }
     return false;
 }
 
@@ -40,6 +41,8 @@ static bool linger(tbus_t *bus, uint64_t deadline_ns)
 static bool take_turn(tbus_t *bus)
 {
     uint64_t deadline = uv_hrtime() + bus->batch_max_us * UINT64_C(1000);
+    if (bus_state(bus) == BUS_CLOSING && bus->close_deadline_ns < deadline)
+        deadline = bus->close_deadline_ns;
     uint32_t budget = bus->batch_max_events;
     for (;;) {
         uint32_t before = budget;
@@ -170,12 +173,27 @@ static void take_back_handles(tbus_t *bus)
     uv_run(bus->loop, UV_RUN_DEFAULT);
 }
 
+/* The host's signals are not for our thread: it starts with all of them blocked. */
+static int create_without_signals(tbus_t *bus)
+{
+#if defined(__unix__) || defined(__APPLE__)
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+#endif
+    int error = uv_thread_create(&bus->thread, thread_main, bus);
+#if defined(__unix__) || defined(__APPLE__)
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+#endif
+    return error;
+}
+
 static int start_thread(tbus_t *bus)
 {
     int error = uv_sem_init(&bus->thread_up, 0);
     if (error)
         return error;
-    error = uv_thread_create(&bus->thread, thread_main, bus);
+    error = create_without_signals(bus);
     if (error == 0)
         uv_sem_wait(&bus->thread_up);
     uv_sem_destroy(&bus->thread_up);

@@ -13,8 +13,7 @@ enum {
     DEFAULT_VITAL_WAIT_MS = 100,
     DEFAULT_RESERVE_MS = 1000,
     DEFAULT_OVERFLOW = 1024,
-    DEFAULT_CLOSE_WAIT_MS = 5000,
-    ID_BITS_OF_A_BUS = 50
+    DEFAULT_CLOSE_WAIT_MS = 5000
 };
 
 static uint64_t or_default(uint64_t value, uint64_t otherwise)
@@ -30,15 +29,17 @@ static bool options_valid(const tbus_options_t *options)
         if (options->reserved[i] != 0)
             return false;
     return (ring & (ring - 1)) == 0 && ring >= UINT64_C(64) << 10 && ring <= UINT64_C(256) << 20 &&
-           options->sheddable_permille <= 1000 && (string_max == 0 || (string_max >= 16 && string_max <= 1 << 20));
+           (options->sheddable_permille == 0 ||
+            (options->sheddable_permille >= 250 && options->sheddable_permille <= 1000)) &&
+           (string_max == 0 || (string_max >= 16 && string_max <= 1 << 20));
 }
 
-/* Numbers of events are unique in the process: each bus has a range of 2^50 of its own. This counter and the allocator
- * are all that the buses of a process share. */
-static uint64_t first_id(void)
+/* Numbers of events are unique in the process: buses take blocks of 2^32 of them in turn. This counter and the
+ * allocator are all that the buses of a process share. */
+uint64_t bus_id_block(void)
 {
-    static _Atomic uint64_t buses;
-    return atomic_fetch_add_explicit(&buses, 1, memory_order_relaxed) << ID_BITS_OF_A_BUS;
+    static _Atomic uint64_t blocks;
+    return atomic_fetch_add_explicit(&blocks, 1, memory_order_relaxed) << BUS_ID_BLOCK_BITS;
 }
 
 static void take_options(tbus_t *bus, const tbus_options_t *options)
@@ -52,7 +53,8 @@ static void take_options(tbus_t *bus, const tbus_options_t *options)
     bus->batch_max_events = (uint32_t)or_default(options->batch_max_events, DEFAULT_BATCH_EVENTS);
     bus->batch_max_us = (uint32_t)or_default(options->batch_max_us, DEFAULT_BATCH_US);
     bus->linger_us = options->linger_us == UINT32_MAX ? 0 : (uint32_t)or_default(options->linger_us, DEFAULT_LINGER_US);
-    bus->vital_wait_ms = (uint32_t)or_default(options->vital_wait_ms, DEFAULT_VITAL_WAIT_MS);
+    bus->vital_wait_ms =
+        options->vital_wait_ms == UINT32_MAX ? 0 : (uint32_t)or_default(options->vital_wait_ms, DEFAULT_VITAL_WAIT_MS);
     bus->reserve_max_ms = (uint32_t)or_default(options->reserve_max_ms, DEFAULT_RESERVE_MS);
     bus->overflow_max = (uint32_t)or_default(options->overflow_max, DEFAULT_OVERFLOW);
     bus->close_wait_ms = (uint32_t)or_default(options->close_wait_ms, DEFAULT_CLOSE_WAIT_MS);
@@ -135,7 +137,7 @@ int tbus_open(const tbus_options_t *options, tbus_t **ret_bus)
     if (error)
         return error;
     take_options(bus, options);
-    bus->last_id = first_id();
+    bus->last_id = bus_id_block();
     atomic_init(&bus->asleep, 1);
     atomic_init(&bus->state, BUS_OPEN);
     error = bus_clock_open(&bus->clock, options);
@@ -165,8 +167,9 @@ int tbus_close(tbus_t *bus, uint32_t timeout_ms, tbus_closed_cb closed, void *us
         bus->closed = closed;
         bus->closed_user = user;
         bus->close_deadline_ns = uv_hrtime() + timeout_ms * UINT64_C(1000000);
-        atomic_store_explicit(&bus->state, BUS_CLOSING, memory_order_release);
+        /* In this order: a loop that sees the bus closing must find a ring that nothing more can get into. */
         ring_shut(&bus->ring);
+        atomic_store_explicit(&bus->state, BUS_CLOSING, memory_order_release);
         uv_async_send(&bus->wake);
     }
     uv_mutex_unlock(&bus->registry);

@@ -17,21 +17,26 @@ static int claim_waiting(tbus_t *bus, uint32_t granules, unsigned char **ret_rec
 {
     int error = UV_ENOBUFS;
     uint64_t deadline = uv_hrtime() + bus->vital_wait_ms * UINT64_C(1000000);
-    for (int i = 0; i < TRIES_BEFORE_WAITING && error == UV_ENOBUFS; i++) {
+    atomic_fetch_add_explicit(&bus->room_waiters, 1, memory_order_relaxed); /* sheddable events make way from now on */
+    for (int i = 0; i < TRIES_BEFORE_WAITING && error == UV_ENOBUFS && uv_hrtime() < deadline; i++) {
         relax_yield();
         error = ring_claim(&bus->ring, granules, bus->ring.size, ret_record);
     }
-    if (error != UV_ENOBUFS)
-        return error;
-
-    atomic_fetch_add_explicit(&bus->room_waiters, 1, memory_order_relaxed);
     uv_mutex_lock(&bus->room_lock);
-    while ((error = ring_claim(&bus->ring, granules, bus->ring.size, ret_record)) == UV_ENOBUFS &&
-           uv_hrtime() < deadline)
+    while (error == UV_ENOBUFS && uv_hrtime() < deadline) {
         (void)uv_cond_timedwait(&bus->room, &bus->room_lock, WAIT_SLICE_NS);
+        error = ring_claim(&bus->ring, granules, bus->ring.size, ret_record);
+    }
     uv_mutex_unlock(&bus->room_lock);
     atomic_fetch_sub_explicit(&bus->room_waiters, 1, memory_order_relaxed);
     return error;
+}
+
+uint32_t publish_limit(const tbus_t *bus, bool vital)
+{
+    if (vital)
+        return bus->ring.size;
+    return atomic_load_explicit(&bus->room_waiters, memory_order_relaxed) ? 0 : bus->sheddable_limit;
 }
 
 void publish_room_freed(tbus_t *bus)
@@ -77,11 +82,16 @@ static int publish(tbus_t *bus, uint32_t number, const tbus_event_t *event)
     if (plan.bytes > (uint64_t)bus->record_max * RING_GRANULE || granules > bus->record_max)
         return publish_refuse(bus, type, TBUS_REASON_OVERSIZED, UV_EMSGSIZE);
 
-    int error = ring_claim(&bus->ring, granules, vital ? bus->ring.size : bus->sheddable_limit, &record);
+    int error = ring_claim(&bus->ring, granules, publish_limit(bus, vital), &record);
     if (error == UV_ENOBUFS && vital) {
-        if (bus_on_loop_thread(bus))
-            return publish_aside(bus, number, type, &plan);
-        error = claim_waiting(bus, granules, &record);
+        if (!bus_on_loop_thread(bus)) {
+            error = claim_waiting(bus, granules, &record);
+        } else {
+            ring_release(&bus->ring); /* what has been read is room */
+            error = ring_claim(&bus->ring, granules, bus->ring.size, &record);
+            if (error == UV_ENOBUFS)
+                return publish_aside(bus, number, type, &plan);
+        }
     }
     if (error == UV_ESHUTDOWN)
         return publish_refuse(bus, type, TBUS_REASON_CLOSING, error);

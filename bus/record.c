@@ -46,7 +46,7 @@ static uint32_t fitted_length(const char *string, uint32_t max, uint32_t *cuts)
     if (length <= max)
         return (uint32_t)length;
     (*cuts)++;
-    for (uint32_t back = 0; back < 4; back++)
+    for (uint32_t back = 0; back < 4 && back <= max; back++)
         if (!is_continuation(string[max - back]))
             return max - back;
     return max;

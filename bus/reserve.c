@@ -17,8 +17,8 @@ int tbus_reserve(tbus_t *bus, uint32_t number, size_t room_bytes, tbus_event_t *
         return publish_refuse(bus, type, TBUS_REASON_OVERSIZED, UV_EMSGSIZE);
 
     bool vital = type->layout.delivery == TBUS_CLASS_VITAL;
-    int error = ring_reserve(&bus->ring, ring_granules_for(struct_bytes + room_bytes),
-                             vital ? bus->ring.size : bus->sheddable_limit, number, &record);
+    int error = ring_reserve(&bus->ring, ring_granules_for(struct_bytes + room_bytes), publish_limit(bus, vital),
+                             number, &record);
     if (error == UV_ESHUTDOWN)
         return publish_refuse(bus, type, TBUS_REASON_CLOSING, error);
     if (error)

@@ -130,11 +130,11 @@ bool ring_pass_over(struct ring *ring, unsigned char *record, uint32_t granules)
 
 /* --- Claims --- */
 
-/* Whether a claim that ends at `end` leaves at most `limit` granules in use, as far as `head` is known; looks again at
- * the real head once. `*head` is what the answer rests on. */
-static bool fits(struct ring *ring, uint64_t end, uint32_t limit, uint64_t *head)
+/* Whether a claim that ends at `end` fits into the ring, and leaves at most `limit` granules in use up to `used`, as
+ * far as `head` is known; if not, looks again at the real head. */
+static bool fits(struct ring *ring, uint64_t end, uint64_t used, uint32_t limit, uint64_t *head)
 {
-    if (ring_distance(end, *head) <= limit)
+    if (ring_distance(end, *head) <= ring->size && ring_distance(used, *head) <= limit)
         return true;
     uint64_t newest = atomic_load_explicit(&ring->head, memory_order_acquire);
     if (newest != *head)
@@ -157,7 +157,7 @@ int ring_claim(struct ring *ring, uint32_t granules, uint32_t limit, unsigned ch
 
         if (padding + granules > ring->size)
             return UV_ENOBUFS;
-        if (!fits(ring, end, limit, &head)) {
+        if (!fits(ring, end, (position + granules) & RING_POSITION_MASK, limit, &head)) {
             /* A tail that is behind the head looks like a full ring: only the newest of both may say so. */
             uint64_t newest = atomic_load_explicit(&ring->tail, memory_order_relaxed);
             if (newest == tail && head == based_on)

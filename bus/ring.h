@@ -4,11 +4,16 @@
  * its first 8 bytes are its header: 0 while it is not readable, then its kind and its length.
  *
  * States of the granules of a record, and who moves them on
- *   free       all header words in it are 0        producer, by moving `tail` over it (compare-and-swap)
- *   claimed    its header is 0, only the producer that claimed it may write      that producer, by storing the header
- *   committed  its header says kind and length, only the consumer may touch it   the consumer, by clearing the first
- * word of each granule and then moving `head` over it A producer whose record does not fit before the end of the array
- * claims the rest of the array with it, and commits that rest as padding.
+ *   free       The first word of each is 0. A producer claims them by moving `tail` over them (compare-and-swap).
+ *   claimed    The header is 0. Only the producer that claimed them may write. It stores the header.
+ *   committed  The header says kind and length. Only the consumer may touch them. It clears the first word of each and
+ *              then moves `head` over them: free.
+ *   reserved   The header says RESERVED and length; its owner still writes. The owner makes it committed or aborted, or
+ *              the consumer, which has waited too long, overdue: by compare-and-swap, so that one of the two wins.
+ *   overdue    Passed over by the consumer; its owner may still write. The owner stores RESOLVED.
+ *   resolved   Nobody writes any more. The consumer frees it when it comes by again.
+ * A producer whose record does not fit before the end of the array claims the rest of the array with it, and commits
+ * that rest as padding.
  *
  * Why a stale word is never taken for a header: a header can only stand at the start of a granule, and the consumer
  * clears the first word of every granule before it frees it. That costs one store to a line it has just read, and makes
@@ -21,11 +26,12 @@
  * list. A claim must load `head` before it reads the list: whoever sees the room behind a run also sees the run.
  *
  * Why each memory order suffices
- *   tail   claimed by compare-and-swap, sequentially consistent: it is also one half of the wake-up handshake
- * (bus/wake.h). A claim needs no acquire: what it is about to overwrite was freed by `head`. head   stored with release
- * after the clearing and after the last handler has returned; loaded with acquire by a producer that needs the room.
- * `head_seen` hands such a loaded value on to other producers: release and acquire again. header stored with release
- * after the payload, loaded with acquire by the consumer before it reads the payload.
+ *   tail    Claimed by compare-and-swap, sequentially consistent: it is also one half of the wake-up handshake
+ *           (bus/bus.h). A claim needs no acquire: what it is about to overwrite was freed by `head`.
+ *   head    Stored with release after the clearing and after the last handler has returned; loaded with acquire by a
+ *           producer that needs the room. `head_seen` hands such a loaded value on to other producers: release and
+ *           acquire again.
+ *   header  Stored with release after the payload, loaded with acquire by the consumer before it reads the payload.
  *
  * The tail word carries more than a position, so that one compare-and-swap decides all of it:
  *   bits 63..24  position in granules, modulo 2^40
@@ -71,8 +77,9 @@ struct ring {
 int ring_open(struct ring *ring, uint64_t bytes);
 void ring_close(struct ring *ring);
 
-/* Claims room for a record of `granules` if then at most `limit` granules are in use. Gives the record's start; its
- * header is written by ring_commit(). Errors: UV_ENOBUFS, UV_ESHUTDOWN (the ring is shut). [any thread] */
+/* Claims room for a record of `granules` if then at most `limit` granules are in use (padding not counted). Gives the
+ * record's start; its header is written by ring_commit(). Errors: UV_ENOBUFS, UV_ESHUTDOWN (the ring is shut).
+ * [any thread] */
 int ring_claim(struct ring *ring, uint32_t granules, uint32_t limit, unsigned char **ret_record);
 
 /* Room for a reservation: claimed as above, zeroed but for `type` in its first word behind the header; its header says

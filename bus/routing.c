@@ -29,6 +29,9 @@ static bool valid(const tbus_subscriber_t *subscriber)
 {
     if (!subscriber || !subscriber->routes || subscriber->routes_count < 1 || subscriber->routes_count > ROUTES_MAX)
         return false;
+    for (size_t i = 0; i < sizeof subscriber->reserved / sizeof subscriber->reserved[0]; i++)
+        if (subscriber->reserved[i] != 0)
+            return false;
     for (uint32_t i = 0; i < subscriber->routes_count; i++)
         if (!subscriber->routes[i].handler || !topic_pattern_valid(subscriber->routes[i].pattern))
             return false;
@@ -102,6 +105,17 @@ struct routing *routing_alloc(uint32_t capacity)
         return NULL;
     routing->capacity = capacity;
     return routing;
+}
+
+int routing_grow(struct routing **routing, uint32_t more)
+{
+    uint32_t capacity = (*routing)->capacity + more;
+    struct routing *grown = tbus_mem_resize(*routing, sizeof *grown + capacity * sizeof grown->entries[0]);
+    if (!grown)
+        return UV_ENOMEM;
+    grown->capacity = capacity;
+    *routing = grown;
+    return 0;
 }
 
 void routing_link(struct route **list, struct subscription *subscription)

@@ -2,8 +2,9 @@
  *
  * The table is never changed, only replaced, on the loop thread. A subscription made on another thread must take effect
  * in the order of the events, and by then nothing may fail any more; so the caller matches its patterns and allocates
- * the next table, and the loop thread only fills it in (routing_rebuild()). A table allocated by a caller is large
- * enough for every subscription known when it was allocated, wherever in the order its turn comes. */
+ * the next table, and the loop thread only fills it in (routing_rebuild()). A table is large enough for every
+ * subscription known when it was allocated; one that is made on the loop thread overtakes the tables that still wait,
+ * and makes room in them first. */
 #ifndef BUS_ROUTING_H
 #define BUS_ROUTING_H
 
@@ -69,6 +70,9 @@ void subscription_close(struct subscription *subscription);
 
 /* An empty table with room for `capacity` entries, or NULL. */
 struct routing *routing_alloc(uint32_t capacity);
+
+/* Room for `more` entries beside those that it has. Errors: UV_ENOMEM (it stays as it is). */
+int routing_grow(struct routing **routing, uint32_t more);
 
 /* Puts the routes of a subscription into the list of routes / takes them out. [loop thread] */
 void routing_link(struct route **list, struct subscription *subscription);

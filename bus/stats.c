@@ -33,17 +33,20 @@ int tbus_stats(const tbus_t *bus, tbus_stats_t *ret_stats)
     uint64_t delivered = atomic_load_explicit(&bus->delivered, memory_order_acquire);
     uint64_t in_ring = queued_in_ring(bus, &taken, &head, &tail), overflow = get(&bus->overflow);
     uint64_t given_up = get(&bus->undelivered[TBUS_REASON_ABORTED]) + get(&bus->undelivered[TBUS_REASON_OVERDUE]);
+    uint64_t used =
+        ring_distance(ring_position_of(tail), head); /* of two moments: more than the ring, if it moved on */
     uint64_t stalled_since = get(&bus->stalled_since_ns), now = uv_hrtime();
+    uint64_t published = taken + in_ring + get(&bus->aside_events) - given_up;
     *ret_stats = (tbus_stats_t){
-        .published = taken + in_ring + get(&bus->aside_events) - given_up,
+        .published = published,
         .delivered = delivered,
         .unclaimed = get(&bus->unclaimed),
         .cut_strings = get(&bus->cut_strings),
         .handler_calls = get(&bus->handler_calls),
         .handler_errors = get(&bus->handler_errors),
         .stops = get(&bus->stops),
-        .queued_events = in_ring + overflow,
-        .queued_bytes = ring_distance(ring_position_of(tail), head) * RING_GRANULE,
+        .queued_events = published - delivered,
+        .queued_bytes = (used < bus->ring.size ? used : bus->ring.size) * RING_GRANULE,
         .queued_bytes_max = get(&bus->queued_max),
         .ring_bytes = (uint64_t)bus->ring.size * RING_GRANULE,
         .overflow_events = overflow,

@@ -85,6 +85,12 @@ static int64_t add_locked(tbus_t *bus, struct subscription *subscription, bool o
     struct aside_item *item = item_open(bus, ASIDE_BEGIN, subscription->entries);
     if (!item)
         return UV_ENOMEM;
+    /* What is still to come was sized without this one, which takes effect before it. */
+    if (on_loop_thread && aside_make_room(&bus->aside, subscription->entries) != 0) {
+        tbus_mem_free(item->routing);
+        tbus_mem_free(item);
+        return UV_ENOMEM;
+    }
     item->subscriptions = subscription;
     subscription->id = ++bus->last_subscription;
     bus->subscriptions[bus->subscriptions_count++] = subscription;
@@ -119,6 +125,17 @@ int64_t tbus_subscribe(tbus_t *bus, const char *pattern, int32_t priority, tbus_
     return tbus_subscriber_add(bus, &subscriber);
 }
 
+/* Whether there is anything to end. */
+static bool any_locked(const tbus_t *bus, int64_t id, const void *owner)
+{
+    if (!owner)
+        return find_locked(bus, id) != NULL;
+    for (uint32_t i = 0; i < bus->subscriptions_count; i++)
+        if (bus->subscriptions[i]->owner == owner)
+            return true;
+    return false;
+}
+
 /* Ends those of the registry that are meant: by number, or by owner where that is not NULL. Returns how many. */
 static int end_locked(tbus_t *bus, int64_t id, const void *owner, bool on_loop_thread)
 {
@@ -128,6 +145,8 @@ static int end_locked(tbus_t *bus, int64_t id, const void *owner, bool on_loop_t
 
     if (bus_state(bus) != BUS_OPEN)
         return UV_ESHUTDOWN;
+    if (!any_locked(bus, id, owner))
+        return 0;
     struct aside_item *item = item_open(bus, ASIDE_END, 0);
     if (!item)
         return UV_ENOMEM;
@@ -135,23 +154,24 @@ static int end_locked(tbus_t *bus, int64_t id, const void *owner, bool on_loop_t
         struct subscription *subscription = bus->subscriptions[i];
         if (!owner && subscription->id != id)
             break;
-        if ((owner && subscription->owner != owner) || subscription->ending)
+        if (owner && subscription->owner != owner)
+            continue;
+        if (on_loop_thread)
+            subscription->ended = true; /* at once, even where another thread is ending it already */
+        if (subscription->ending)
             continue;
         subscription->ending = true;
         subscription->next_ending = chain;
         chain = subscription;
         count++;
-        if (on_loop_thread) {
-            subscription->ended = true;
-            all_live = all_live && subscription->live;
-        }
+        all_live = all_live && (!on_loop_thread || subscription->live);
     }
-    if (count == 0) {
+    item->subscriptions = chain;
+    if (count == 0) { /* all of them are ending already */
         tbus_mem_free(item->routing);
         tbus_mem_free(item);
         return 0;
     }
-    item->subscriptions = chain;
     submit_locked(bus, item, on_loop_thread && all_live);
     return count;
 }
@@ -292,8 +312,10 @@ void subscribe_apply(tbus_t *bus, struct aside_item *item)
         assert(!"events are not subscriptions");
         break;
     }
-    routing_rebuild(item->routing, bus->routes, bus->types_routed);
-    dispatch_set_routing(bus, item->routing);
+    if (item->routing) { /* else one with the same position comes next, and has the table for both */
+        routing_rebuild(item->routing, bus->routes, bus->types_routed);
+        dispatch_set_routing(bus, item->routing);
+    }
     tbus_mem_free(item);
 }
 

@@ -53,7 +53,8 @@ const tbus_field_t *tbus_base_fields(uint32_t *ret_count)
         {"user_id", TBUS_KIND_STRING, offsetof(tbus_event_t, user_id), 0},
         {"project_id", TBUS_KIND_STRING, offsetof(tbus_event_t, project_id), 0},
     };
-    *ret_count = sizeof fields / sizeof fields[0];
+    if (ret_count)
+        *ret_count = sizeof fields / sizeof fields[0];
     return fields;
 }
 

@@ -166,9 +166,9 @@ static int text_append(const char *bytes, size_t length, void *user)
     return 0;
 }
 
-int tbus_event_to_json(const tbus_event_t *event, char **ret_text)
+int tbus_event_to_json(const tbus_t *bus, const tbus_event_t *event, char **ret_text)
 {
-    const tbus_type_t *type = event ? tbus_builtin_type(event->type) : NULL;
+    const tbus_type_t *type = event ? tbus_type_of(bus, event->type) : NULL;
     if (!type || !ret_text)
         return UV_EINVAL;
     json_t *object = json_object();
@@ -348,7 +348,7 @@ static int read_metadata(struct decoder *decoder)
 }
 
 /* Finds the type and makes its struct. */
-static int decoder_open(struct decoder *decoder)
+static int decoder_open(struct decoder *decoder, const tbus_t *bus)
 {
     if (!json_is_object(decoder->object))
         return refuse(decoder, "an event is an object, got %s", kind_of(decoder->object));
@@ -357,10 +357,10 @@ static int decoder_open(struct decoder *decoder)
         return refuse(decoder, "the object has no 'type'");
     if (!json_is_string(topic))
         return refuse_kind(decoder, "type", "a string", topic);
-    uint32_t type = tbus_builtin_type_number(json_string_value(topic));
+    uint32_t type = tbus_type_number(bus, json_string_value(topic));
     if (type == TBUS_TYPE_NONE)
         return refuse(decoder, "there is no event type '%s'", json_string_value(topic));
-    decoder->type = tbus_builtin_type(type);
+    decoder->type = tbus_type_of(bus, type);
     decoder->event = tbus_mem_alloc(decoder->type->size_bytes);
     if (!decoder->event)
         return UV_ENOMEM;
@@ -420,7 +420,7 @@ int tbus_publish_json(tbus_t *bus, const char *text, size_t length, char *why, s
     if (!object)
         return refuse_text(&decoder, &syntax);
     decoder.object = object;
-    int error = decoder_open(&decoder);
+    int error = decoder_open(&decoder, bus);
     if (!error)
         error = decoder_read(&decoder);
     if (!error)
@@ -432,8 +432,9 @@ int tbus_publish_json(tbus_t *bus, const char *text, size_t length, char *why, s
 
 #else
 
-int tbus_event_to_json(const tbus_event_t *event, char **ret_text)
+int tbus_event_to_json(const tbus_t *bus, const tbus_event_t *event, char **ret_text)
 {
+    (void)bus;
     (void)event;
     (void)ret_text;
     return UV_ENOTSUP;

@@ -26,7 +26,7 @@ static int tell(const tbus_event_t *event, void *user)
     demand(copy != NULL, "no memory");
     memcpy(copy, event, bytes);
     copy->id = 0; /* the only thing that differs from one publish to the next */
-    demand(tbus_event_to_json(copy, &last) == 0, "an event that was taken can not be told");
+    demand(tbus_event_to_json(NULL, copy, &last) == 0, "an event that was taken can not be told");
     tbus_mem_free(copy);
     uv_sem_post(&told);
     return 0;

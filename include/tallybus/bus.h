@@ -1,9 +1,9 @@
 /* The bus: publish from any thread, have each event handed to its subscribers in priority order on one loop thread.
  *
  * Two homes
- * - the host's own loop: set `loop` in the options; open the bus, and run the loop, on that loop's thread. The open bus
- *   keeps the loop alive.
- * - a loop and thread of the bus's own: leave `loop` NULL.
+ * - the host's own loop: set `loop` in the options; open the bus, and run the loop, on that loop's thread: the thread
+ *   that opens is taken for the loop's. The open bus keeps the loop alive.
+ * - a loop and thread of the bus's own: leave `loop` NULL. All signals are blocked there: they stay the host's.
  * The thread that runs the loop is "the loop thread". Handlers, `on_batch_end` and `on_close` run there, one at a time.
  *
  * One order: an event published after another (in the happens-before sense, whatever the threads) is delivered after
@@ -22,18 +22,22 @@ TBUS_BEGIN_DECLS
 typedef struct tbus_options {
     uv_loop_t *loop;             /* the host's loop (borrowed until tbus_free()); NULL = a loop and thread of its own */
     uint64_t ring_bytes;         /* size of the queue: a power of two, 64 KiB .. 256 MiB; default 4 MiB */
-    uint32_t sheddable_permille; /* sheddable events may fill this much of the queue: 1 .. 1000; default 875 (7/8) */
+    uint32_t sheddable_permille; /* sheddable events may fill this much of the queue: 250 .. 1000; default 875 (7/8),
+                                    and nothing while a vital event waits for room */
     uint32_t string_max_bytes; /* longer strings are cut at a UTF-8 boundary and counted; 16 .. 1 Mi; default 16,384 */
     uint32_t batch_max_events; /* events delivered before the loop's other handles get a turn; default 4,096 */
     uint32_t batch_max_us;     /* the same in microseconds, looked at every 64 events; default 2,000 */
     uint32_t linger_us; /* how long the loop thread keeps looking at an empty queue before it sleeps, so that a steady
                            stream of events does not pay a wake-up for each; default 20; UINT32_MAX = not at all */
-    uint32_t vital_wait_ms;  /* how long a publisher of a vital event waits for room; default 100 */
+    uint32_t
+        vital_wait_ms; /* how long a publisher of a vital event waits for room; default 100; UINT32_MAX = not at all */
     uint32_t reserve_max_ms; /* a reservation that is not committed by then is passed over; default 1,000 */
     uint32_t overflow_max;   /* vital events that the loop thread publishes into a full queue and that are kept beside
                                 it, in their place in the order; default 1,024 */
     uint32_t close_wait_ms;  /* time limit for draining where tbus_free() has to close the bus; default 5,000 */
-    int64_t (*clock)(void *user); /* stamps events [any thread]; default: wall clock at open + monotonic clock */
+    int64_t (*clock)(
+        void *user); /* stamps events [any thread]; default: wall clock at open + monotonic clock. It is called
+                                     in the middle of publishing: it may neither block nor call the bus */
     void *clock_user;
     uint64_t reserved[8];
 } tbus_options_t;
@@ -74,7 +78,7 @@ TBUS_API int64_t tbus_now(const tbus_t *bus);
  * A sheddable event is refused at once when the queue is past its watermark. A vital event waits for room, at most
  * `vital_wait_ms`; on the loop thread, where nobody else could make room, it is kept in a list beside the queue
  * (`overflow_max`), in its place in the order.
- * Errors, each counted by type: UV_EINVAL (bus or event NULL, no such type), UV_ENOBUFS (sheddable: queue past the
+ * Errors: UV_EINVAL (bus or event NULL, no such type); counted by type: UV_ENOBUFS (sheddable: queue past the
  * watermark; vital: queue full and waiting did not help), UV_EMSGSIZE (larger than a quarter of the queue after its
  * strings were cut), UV_ESHUTDOWN (the bus is closing). [any thread] */
 TBUS_API int tbus_publish(tbus_t *bus, const tbus_event_t *event);
@@ -128,12 +132,12 @@ TBUS_API int tbus_abort(tbus_t *bus, tbus_event_t *event);
 /* --- Subscribing ---
  *
  * Patterns are dot-separated tokens: `*` stands for exactly one token, `>` (only at the end) for one or more.
- * "stream.*" matches stream.started; ">" matches everything. Longest pattern: 255 bytes.
- * An event goes to its subscribers by falling priority, and in the order of subscription where that is equal. Routes of
- * one subscriber that match the same event are each called. */
+ * "stream.*" matches stream.started; ">" matches everything. Longest pattern: 255 bytes. An event goes to its
+ * subscribers by falling priority, and in the order in which they took effect where that is equal. Routes of one
+ * subscriber that match the same event are each called. */
 
 /* Handles one event; event and strings are valid until it returns. Returns 0, TBUS_STOP, or a negative libuv error
- * code, which is counted and changes nothing for the others. [loop thread] */
+ * code, which is counted and changes nothing for the others; other positive values count as 0. [loop thread] */
 typedef int (*tbus_handler)(const tbus_event_t *event, void *user);
 
 #define TBUS_STOP 1 /* from a handler: no subscriber of lower priority sees this event */
@@ -145,14 +149,18 @@ typedef struct tbus_route {
 } tbus_route_t;
 
 typedef struct tbus_subscriber {
-    const char *name; /* shown in statistics; NULL = "" */
+    const char *name; /* shown in statistics, up to 255 bytes; NULL = "" */
     const tbus_route_t *routes;
     uint32_t routes_count; /* 1 .. 256 */
     const void *owner;     /* for tbus_unsubscribe_owner(); may be NULL */
     void *user;            /* handed to each function below */
-    void (*on_batch_end)(
-        void *user);              /* after each batch in which a handler of this subscriber was called; may be NULL */
-    void (*on_close)(void *user); /* once, when the subscription has ended: `user` may be freed there; may be NULL */
+    /* After each batch (the events that the loop thread delivers before it looks at anything else) in which a handler
+     * of this subscriber was called, unless the subscription has ended meanwhile; may be NULL. */
+    void (*on_batch_end)(void *user);
+    /* Once, when the subscription has ended and nothing of it runs any more: `user` may be freed there, work put off
+     * for on_batch_end be finished; may be NULL. On the loop thread, outside of a handler, inside tbus_unsubscribe()
+     * itself. */
+    void (*on_close)(void *user);
     uint64_t reserved[4];
 } tbus_subscriber_t;
 
@@ -169,13 +177,14 @@ TBUS_API int64_t tbus_subscribe(tbus_t *bus, const char *pattern, int32_t priori
 /* Ends a subscription. On the loop thread (in any handler, its own too) it ends at once: not even the event at hand is
  * handed to it. From another thread it takes effect in the order of the events: what was published before the call is
  * still delivered to it.
- * Errors: UV_EINVAL (bus NULL), UV_ENOENT (no such subscription, or ended before), UV_ENOMEM (then it stays),
- * UV_ESHUTDOWN. [any thread, handlers too] */
+ * Errors: UV_EINVAL (bus NULL), UV_ENOENT (no such subscription, or it has ended or is being ended), UV_ENOMEM (then it
+ * stays), UV_ESHUTDOWN. [any thread, handlers too] */
 TBUS_API int tbus_unsubscribe(tbus_t *bus, int64_t subscription);
 
 /* The same, and returns only when no call into the subscriber is running or will come, `on_close` included: `user` may
- * be freed. Errors: as above, and UV_EBUSY on the loop thread, which would wait for itself. [any thread but the loop's]
- */
+ * be freed. Waits for as long as that takes: a host's loop must be running, and a closing bus drains first. Errors: as
+ * above (having waited all the same, but for UV_ENOMEM), and UV_EBUSY on the loop thread, which would wait for itself.
+ * [any thread but the loop's] */
 TBUS_API int tbus_unsubscribe_wait(tbus_t *bus, int64_t subscription);
 
 /* Ends all subscriptions with this owner (not NULL). Returns how many, or an error as tbus_unsubscribe().

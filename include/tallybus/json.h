@@ -7,10 +7,11 @@
 
 TBUS_BEGIN_DECLS
 
-/* An event as one line of JSON without a newline: "type" (the topic), "id", "time_ns", then the fields by name; absent
- * strings, empty lists and NaN are left out. Bytes that are not UTF-8 become U+FFFD. Free the text with
- * tbus_mem_free(). Errors: UV_EINVAL (NULL, or a type that is not known), UV_ENOMEM. [any thread] */
-TBUS_API TBUS_CHECKED int tbus_event_to_json(const tbus_event_t *event, char **ret_text);
+/* An event of a type that `bus` knows (NULL: a built-in one) as one line of JSON without a newline: "type" (the topic),
+ * "id", "time_ns", then the fields by name; absent strings, empty lists and NaN are left out. Bytes that are not UTF-8
+ * become U+FFFD. Free the text with tbus_mem_free(). Errors: UV_EINVAL (NULL, or a type that is not known), UV_ENOMEM.
+ * [any thread] */
+TBUS_API TBUS_CHECKED int tbus_event_to_json(const tbus_t *bus, const tbus_event_t *event, char **ret_text);
 
 /* Publishes the event that an object of JSON tells: "type", "time_ns", the fields by name. Fields left out are absent
  * (a double: NaN); "id" is ignored; names that the type does not have are ignored. `length` bytes, no NUL needed. On an

@@ -207,3 +207,52 @@ Test(dispatch, a_long_queue_does_not_starve_the_loops_other_handles)
     uv_close((uv_handle_t *)&idle, NULL);
     hosted_close(&hosted);
 }
+
+/* A publisher that follows each delivery with the next event keeps finding the loop awake. */
+struct follower {
+    tbus_t *bus;
+    uv_sem_t delivered;
+    uv_thread_t thread;
+};
+
+static void follow(void *argument)
+{
+    struct follower *follower = argument;
+    for (int i = 0; i < 3000; i++) {
+        cr_assert_eq(publish_number(follower->bus, i), 0);
+        uv_sem_wait(&follower->delivered);
+    }
+}
+
+static int tell_follower(const tbus_event_t *event, void *user)
+{
+    (void)event;
+    uv_sem_post(&((struct follower *)user)->delivered);
+    return 0;
+}
+
+Test(dispatch, an_event_now_and_then_does_not_starve_them_either)
+{
+    struct hosted hosted;
+    struct follower follower;
+    tbus_stats_t stats;
+    uv_idle_t idle;
+    int turns = 0;
+    hosted_open(&hosted, &(tbus_options_t){.batch_max_us = 1, .linger_us = 1000000});
+    follower.bus = hosted.bus;
+    cr_assert_eq(uv_sem_init(&follower.delivered, 0), 0);
+    cr_assert_gt(tbus_subscribe(hosted.bus, ">", 0, tell_follower, &follower), 0);
+    uv_idle_init(&hosted.loop, &idle);
+    idle.data = &turns;
+    uv_idle_start(&idle, count_idle);
+    cr_assert_eq(uv_thread_create(&follower.thread, follow, &follower), 0);
+    do {
+        uv_run(&hosted.loop, UV_RUN_ONCE);
+        cr_assert_eq(tbus_stats(hosted.bus, &stats), 0);
+    } while (stats.delivered < 3000);
+    uv_thread_join(&follower.thread);
+    cr_assert_geq(turns, 30, "the loop's other handles had %d turns", turns);
+    uv_sem_destroy(&follower.delivered);
+    uv_close((uv_handle_t *)&idle, NULL);
+    hosted_close(&hosted);
+}

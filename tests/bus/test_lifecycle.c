@@ -12,9 +12,15 @@ static int count(const tbus_event_t *event, void *counter)
 Test(lifecycle, options_out_of_their_range_are_refused)
 {
     static const tbus_options_t wrong[] = {
-        {.ring_bytes = 1000},         {.ring_bytes = 32 << 10},         {.ring_bytes = UINT64_C(512) << 20},
-        {.sheddable_permille = 1001}, {.string_max_bytes = 15},         {.string_max_bytes = (1 << 20) + 1},
-        {.ring_bytes = UINT64_MAX},   {.reserved = {0, 0, 0, 0, 0, 1}},
+        {.ring_bytes = 1000},
+        {.ring_bytes = 32 << 10},
+        {.ring_bytes = UINT64_C(512) << 20},
+        {.sheddable_permille = 1001},
+        {.sheddable_permille = 249},
+        {.string_max_bytes = 15},
+        {.string_max_bytes = (1 << 20) + 1},
+        {.ring_bytes = UINT64_MAX},
+        {.reserved = {0, 0, 0, 0, 0, 1}},
     };
     tbus_t *bus = NULL;
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++)
@@ -94,6 +100,59 @@ Test(lifecycle, when_the_time_is_over_the_rest_is_reported)
     cr_assert_eq(hosted.report.remained, 990u);
     cr_assert_eq(counter, 10);
     cr_assert_eq(uv_loop_close(&hosted.loop), 0);
+}
+
+struct racer {
+    tbus_t *bus;
+    uint64_t accepted;
+    uv_thread_t thread;
+};
+
+static void publish_until_closed(void *argument)
+{
+    struct racer *racer = argument;
+    for (int error = 0; error != UV_ESHUTDOWN; racer->accepted += error == 0)
+        error = publish_number(racer->bus, 1);
+}
+
+static void keep_report(tbus_t *bus, const tbus_close_report_t *report, void *user)
+{
+    struct hosted *hosted = user;
+    (void)bus;
+    hosted->report = *report;
+    hosted->closed = true;
+}
+
+static void close_and_keep(void *argument)
+{
+    struct hosted *hosted = argument;
+    cr_assert_eq(tbus_close(hosted->bus, 1000, keep_report, hosted), 0);
+}
+
+Test(lifecycle, whatever_was_accepted_before_the_close_is_delivered)
+{
+    for (int round = 0; round < 200; round++) {
+        struct hosted hosted;
+        struct racer racers[2];
+        uv_thread_t closer;
+        uint64_t accepted = 0;
+        hosted_open(&hosted, &(tbus_options_t){.ring_bytes = 64 << 10});
+        for (int i = 0; i < 2; i++) {
+            racers[i] = (struct racer){.bus = hosted.bus};
+            cr_assert_eq(uv_thread_create(&racers[i].thread, publish_until_closed, &racers[i]), 0);
+        }
+        cr_assert_eq(uv_thread_create(&closer, close_and_keep, &hosted), 0);
+        uv_run(&hosted.loop, UV_RUN_DEFAULT);
+        for (int i = 0; i < 2; i++) {
+            uv_thread_join(&racers[i].thread);
+            accepted += racers[i].accepted;
+        }
+        uv_thread_join(&closer);
+        cr_assert(hosted.closed);
+        cr_assert_eq(hosted.report.delivered + hosted.report.remained, accepted, "round %d", round);
+        cr_assert_eq(tbus_free(hosted.bus), 0);
+        cr_assert_eq(uv_loop_close(&hosted.loop), 0);
+    }
 }
 
 struct closer {

@@ -1,5 +1,6 @@
 #include "tests/bus/fixture.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 
 enum { SMALL_RING = 64 << 10 };
@@ -103,6 +104,68 @@ Test(publish, a_vital_event_waits_for_room_that_comes)
     hosted_deliver(&hosted);
     cr_assert_eq(stats_of(hosted.bus).delivered, before + 1);
     hosted_close(&hosted);
+}
+
+struct room {
+    struct other_thread other;
+    atomic_bool done;
+    int before_room; /* events delivered until there was room */
+};
+
+static void publish_vital_and_tell(void *argument)
+{
+    struct room *room = argument;
+    room->other.result = publish_vital(room->other.bus, 7);
+    atomic_store(&room->done, true);
+}
+
+/* Takes its time with each event, for as long as the other thread waits for room. */
+static int give_it_a_chance(const tbus_event_t *event, void *user)
+{
+    struct room *room = user;
+    (void)event;
+    if (!atomic_load(&room->done))
+        room->before_room++;
+    for (int i = 0; i < 2000 && !atomic_load(&room->done); i++)
+        uv_sleep(0);
+    return 0;
+}
+
+Test(publish, a_vital_event_gets_the_room_of_each_event_that_has_been_delivered)
+{
+    struct hosted hosted;
+    struct room room = {.other.result = 1};
+    hosted_open(&hosted, &(tbus_options_t){.ring_bytes = SMALL_RING, .vital_wait_ms = 60000, .overflow_max = 1});
+    room.other.bus = hosted.bus;
+    cr_assert_gt(tbus_subscribe(hosted.bus, ">", 0, give_it_a_chance, &room), 0);
+    while (publish_vital(hosted.bus, 0) == 0)
+        ;
+    cr_assert_eq(uv_thread_create(&room.other.thread, publish_vital_and_tell, &room), 0);
+    hosted_deliver(&hosted);
+    uv_thread_join(&room.other.thread);
+    cr_assert_eq(room.other.result, 0);
+    cr_assert_lt(room.before_room, SMALL_RING / 128 / 8, "after %d events", room.before_room);
+    hosted_deliver(&hosted);
+    hosted_close(&hosted);
+}
+
+Test(publish, the_lowest_watermark_lets_every_event_into_an_empty_queue)
+{
+    struct hosted hosted;
+    size_t length = SMALL_RING / 4 - 400;
+    char *text = malloc(length + 1);
+    cr_assert_not_null(text);
+    memset(text, 'x', length);
+    text[length] = '\0';
+    hosted_open(&hosted,
+                &(tbus_options_t){.ring_bytes = SMALL_RING, .sheddable_permille = 250, .string_max_bytes = SMALL_RING});
+    for (int i = 0; i < 3000; i++) { /* wherever the queue's end lies */
+        tbus_cache_miss_t event = {.cache_type = i % 2 ? text : "small"};
+        cr_assert_eq(tbus_publish_cache_miss(hosted.bus, &event), 0, "event %d", i);
+        hosted_deliver(&hosted);
+    }
+    hosted_close(&hosted);
+    free(text);
 }
 
 Test(publish, an_event_larger_than_a_quarter_of_the_queue_is_refused)

@@ -25,6 +25,9 @@ Test(subscribe, malformed_subscriptions_are_refused)
     cr_assert_eq(tbus_subscriber_add(bus, NULL), UV_EINVAL);
     cr_assert_eq(tbus_subscriber_add(bus, &(tbus_subscriber_t){.routes = &route}), UV_EINVAL);
     cr_assert_eq(tbus_subscriber_add(bus, &(tbus_subscriber_t){.routes = &route, .routes_count = 257}), UV_EINVAL);
+    cr_assert_eq(
+        tbus_subscriber_add(bus, &(tbus_subscriber_t){.routes = &route, .routes_count = 1, .reserved = {0, 1}}),
+        UV_EINVAL);
     cr_assert_eq(tbus_unsubscribe(bus, 999), UV_ENOENT);
     cr_assert_eq(tbus_unsubscribe(bus, -1), UV_ENOENT);
     cr_assert_eq(tbus_unsubscribe(NULL, 1), UV_EINVAL);
@@ -251,6 +254,84 @@ Test(subscribe, many_threads_may_subscribe_and_unsubscribe_at_once)
     cr_assert_eq(tbus_free(bus), 0);
     for (int i = 0; i < 4; i++)
         cr_assert_eq(remotes[i].closed, 300, "%d", remotes[i].closed);
+}
+
+static void subscribe_from_afar(void *argument)
+{
+    struct remote *remote = argument;
+    for (int i = 0; i < 100; i++)
+        cr_assert_gt(tbus_subscribe(remote->bus, i ? "queue.*" : "*.*", 0, sum_up, remote), 0);
+}
+
+static void subscribe_on_another_thread(struct remote *remote)
+{
+    cr_assert_eq(uv_thread_create(&remote->thread, subscribe_from_afar, remote), 0);
+    uv_thread_join(&remote->thread);
+}
+
+Test(subscribe, on_the_loop_thread_it_may_overtake_those_of_other_threads)
+{
+    struct hosted hosted;
+    hosted_open(&hosted, NULL);
+    struct remote remote = {.bus = hosted.bus};
+    subscribe_on_another_thread(&remote);
+    publish_number(hosted.bus, 1); /* so that the next ones stand at another place of the order */
+    subscribe_on_another_thread(&remote);
+    for (int i = 0; i < 20; i++)
+        cr_assert_gt(tbus_subscribe(hosted.bus, ">", 0, sum_up, &remote), 0);
+    publish_number(hosted.bus, 1000);
+    hosted_deliver(&hosted);
+    cr_assert_eq(remote.seen_sum, (100u + 20) * 1 + (200u + 20) * 1000);
+    hosted_close(&hosted);
+}
+
+Test(subscribe, many_in_a_row_need_one_table_not_one_each)
+{
+    struct oom oom = {.fail_at = -1};
+    oom_install(&oom);
+    struct hosted hosted;
+    hosted_open(&hosted, NULL);
+    struct remote remote = {.bus = hosted.bus};
+    size_t before = atomic_load(&oom.bytes_live);
+    for (int i = 0; i < 10; i++)
+        subscribe_on_another_thread(&remote);
+    size_t used = atomic_load(&oom.bytes_live) - before;
+    cr_assert_lt(used, (size_t)1000 * 1024, "%zu bytes for 1,000 subscriptions", used);
+    hosted_deliver(&hosted);
+    hosted_close(&hosted);
+    cr_assert_eq(atomic_load(&oom.live), 0);
+    oom_remove();
+}
+
+static void unsubscribe_from_afar(void *argument)
+{
+    struct actor *actor = argument;
+    cr_assert_eq(tbus_unsubscribe(actor->bus, actor->self), 0);
+}
+
+static int end_what_is_being_ended(const tbus_event_t *event, void *user)
+{
+    struct actor *actor = user;
+    uv_thread_t thread;
+    journal_add(&journal, actor->name, number_of(event));
+    cr_assert_eq(uv_thread_create(&thread, unsubscribe_from_afar, actor), 0);
+    uv_thread_join(&thread);
+    cr_assert_eq(tbus_unsubscribe(actor->bus, actor->self), UV_ENOENT, "it is being ended");
+    return 0;
+}
+
+Test(subscribe, on_the_loop_thread_even_what_another_thread_is_ending_ends_at_once)
+{
+    struct hosted hosted;
+    hosted_open(&hosted, NULL);
+    struct actor actor = {.bus = hosted.bus, .name = "x"};
+    cr_assert_gt(actor.self = add_actor(hosted.bus, 0, end_what_is_being_ended, &actor), 0);
+    for (int i = 1; i <= 5; i++)
+        publish_number(hosted.bus, i);
+    hosted_deliver(&hosted);
+    cr_assert_str_eq(journal.text, "x1 ");
+    cr_assert_eq(actor.closed, 1);
+    hosted_close(&hosted);
 }
 
 Test(subscribe, without_memory_nothing_changes)

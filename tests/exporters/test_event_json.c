@@ -44,7 +44,7 @@ static int keep(const tbus_event_t *event, void *user)
     copy.event.id = desk->id;
     tbus_mem_free(desk->told);
     desk->told = NULL;
-    desk->told_code = tbus_event_to_json(&copy.event, &desk->told);
+    desk->told_code = tbus_event_to_json(NULL, &copy.event, &desk->told);
     return 0;
 }
 
@@ -59,7 +59,7 @@ static void desk_open(struct desk *desk)
     char *text = NULL;
     const tbus_event_t some = {.type = TBUS_DECODE_STARTED};
     *desk = (struct desk){.id = 7};
-    int error = tbus_event_to_json(&some, &text);
+    int error = tbus_event_to_json(NULL, &some, &text);
     tbus_mem_free(text);
     if (error == UV_ENOTSUP)
         cr_skip_test("built without JSON");
@@ -111,7 +111,7 @@ static void expect_told(struct desk *desk, const char *text, const char *expecte
 static char *told_of(const tbus_event_t *event)
 {
     char *text = NULL;
-    cr_assert_eq(tbus_event_to_json(event, &text), 0);
+    cr_assert_eq(tbus_event_to_json(NULL, event, &text), 0);
     return text;
 }
 
@@ -178,10 +178,10 @@ Test(event_json, refuses_bad_arguments)
     char *text = NULL;
     const tbus_event_t none = {.type = TBUS_TYPE_NONE}, past = {.type = TBUS_TYPE_BUILTIN_END},
                        good = {.type = TBUS_DECODE_STARTED};
-    cr_assert_eq(tbus_event_to_json(NULL, &text), UV_EINVAL);
-    cr_assert_eq(tbus_event_to_json(&none, &text), UV_EINVAL);
-    cr_assert_eq(tbus_event_to_json(&past, &text), UV_EINVAL);
-    cr_assert_eq(tbus_event_to_json(&good, NULL), UV_EINVAL);
+    cr_assert_eq(tbus_event_to_json(NULL, NULL, &text), UV_EINVAL);
+    cr_assert_eq(tbus_event_to_json(NULL, &none, &text), UV_EINVAL);
+    cr_assert_eq(tbus_event_to_json(NULL, &past, &text), UV_EINVAL);
+    cr_assert_eq(tbus_event_to_json(NULL, &good, NULL), UV_EINVAL);
     cr_assert_null(text);
     cr_assert_eq(tbus_publish_json(NULL, "{}", 2, NULL, 0), UV_EINVAL);
     cr_assert_eq(tbus_publish_json(desk.bus, NULL, 2, NULL, 0), UV_EINVAL);
@@ -491,7 +491,7 @@ Test(event_json, survives_every_failing_allocation_when_telling)
         struct oom oom = {.fail_at = at};
         char *text = NULL;
         oom_install(&oom);
-        int error = tbus_event_to_json(&event.base, &text);
+        int error = tbus_event_to_json(NULL, &event.base, &text);
         tbus_mem_free(text);
         oom_remove();
         cr_assert_eq(oom.live, 0);
