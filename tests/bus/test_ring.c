@@ -192,7 +192,8 @@ Test(ring, a_reservation_gets_zeroed_memory)
             cr_assert_eq(record[i], 0);
         memset(record + RING_HEADER_BYTES, 0xEE, 32 * RING_GRANULE - RING_HEADER_BYTES);
         cr_assert_eq(ring_resolve(record, RING_EVENT), 0);
-        ring_pass(&ring, next_event(&ring, &granules), granules);
+        record = next_event(&ring, &granules);
+        ring_pass(&ring, record, granules);
         ring_release(&ring);
     }
     ring_close(&ring);
