@@ -1,9 +1,8 @@
-/* Events as JSON, both ways. There is no code for a type here: both directions walk the field descriptors, so that a
- * line added to the catalogue is told in JSON from then on.
+/* Events as JSON, both ways. There is no code for a type here: both directions (the one to JSON is json_line.c) walk
+ * the field descriptors, so that a line added to the catalogue is told in JSON from then on.
  *
  * A few types have a field of the same name as one of the base (user_id of usage.recorded). In JSON that is one key: it
- * is written once, from the struct's field where that is present, and read into both. */
-#include <assert.h>
+ * is read into both. */
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -15,175 +14,22 @@
 
 #include <jansson.h>
 
+#include "exporters/json_line.h"
 #include "exporters/utf8.h"
 
-/* --- Text --- */
-
-/* A copy in which each byte that is not UTF-8 is U+FFFD; NULL without memory. */
-static char *mended(const char *text)
-{
-    const size_t replacement_bytes = sizeof UTF8_REPLACEMENT - 1;
-    size_t bytes = 1;
-    for (const char *s = text; *s;) {
-        unsigned length = utf8_length(s);
-        s += length ? length : 1;
-        bytes += length ? length : replacement_bytes;
-    }
-    char *copy = tbus_mem_alloc(bytes), *to = copy;
-    for (const char *s = text; copy && *s;) {
-        unsigned length = utf8_length(s);
-        size_t taken = length ? length : replacement_bytes;
-        memcpy(to, length ? s : UTF8_REPLACEMENT, taken);
-        s += length ? length : 1;
-        to += taken;
-    }
-    assert(!copy || to + 1 == copy + bytes);
-    return copy;
-}
-
-/* A JSON string; NULL without memory. */
-static json_t *text_value(const char *text)
-{
-    json_t *value = json_string(text); /* refuses what is not UTF-8 */
-    if (value)
-        return value;
-    char *copy = mended(text);
-    if (copy)
-        value = json_string(copy);
-    tbus_mem_free(copy);
-    return value;
-}
-
 /* --- Event to JSON --- */
-
-/* Sets a key; takes `value`, whose being NULL means that there was no memory for it. */
-static int put(json_t *object, const char *key, json_t *value)
-{
-    if (!value)
-        return UV_ENOMEM;
-    json_incref(value);
-    int error = json_object_set_new(object, key, value); /* refuses a key that is not UTF-8 */
-    if (error) {
-        char *copy = mended(key);
-        error = copy ? json_object_set(object, copy, value) : -1;
-        tbus_mem_free(copy);
-    }
-    json_decref(value);
-    return error ? UV_ENOMEM : 0;
-}
-
-static int put_list(json_t *object, const char *key, const char *const *strings, int64_t count)
-{
-    if (!strings || count <= 0)
-        return 0;
-    json_t *list = json_array();
-    if (!list)
-        return UV_ENOMEM;
-    for (int64_t i = 0; i < count; i++) {
-        if (json_array_append_new(list, text_value(strings[i] ? strings[i] : ""))) {
-            json_decref(list);
-            return UV_ENOMEM;
-        }
-    }
-    return put(object, key, list);
-}
-
-static int put_field(json_t *object, const tbus_event_t *event, const tbus_field_t *field)
-{
-    const void *at = (const char *)event + field->offset;
-    switch (field->kind) {
-    case TBUS_KIND_STRING: {
-        const char *text = *(const char *const *)at;
-        return text ? put(object, field->name, text_value(text)) : 0;
-    }
-    case TBUS_KIND_INT:
-        return put(object, field->name, json_integer(*(const int64_t *)at));
-    case TBUS_KIND_DOUBLE: {
-        double number = *(const double *)at;
-        return isfinite(number) ? put(object, field->name, json_real(number)) : 0;
-    }
-    case TBUS_KIND_BOOL:
-        return put(object, field->name, json_boolean(*(const bool *)at));
-    case TBUS_KIND_LIST:
-        return put_list(object, field->name, *(const char *const *const *)at,
-                        *(const int64_t *)((const char *)event + field->count_offset));
-    }
-    return 0;
-}
-
-static int put_metadata(json_t *object, const tbus_event_t *event)
-{
-    if (!event->metadata || event->metadata_count == 0)
-        return 0;
-    json_t *pairs = json_object();
-    int error = pairs ? 0 : UV_ENOMEM;
-    for (uint32_t i = 0; i < event->metadata_count && !error; i++) {
-        const tbus_pair_t *pair = &event->metadata[i];
-        if (pair->key && pair->value)
-            error = put(pairs, pair->key, text_value(pair->value));
-    }
-    if (error || json_object_size(pairs) == 0) {
-        json_decref(pairs);
-        return error;
-    }
-    return put(object, "metadata", pairs);
-}
-
-static int put_event(json_t *object, const tbus_event_t *event, const tbus_type_t *type)
-{
-    int error = put(object, "type", text_value(type->topic));
-    if (!error && event->id <= INT64_MAX) /* no bus gives a larger one, and JSON integers end there */
-        error = put(object, "id", json_integer((json_int_t)event->id));
-    uint32_t base_count;
-    const tbus_field_t *base = tbus_base_fields(&base_count);
-    for (uint32_t i = 0; i < base_count && !error; i++)
-        error = put_field(object, event, &base[i]);
-    for (uint32_t i = 0; i < type->fields_count && !error; i++)
-        error = put_field(object, event, &type->fields[i]);
-    return error ? error : put_metadata(object, event);
-}
-
-/* Text that grows in the library's own memory: what jansson's own json_dumps() returns is from jansson's allocator. */
-struct text {
-    char *bytes;
-    size_t length, room;
-};
-
-static int text_append(const char *bytes, size_t length, void *user)
-{
-    struct text *text = user;
-    if (length >= text->room - text->length) {
-        size_t room = text->room * 2 + length + 256;
-        char *grown = tbus_mem_resize(text->bytes, room);
-        if (!grown)
-            return -1;
-        text->bytes = grown;
-        text->room = room;
-    }
-    memcpy(text->bytes + text->length, bytes, length);
-    text->length += length;
-    text->bytes[text->length] = '\0';
-    return 0;
-}
 
 int tbus_event_to_json(const tbus_t *bus, const tbus_event_t *event, char **ret_text)
 {
     const tbus_type_t *type = event ? tbus_type_of(bus, event->type) : NULL;
     if (!type || !ret_text)
         return UV_EINVAL;
-    json_t *object = json_object();
-    if (!object)
+    size_t length = json_line(type, event, JSON_SECRETS_SHOWN, NULL, 0);
+    char *text = tbus_mem_alloc(length + 1);
+    if (!text)
         return UV_ENOMEM;
-    struct text text = {0};
-    int error = put_event(object, event, type);
-    if (!error && json_dump_callback(object, text_append, &text, JSON_COMPACT | JSON_REAL_PRECISION(17)))
-        error = UV_ENOMEM;
-    json_decref(object);
-    if (error) {
-        tbus_mem_free(text.bytes);
-        return error;
-    }
-    *ret_text = text.bytes;
+    json_line(type, event, JSON_SECRETS_SHOWN, text, length);
+    *ret_text = text;
     return 0;
 }
 

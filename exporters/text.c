@@ -68,23 +68,24 @@ static size_t unlocalize(char *digits)
     return kept;
 }
 
-void text_add_double(struct text *text, double number)
+size_t text_double(double number, char digits[TEXT_DOUBLE_BYTES])
 {
-    char digits[40];
-    if (isnan(number)) {
-        text_add(text, "NaN");
-        return;
-    }
-    if (isinf(number)) {
-        text_add(text, number > 0 ? "+Inf" : "-Inf");
-        return;
+    if (isnan(number) || isinf(number)) {
+        strcpy(digits, isnan(number) ? "NaN" : number > 0 ? "+Inf" : "-Inf");
+        return strlen(digits);
     }
     for (int precision = 15; precision <= 17; precision++) {
-        snprintf(digits, sizeof digits, "%.*g", precision, number);
+        snprintf(digits, TEXT_DOUBLE_BYTES, "%.*g", precision, number);
         if (strtod(digits, NULL) == number)
             break;
     }
-    text_add_bytes(text, digits, unlocalize(digits));
+    return unlocalize(digits);
+}
+
+void text_add_double(struct text *text, double number)
+{
+    char digits[TEXT_DOUBLE_BYTES];
+    text_add_bytes(text, digits, text_double(number, digits));
 }
 
 static const char *escape_of(char byte)

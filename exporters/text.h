@@ -24,6 +24,11 @@ void text_add_int(struct text *text, int64_t number);
  * locale. */
 void text_add_double(struct text *text, double number);
 
+#define TEXT_DOUBLE_BYTES 40
+
+/* The same digits, without a NUL, for those who write elsewhere. Returns their length. */
+size_t text_double(double number, char digits[TEXT_DOUBLE_BYTES]);
+
 /* A label's value, escaped for Prometheus; what is not UTF-8 becomes U+FFFD. NULL counts as "". */
 void text_add_label(struct text *text, const char *value);
 

@@ -8,7 +8,9 @@
 #include <tallybus/distribution.h>
 #include <tallybus/errors.h>
 #include <tallybus/events.h>
+#include <tallybus/journal.h>
 #include <tallybus/json.h>
+#include <tallybus/log.h>
 #include <tallybus/money.h>
 #include <tallybus/prices.h>
 #include <tallybus/prometheus.h>

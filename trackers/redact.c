@@ -45,26 +45,36 @@ static unsigned secret_after(const char *text)
     return length > 0 && is_secret(text[length]) ? length : 0;
 }
 
+bool redact_find(const char *text, const char **ret_begin, const char **ret_end)
+{
+    bool in_word = false; /* not behind a secret either: that goes on to the end of its word */
+
+    for (; *text; text++) {
+        unsigned kept = in_word ? 0 : secret_after(text);
+        if (kept > 0) {
+            *ret_begin = text += kept;
+            while (is_secret(*text))
+                text++;
+            *ret_end = text;
+            return true;
+        }
+        in_word = is_alnum(*text);
+    }
+    return false;
+}
+
 void redact_secrets(char *text)
 {
-    const char *from = text;
+    const char *from = text, *begin, *end;
     char *to = text;
-    bool in_word = false;
 
-    while (*from) {
-        unsigned kept = in_word ? 0 : secret_after(from);
-        if (kept > 0) {
-            memmove(to, from, kept);
-            to += kept;
-            from += kept;
-            while (is_secret(*from))
-                from++;
-            *to++ = '*';
-        } else {
-            in_word = is_alnum(*from);
-            *to++ = *from++;
-        }
+    while (redact_find(from, &begin, &end)) {
+        size_t kept = (size_t)(begin - from);
+        memmove(to, from, kept);
+        to += kept;
+        *to++ = '*';
+        from = end;
     }
-    *to = '\0';
     assert(to <= from);
+    memmove(to, from, strlen(from) + 1);
 }

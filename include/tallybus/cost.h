@@ -103,8 +103,8 @@ TBUS_API void tbus_cost_snapshot_free(tbus_cost_snapshot_t *snapshot);
 #define TBUS_REDACTED_BYTES 16
 
 /* What may be shown of an API key: its first 4 characters (none of a key of fewer than 12), "..", and the first 8 hex
- * digits of its SHA-256; "" for NULL and "". Bytes that are not printable ASCII show as '?'. Returns `redacted`. [any
- * thread] */
+ * digits of its SHA-256; "" for NULL and "". Bytes that are not printable ASCII show as '?'. A key of that form already
+ * (4 characters or none, "..", 8 hex digits in lower case) stays as it is. Returns `redacted`. [any thread] */
 TBUS_API const char *tbus_redact_key(const char *api_key, char redacted[TBUS_REDACTED_BYTES]);
 
 TBUS_END_DECLS

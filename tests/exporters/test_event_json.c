@@ -497,7 +497,7 @@ Test(event_json, survives_every_failing_allocation_when_telling)
         cr_assert_eq(oom.live, 0);
         cr_assert_eq(error, oom.failed ? UV_ENOMEM : 0);
         if (!oom.failed) {
-            cr_assert_geq(at, 4);
+            cr_assert_gt(at, 0);
             break;
         }
         cr_assert_null(text);

@@ -117,6 +117,21 @@ Test(cost, redaction)
     cr_assert_str_eq(tbus_redact_key("abc", NULL), "");
 }
 
+Test(cost, a_redacted_key_stays_as_it_is)
+{
+    static const char *const keys[] = {"", "abc", "abcdefghijkl", "sk-proj-0123456789", "\x01\x7f\xc3\xa9 odd bytes"};
+    static const char *const alike[] = {"..ba7816bF",     "..ba7816b",      "..ba7816bff",          "a..ba7816bf",
+                                        "abcd.-ba7816bf", "abcd..ba7816bg", "ab\xc3\xa9..ba7816bf", "abcd..ba7816bff"};
+    char redacted[TBUS_REDACTED_BYTES], again[TBUS_REDACTED_BYTES];
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+        tbus_redact_key(keys[i], redacted);
+        cr_assert_str_eq(tbus_redact_key(redacted, again), redacted, "case %zu", i);
+        cr_assert_str_eq(tbus_redact_key(redacted, redacted), again, "case %zu in place", i);
+    }
+    for (size_t i = 0; i < sizeof alike / sizeof *alike; i++)
+        cr_assert_str_neq(tbus_redact_key(alike[i], redacted), alike[i], "case %zu", i);
+}
+
 Test(cost, names_past_the_cap_fold_into_other)
 {
     tbus_cost_t *cost = opened(&(tbus_cost_options_t){.keys_max = 3, .models_max = 2});
