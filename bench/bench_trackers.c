@@ -271,4 +271,4 @@ static const struct bench benches[] = {
     {"cost.record_usage", "ns", 500000, open_cost, run_usage, close_cost},
 };
 
-const struct bench_list trackers_benches = {benches, sizeof benches / sizeof *benches};
+const struct bench_list trackers_benches = {benches, sizeof benches / sizeof *benches, .takes_turns = false};
