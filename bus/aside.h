@@ -26,6 +26,7 @@ struct aside_item {
     /* BEGIN, END, TYPE: memory for the table that this makes necessary; NULL where the next item has the same position
      * and so a table for both. Many subscriptions made in a row then need one table, not one each. */
     struct routing *routing;
+    bool by_loop_thread; /* its turn is now */
     uint32_t type;       /* TYPE: its number */
     tbus_event_t *event; /* EVENT: in the memory behind the item */
 };

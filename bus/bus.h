@@ -27,6 +27,8 @@
 
 #include "bus/aside.h"
 #include "bus/clock.h"
+#include "bus/guard.h"
+#include "bus/isolated.h"
 #include "bus/record.h"
 #include "bus/ring.h"
 #include "bus/routing.h"
@@ -40,6 +42,14 @@ static inline void bus_count(_Atomic uint64_t *counter, uint64_t more)
     atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + more, memory_order_relaxed);
 }
 
+struct bus_log {
+    void (*write)(int level, const char *message, void *user); /* [const after open] */
+    void *user;
+    _Atomic uint64_t second, spoken, suppressed; /* this second's messages */
+};
+
+enum { LATENCIES = 1024 };
+
 struct tbus {
     struct ring ring;
 
@@ -48,7 +58,9 @@ struct tbus {
     uint32_t sheddable_limit; /* granules */
     uint32_t record_max;      /* granules */
     uint32_t batch_max_events, batch_max_us, linger_us, vital_wait_ms, reserve_max_ms, overflow_max, close_wait_ms;
+    uint64_t slow_handler_ns;
     struct bus_clock clock;
+    struct bus_log log;
     bool own_loop;
     uv_loop_t *loop;
     uv_thread_t loop_thread;
@@ -73,7 +85,11 @@ struct tbus {
     struct subscription *ending; /* out of the tables; on_close due at the end of the batch */
     struct routing *stale;       /* replaced; freed at the end of the batch */
     bool in_batch;
-    _Atomic uint64_t taken; /* events of the ring that have been delivered, aborted or passed over */
+    uint64_t clock_seen_ns; /* monotonic; when the batch last looked */
+    bool ends_all;          /* the last subscriptions are on their way out */
+    uint64_t latencies_count;
+    _Atomic uint64_t latencies[LATENCIES]; /* publish to dispatch, sampled: the latest; 0 = none yet */
+    _Atomic uint64_t taken;                /* events of the ring that have been delivered, aborted or passed over */
     _Atomic uint64_t delivered, unclaimed, handler_calls, handler_errors, stops, batches, queued_max;
     _Atomic uint64_t aside_events;     /* ever put aside */
     _Atomic uint64_t overflow;         /* of these: still there */
@@ -141,17 +157,38 @@ uint64_t bus_id_block(void);
  * when it stopped for one of these, so that there may be more. [loop thread] */
 bool dispatch_batch(tbus_t *bus, uint32_t *budget, uint64_t deadline_ns);
 
+/* dispatch.c: gives a subscription that begins the last events that are kept. [loop thread] */
+void dispatch_last(tbus_t *bus, struct subscription *subscription);
+
 /* dispatch.c: makes a table the current one (takes it). [loop thread] */
 void dispatch_set_routing(tbus_t *bus, struct routing *routing);
 
-/* dispatch.c: calls on_close of what has ended, frees what is stale. [loop thread, no handler running] */
+/* dispatch.c: calls on_close of what has ended, as far as no thread of its own still runs; frees what is stale. [loop
+ * thread, no handler running] */
 void dispatch_settle(tbus_t *bus);
+
+/* A subscription whose handlers will not be called any more, to be finished by dispatch_settle(). [loop thread] */
+static inline void bus_add_ending(tbus_t *bus, struct subscription *subscription)
+{
+    subscription->in_ending = true;
+    subscription->next_ending = bus->ending;
+    bus->ending = subscription;
+}
+
+/* log.c: tells the host, where it wants to be told, at a bounded rate. */
+__attribute__((format(printf, 3, 4))) void bus_log(tbus_t *bus, tbus_log_level_t level, const char *format, ...);
 
 /* home.c: the loop and its handles; then, where the bus has a thread of its own, the thread. Errors: libuv's. */
 int home_open(tbus_t *bus);
 
+/* home.c: starts a thread that gets none of the host's signals. Errors: libuv's. */
+int home_create_thread(uv_thread_t *thread, void (*entry)(void *argument), void *argument);
+
 /* home.c: waits for the thread to end, closes its loop. [any thread but the bus's own] */
 void home_close(tbus_t *bus);
+
+/* subscribe.c: whether the calling thread is that of an isolated subscriber. */
+bool subscribe_is_own_thread(tbus_t *bus);
 
 /* subscribe.c: what an aside does when its turn has come (takes it). [loop thread] */
 void subscribe_apply(tbus_t *bus, struct aside_item *item);
@@ -160,8 +197,9 @@ void subscribe_apply(tbus_t *bus, struct aside_item *item);
  */
 void subscribe_finish(tbus_t *bus, struct subscription *subscription);
 
-/* subscribe.c: ends every subscription, those too whose beginning is still under way. [loop thread, closing] */
-void subscribe_finish_all(tbus_t *bus);
+/* subscribe.c: lets every subscription end, those too whose beginning is still under way; dispatch_settle() then
+ * finishes them. [loop thread, closing] */
+void subscribe_end_all(tbus_t *bus);
 
 /* publish.c: counts an event that is not delivered, and gives back `error`. [any thread] */
 int publish_refuse(tbus_t *bus, struct bus_type *type, tbus_reason_t reason, int error);

@@ -4,31 +4,38 @@
 
 enum { EVENTS_BETWEEN_CLOCKS = 64 };
 
-/* Hands an event to everyone who should have it. A handler may subscribe and unsubscribe: the table under this walk
- * stays until the end of the batch, and a subscription that ends is marked at once. */
-static void deliver(tbus_t *bus, tbus_event_t *event)
+/* Whether a subscription is called for the first time in this batch, and wants to be told of its end. */
+static void note_called(tbus_t *bus, struct subscription *subscription)
+{
+    subscription->batch = bus->batch;
+    if (subscription->on_batch_end) {
+        subscription->next_called = bus->called;
+        bus->called = subscription;
+    }
+}
+
+/* Hands an event to those of a row of the table. A handler may subscribe and unsubscribe: the table under this walk
+ * stays until the end of the batch, and a subscription that ends is marked at once. Returns how many took it. */
+static uint64_t walk(tbus_t *bus, uint32_t row, const tbus_event_t *event)
 {
     const struct routing *routing = bus->routing;
-    const struct routing_entry *entry = routing->entries + routing->start[event->type];
-    const struct routing_entry *end = routing->entries + routing->start[event->type + 1];
-    uint64_t calls = 0;
+    const struct routing_entry *entry = routing->entries + routing->start[row];
+    const struct routing_entry *end = routing->entries + routing->start[row + 1];
+    uint64_t taken = 0, calls = 0;
 
-    if ((uint32_t)++bus->last_id == 0) /* the block is used up */
-        bus->last_id = bus_id_block() + 1;
-    event->id = bus->last_id;
     for (; entry < end; entry++) {
         struct subscription *subscription = entry->subscription;
         if (subscription->ended)
             continue;
-        if (subscription->batch != bus->batch) {
-            subscription->batch = bus->batch;
-            if (subscription->on_batch_end) {
-                subscription->next_called = bus->called;
-                bus->called = subscription;
-            }
+        taken++;
+        if (subscription->isolated) {
+            isolated_push(subscription->isolated, entry->handler, event, typetable_get(&bus->types, event->type));
+            continue;
         }
+        if (subscription->batch != bus->batch)
+            note_called(bus, subscription);
         calls++;
-        int result = entry->handler(event, entry->user);
+        int result = guard_call(bus, subscription, entry->handler, event);
         if (result == TBUS_STOP) {
             bus_count(&bus->stops, 1);
             break;
@@ -36,12 +43,40 @@ static void deliver(tbus_t *bus, tbus_event_t *event)
         if (result < 0)
             bus_count(&bus->handler_errors, 1);
     }
-    if (calls == 0)
+    bus_count(&bus->handler_calls, calls);
+    return taken;
+}
+
+static void deliver(tbus_t *bus, tbus_event_t *event)
+{
+    struct bus_type *type = typetable_get(&bus->types, event->type);
+    if ((uint32_t)++bus->last_id == 0) /* the block is used up */
+        bus->last_id = bus_id_block() + 1;
+    event->id = bus->last_id;
+    if (atomic_load_explicit(&type->keeps_last, memory_order_relaxed))
+        typetable_keep(type, event);
+    if (walk(bus, event->type, event) == 0) {
         bus_count(&bus->unclaimed, 1);
-    else
-        bus_count(&bus->handler_calls, calls);
-    bus_count(&typetable_get(&bus->types, event->type)->delivered, 1);
+        walk(bus, TBUS_TYPE_NONE, event); /* TBUS_UNDELIVERED */
+    }
+    bus_count(&type->delivered, 1);
     bus_count(&bus->delivered, 1);
+}
+
+void dispatch_last(tbus_t *bus, struct subscription *subscription)
+{
+    for (uint32_t number = TBUS_TYPE_NONE + 1; number < bus->types_routed; number++) {
+        const struct bus_type *type = typetable_get(&bus->types, number);
+        for (uint32_t i = 0; type->last && i < subscription->routes_count && !subscription->ended; i++) {
+            const struct route *route = &subscription->routes[i];
+            if (!routing_has_type(route, number))
+                continue;
+            if (subscription->isolated)
+                isolated_push(subscription->isolated, route->handler, type->last, type);
+            else
+                (void)guard_call(bus, subscription, route->handler, type->last);
+        }
+    }
 }
 
 /* Frees what has been read: an eighth of the ring at a time, or at once where a publisher waits for room. */
@@ -64,6 +99,7 @@ static void begin_batch(tbus_t *bus)
     if (queued > atomic_load_explicit(&bus->queued_max, memory_order_relaxed))
         atomic_store_explicit(&bus->queued_max, queued, memory_order_relaxed);
     bus->batch++;
+    bus->clock_seen_ns = uv_hrtime();
     bus->in_batch = true;
 }
 
@@ -115,6 +151,27 @@ static bool pass_over_if_overdue(tbus_t *bus, unsigned char *record, uint32_t gr
     return true;
 }
 
+static void note_latency(tbus_t *bus, uint64_t stamp)
+{
+    if (stamp == 0)
+        return;
+    uint64_t now = uv_hrtime(), waited = now > stamp ? now - stamp : 1;
+    atomic_store_explicit(&bus->latencies[bus->latencies_count++ % LATENCIES], waited, memory_order_relaxed);
+}
+
+/* Looked at every EVENTS_BETWEEN_CLOCKS events. Where these have taken longer than a slow handler would, all calls are
+ * timed for a while: the next one that is slow gets caught. */
+static bool time_is_over(tbus_t *bus, uint64_t deadline_ns)
+{
+    uint64_t now = uv_hrtime();
+    if (now - bus->clock_seen_ns >= bus->slow_handler_ns)
+        for (struct route *route = bus->routes; route; route = route->next)
+            if (!route->subscription->isolated)
+                guard_watch(&route->subscription->guard);
+    bus->clock_seen_ns = now;
+    return now >= deadline_ns;
+}
+
 /* Does what has its turn before the record at the front, where there is anything. */
 static bool take_aside(tbus_t *bus)
 {
@@ -156,10 +213,11 @@ bool dispatch_batch(tbus_t *bus, uint32_t *budget, uint64_t deadline_ns)
         }
         if (kind == RING_EVENT) {
             limited = *budget == 0 ||
-                      (events % EVENTS_BETWEEN_CLOCKS == EVENTS_BETWEEN_CLOCKS - 1 && uv_hrtime() >= deadline_ns);
+                      (events % EVENTS_BETWEEN_CLOCKS == EVENTS_BETWEEN_CLOCKS - 1 && time_is_over(bus, deadline_ns));
             if (limited && events)
                 break;
             limited = false;
+            note_latency(bus, ring_stamp_of(record));
             deliver(bus, (tbus_event_t *)(void *)(record + RING_HEADER_BYTES));
             events++;
             *budget -= *budget > 0;
@@ -186,10 +244,19 @@ void dispatch_set_routing(tbus_t *bus, struct routing *routing)
 
 void dispatch_settle(tbus_t *bus)
 {
-    while (bus->ending) {
-        struct subscription *subscription = bus->ending;
-        bus->ending = subscription->next_ending;
-        subscribe_finish(bus, subscription);
+    struct subscription **at = &bus->ending;
+    while (*at) {
+        struct subscription *subscription = *at;
+        if (subscription->isolated) {
+            isolated_stop(subscription->isolated, bus->ends_all ? bus->close_deadline_ns : UINT64_MAX);
+            if (!isolated_is_done(subscription->isolated)) {
+                at = &subscription->next_ending;
+                continue;
+            }
+        }
+        *at = subscription->next_ending;
+        subscribe_finish(bus, subscription); /* on_close may end others, which then stand at the list's beginning */
+        at = &bus->ending;
     }
     while (bus->stale) {
         struct routing *routing = bus->stale;

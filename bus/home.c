@@ -92,16 +92,29 @@ static void on_handle_closed(uv_handle_t *handle)
         closed(bus, &report, user);
 }
 
-static void finish(tbus_t *bus)
+/* What is left is counted, and every subscription is let end. */
+static void begin_end(tbus_t *bus)
 {
     uint64_t tail = atomic_load_explicit(&bus->ring.tail, memory_order_acquire);
     bus->report.delivered = atomic_load_explicit(&bus->delivered, memory_order_relaxed);
     bus->report.remained =
         (ring_events_of(tail) - atomic_load_explicit(&bus->taken, memory_order_relaxed)) & RING_EVENTS_MASK;
-    subscribe_finish_all(bus);
+    bus->ends_all = true;
+    subscribe_end_all(bus);
+}
+
+/* True when every subscription has been finished, and with it the bus's work. */
+static bool finish(tbus_t *bus)
+{
+    if (!bus->ends_all)
+        begin_end(bus);
+    dispatch_settle(bus);
+    if (bus->ending)
+        return false; /* a thread of theirs still runs, and wakes us when it is done */
     uv_close((uv_handle_t *)&bus->wake, on_handle_closed);
     uv_close((uv_handle_t *)&bus->again, on_handle_closed);
     uv_close((uv_handle_t *)&bus->net, on_handle_closed);
+    return true;
 }
 
 static void run(tbus_t *bus)
@@ -109,12 +122,17 @@ static void run(tbus_t *bus)
     if (uv_is_closing((uv_handle_t *)&bus->wake))
         return;
     atomic_store_explicit(&bus->asleep, 0, memory_order_seq_cst);
-    bool more = take_turn(bus);
+    bool more = !bus->ends_all && take_turn(bus);
+    if (bus->ending)
+        dispatch_settle(bus);
     if (bus_state(bus) == BUS_CLOSING) {
         uint64_t tail = atomic_load_explicit(&bus->ring.tail, memory_order_seq_cst);
         bool drained = ring_position_of(tail) == bus->ring.read;
-        if (drained || uv_hrtime() >= bus->close_deadline_ns) {
-            finish(bus);
+        if (bus->ends_all || drained || uv_hrtime() >= bus->close_deadline_ns) {
+            if (!finish(bus)) {
+                uv_idle_stop(&bus->again);
+                uv_timer_stop(&bus->net);
+            }
             return;
         }
     }
@@ -174,14 +192,14 @@ static void take_back_handles(tbus_t *bus)
 }
 
 /* The host's signals are not for our thread: it starts with all of them blocked. */
-static int create_without_signals(tbus_t *bus)
+int home_create_thread(uv_thread_t *thread, void (*entry)(void *argument), void *argument)
 {
 #if defined(__unix__) || defined(__APPLE__)
     sigset_t all, before;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
 #endif
-    int error = uv_thread_create(&bus->thread, thread_main, bus);
+    int error = uv_thread_create(thread, entry, argument);
 #if defined(__unix__) || defined(__APPLE__)
     pthread_sigmask(SIG_SETMASK, &before, NULL);
 #endif
@@ -193,7 +211,7 @@ static int start_thread(tbus_t *bus)
     int error = uv_sem_init(&bus->thread_up, 0);
     if (error)
         return error;
-    error = create_without_signals(bus);
+    error = home_create_thread(&bus->thread, thread_main, bus);
     if (error == 0)
         uv_sem_wait(&bus->thread_up);
     uv_sem_destroy(&bus->thread_up);

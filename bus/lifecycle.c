@@ -13,6 +13,7 @@ enum {
     DEFAULT_VITAL_WAIT_MS = 100,
     DEFAULT_RESERVE_MS = 1000,
     DEFAULT_OVERFLOW = 1024,
+    DEFAULT_SLOW_MS = 10,
     DEFAULT_CLOSE_WAIT_MS = 5000
 };
 
@@ -57,6 +58,9 @@ static void take_options(tbus_t *bus, const tbus_options_t *options)
         options->vital_wait_ms == UINT32_MAX ? 0 : (uint32_t)or_default(options->vital_wait_ms, DEFAULT_VITAL_WAIT_MS);
     bus->reserve_max_ms = (uint32_t)or_default(options->reserve_max_ms, DEFAULT_RESERVE_MS);
     bus->overflow_max = (uint32_t)or_default(options->overflow_max, DEFAULT_OVERFLOW);
+    bus->slow_handler_ns = or_default(options->slow_handler_ms, DEFAULT_SLOW_MS) * 1000000;
+    bus->log.write = options->log;
+    bus->log.user = options->log_user;
     bus->close_wait_ms = (uint32_t)or_default(options->close_wait_ms, DEFAULT_CLOSE_WAIT_MS);
 }
 
@@ -181,7 +185,7 @@ int tbus_free(tbus_t *bus)
     if (!bus)
         return 0;
     if (bus->own_loop) {
-        if (bus_on_loop_thread(bus))
+        if (bus_on_loop_thread(bus) || subscribe_is_own_thread(bus))
             return UV_EBUSY;
         (void)tbus_close(bus, bus->close_wait_ms, NULL, NULL);
         home_close(bus);

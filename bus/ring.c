@@ -3,7 +3,7 @@
 #include <assert.h>
 #include <string.h>
 
-static_assert(sizeof(_Atomic uint64_t) == RING_HEADER_BYTES, "a header is one lock-free word");
+static_assert(2 * sizeof(_Atomic uint64_t) == RING_HEADER_BYTES, "a lock-free word and a stamp");
 static_assert(RING_GRANULE % 64 == 0, "granules start on cache lines");
 
 int ring_open(struct ring *ring, uint64_t bytes)
@@ -172,6 +172,8 @@ int ring_claim(struct ring *ring, uint32_t granules, uint32_t limit, unsigned ch
         if (padding)
             pad(ring, at, padding);
         *ret_record = ring->granules + ((position + padding) & ring->mask) * RING_GRANULE;
+        uint64_t stamp = events % RING_STAMP_EVERY == 0 ? uv_hrtime() : 0;
+        memcpy(*ret_record + sizeof(uint64_t), &stamp, sizeof stamp);
         return 0;
     }
 }

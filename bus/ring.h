@@ -1,7 +1,9 @@
 /* The queue: one bounded ring of variable-length records, many producers, one consumer, one total order.
  *
  * The ring is an array of 64-byte granules, a power of two of them. A record is a run of granules that does not wrap;
- * its first 8 bytes are its header: 0 while it is not readable, then its kind and its length.
+ * its first 8 bytes are its header: 0 while it is not readable, then its kind and its length. The next 8 are a stamp:
+ * the monotonic time of the claim for one event in RING_STAMP_EVERY, else 0; it is how the wait in the queue gets
+ * known.
  *
  * States of the granules of a record, and who moves them on
  *   free       The first word of each is 0. A producer claims them by moving `tail` over them (compare-and-swap).
@@ -43,16 +45,19 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
 #include <tallybus/base.h>
 
 #define RING_GRANULE 64u
-#define RING_HEADER_BYTES 8u
+#define RING_HEADER_BYTES 16u /* the header word, and the stamp */
 #define RING_POSITION_BITS 40
 #define RING_POSITION_MASK ((UINT64_C(1) << RING_POSITION_BITS) - 1)
 #define RING_EVENTS_MASK ((UINT32_C(1) << 23) - 1)
 
 enum ring_kind { RING_EVENT = 1, RING_PADDING, RING_RESERVED, RING_ABORTED, RING_OVERDUE, RING_RESOLVED };
+
+#define RING_STAMP_EVERY 64
 
 #define RING_QUARANTINE_MAX 8 /* overdue reservations at a time; one more blocks the ring until it is resolved */
 
@@ -99,6 +104,13 @@ void ring_skip_quarantined(struct ring *ring);
 
 /* From now on no claim succeeds. False when it was shut before. [any thread] */
 bool ring_shut(struct ring *ring);
+
+static inline uint64_t ring_stamp_of(const unsigned char *record)
+{
+    uint64_t stamp;
+    memcpy(&stamp, record + sizeof(uint64_t), sizeof stamp);
+    return stamp;
+}
 
 static inline uint32_t ring_granules_for(uint64_t payload_bytes)
 {

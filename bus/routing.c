@@ -3,14 +3,10 @@
 #include <assert.h>
 #include <string.h>
 
+#include "bus/isolated.h"
 #include "bus/topic.h"
 
 enum { ROUTES_MAX = 256 };
-
-static bool has_type(const struct route *route, uint32_t type)
-{
-    return route->types[type / 64] >> (type % 64) & 1;
-}
 
 static void add_type(struct route *route, uint32_t type)
 {
@@ -28,6 +24,8 @@ static size_t patterns_bytes(const tbus_subscriber_t *subscriber)
 static bool valid(const tbus_subscriber_t *subscriber)
 {
     if (!subscriber || !subscriber->routes || subscriber->routes_count < 1 || subscriber->routes_count > ROUTES_MAX)
+        return false;
+    if (subscriber->mode > TBUS_ISOLATED)
         return false;
     for (size_t i = 0; i < sizeof subscriber->reserved / sizeof subscriber->reserved[0]; i++)
         if (subscriber->reserved[i] != 0)
@@ -53,6 +51,7 @@ int subscription_open(const tbus_subscriber_t *subscriber, struct subscription *
     subscription->on_batch_end = subscriber->on_batch_end;
     subscription->on_close = subscriber->on_close;
     subscription->routes_count = subscriber->routes_count;
+    subscription->wants_last = subscriber->wants_last;
     subscription->name = (char *)subscription + sizeof *subscription + routes_bytes;
     memcpy(subscription->name, name, name_bytes);
     char *text = subscription->name + name_bytes + 1;
@@ -73,6 +72,10 @@ int subscription_match(struct subscription *subscription, const struct typetable
     for (uint32_t i = 0; i < subscription->routes_count; i++) {
         struct route *route = &subscription->routes[i];
         uint32_t before = subscription->entries;
+        if (strcmp(route->pattern, TBUS_UNDELIVERED) == 0) {
+            add_type(route, TBUS_TYPE_NONE); /* its entries stand where those of "no type" would */
+            subscription->entries++;
+        }
         for (uint32_t type = TBUS_TYPE_NONE + 1; type < types->count; type++) {
             if (topic_matches(route->pattern, typetable_get(types, type)->description.topic)) {
                 add_type(route, type);
@@ -95,6 +98,7 @@ uint32_t subscription_matches(const struct subscription *subscription, const cha
 
 void subscription_close(struct subscription *subscription)
 {
+    isolated_close(subscription->isolated);
     tbus_mem_free(subscription);
 }
 
@@ -155,7 +159,7 @@ void routing_rebuild(struct routing *routing, const struct route *list, uint32_t
     for (uint32_t type = 0; type < routing->types; type++) {
         routing->start[type] = used;
         for (const struct route *route = list; route; route = route->next) {
-            if (!has_type(route, type))
+            if (!routing_has_type(route, type))
                 continue;
             assert(used < routing->capacity);
             routing->entries[used++] =

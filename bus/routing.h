@@ -12,6 +12,7 @@
 
 #include <tallybus/bus.h>
 
+#include "bus/guard.h"
 #include "bus/typetable.h"
 
 struct subscription;
@@ -33,10 +34,14 @@ struct subscription {
     void (*on_batch_end)(void *user);
     void (*on_close)(void *user);
     uint32_t routes_count;
-    uint32_t entries;                 /* how many table entries its routes make */
-    bool ending;                      /* [lock: bus->registry] an unsubscribe is on its way */
-    bool live;                        /* [loop thread] its routes are in the list */
-    bool ended;                       /* [loop thread] no handler of it may be called any more */
+    uint32_t entries;          /* how many table entries its routes make */
+    bool wants_last;           /* [const after open] */
+    bool ending;               /* [lock: bus->registry] an unsubscribe is on its way */
+    bool live;                 /* [loop thread] its routes are in the list */
+    bool in_ending;            /* [loop thread] in bus->ending */
+    bool ended;                /* [loop thread] no handler of it may be called any more */
+    struct isolated *isolated; /* [const after open] NULL = inline */
+    struct guard guard;
     uint64_t batch;                   /* [loop thread] the batch in which it was last called */
     struct subscription *next_called; /* [loop thread] in bus->called */
     struct subscription *next_ending; /* in the aside that ends it, then [loop thread] in bus->ending */
@@ -66,6 +71,7 @@ int subscription_match(struct subscription *subscription, const struct typetable
 /* How many of its routes a topic matches. [lock: registry] */
 uint32_t subscription_matches(const struct subscription *subscription, const char *topic);
 
+/* Frees it; an isolated one's thread is stopped and waited for. */
 void subscription_close(struct subscription *subscription);
 
 /* An empty table with room for `capacity` entries, or NULL. */
@@ -80,6 +86,11 @@ void routing_unlink(struct route **list, struct subscription *subscription);
 
 /* Adds a type to the routes in the list whose patterns match it. [loop thread] */
 void routing_add_type(struct route *list, uint32_t number, const char *topic);
+
+static inline bool routing_has_type(const struct route *route, uint32_t type)
+{
+    return route->types[type / 64] >> (type % 64) & 1;
+}
 
 /* Fills a table for the types below `types` from the list. [loop thread] */
 void routing_rebuild(struct routing *routing, const struct route *list, uint32_t types);

@@ -1,5 +1,7 @@
 #include "bus/bus.h"
 
+#include <stdlib.h>
+
 static uint64_t get(const _Atomic uint64_t *counter)
 {
     return atomic_load_explicit(counter, memory_order_relaxed);
@@ -23,6 +25,32 @@ static uint64_t queued_in_ring(const tbus_t *bus, uint64_t *ret_taken, uint64_t 
         *ret_tail = atomic_load_explicit(&bus->ring.tail, memory_order_acquire);
     } while (atomic_load_explicit(&bus->taken, memory_order_acquire) - taken > RING_EVENTS_MASK / 2);
     return (ring_events_of(*ret_tail) - taken) & RING_EVENTS_MASK;
+}
+
+static int by_size(const void *a, const void *b)
+{
+    uint64_t left = *(const uint64_t *)a, right = *(const uint64_t *)b;
+    return (left > right) - (left < right);
+}
+
+/* The nearest sample at or above each share of them. */
+static void add_latencies(const tbus_t *bus, tbus_stats_t *stats)
+{
+    uint64_t samples[LATENCIES];
+    size_t count = 0;
+    for (size_t i = 0; i < LATENCIES; i++) {
+        uint64_t sample = get(&bus->latencies[i]);
+        if (sample)
+            samples[count++] = sample;
+    }
+    stats->latency_samples = count;
+    if (count == 0)
+        return;
+    qsort(samples, count, sizeof *samples, by_size);
+    stats->latency_p50_ns = samples[(count - 1) * 50 / 100];
+    stats->latency_p95_ns = samples[(count - 1) * 95 / 100];
+    stats->latency_p99_ns = samples[(count - 1) * 99 / 100];
+    stats->latency_max_ns = samples[count - 1];
 }
 
 int tbus_stats(const tbus_t *bus, tbus_stats_t *ret_stats)
@@ -57,6 +85,7 @@ int tbus_stats(const tbus_t *bus, tbus_stats_t *ret_stats)
     };
     for (int reason = 0; reason < TBUS_REASONS; reason++)
         ret_stats->undelivered[reason] = get(&bus->undelivered[reason]);
+    add_latencies(bus, ret_stats);
     return 0;
 }
 

@@ -5,7 +5,10 @@
 #include "bus/bus.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <string.h>
+
+#include "bus/topic.h"
 
 static struct aside_item *item_open(tbus_t *bus, enum aside_kind kind, uint32_t more_entries)
 {
@@ -57,6 +60,7 @@ static struct subscription *find_locked(const tbus_t *bus, int64_t id)
  * published so far. */
 static void submit_locked(tbus_t *bus, struct aside_item *item, bool at_once)
 {
+    item->by_loop_thread = at_once;
     if (at_once) {
         subscribe_apply(bus, item);
         return;
@@ -107,14 +111,29 @@ int64_t tbus_subscriber_add(tbus_t *bus, const tbus_subscriber_t *subscriber)
     int error = subscription_open(subscriber, &subscription);
     if (error)
         return error;
+    guard_open(&subscription->guard, subscriber, bus->slow_handler_ns);
+    if (subscriber->mode == TBUS_ISOLATED)
+        error = isolated_open(bus, subscription, subscriber->isolated_queue_bytes, &subscription->isolated);
+    if (error) {
+        subscription_close(subscription);
+        return error;
+    }
     bool on_loop_thread = bus_on_loop_thread(bus);
     uv_mutex_lock(&bus->registry);
     int64_t id = add_locked(bus, subscription, on_loop_thread);
     uv_mutex_unlock(&bus->registry);
-    if (id < 0)
+    if (id < 0) {
         subscription_close(subscription);
-    else
-        submitted(bus, on_loop_thread);
+        return id;
+    }
+    /* On the loop thread it has begun; its handlers must not be called under the lock. */
+    if (on_loop_thread && subscription->wants_last) {
+        bool in_batch = bus->in_batch;
+        bus->in_batch = true; /* a handler that ends its subscription must not have it freed under its feet */
+        dispatch_last(bus, subscription);
+        bus->in_batch = in_batch;
+    }
+    submitted(bus, on_loop_thread);
     return id;
 }
 
@@ -195,11 +214,21 @@ int tbus_unsubscribe(tbus_t *bus, int64_t subscription)
     return count > 0 ? 0 : count == 0 ? UV_ENOENT : count;
 }
 
+bool subscribe_is_own_thread(tbus_t *bus)
+{
+    bool own = false;
+    uv_mutex_lock(&bus->registry);
+    for (uint32_t i = 0; i < bus->subscriptions_count && !own; i++)
+        own = isolated_is_self(bus->subscriptions[i]->isolated);
+    uv_mutex_unlock(&bus->registry);
+    return own;
+}
+
 int tbus_unsubscribe_wait(tbus_t *bus, int64_t subscription)
 {
     if (!bus)
         return UV_EINVAL;
-    if (bus_on_loop_thread(bus))
+    if (bus_on_loop_thread(bus) || subscribe_is_own_thread(bus))
         return UV_EBUSY;
     int error = tbus_unsubscribe(bus, subscription);
     if (error == UV_ENOMEM)
@@ -214,6 +243,21 @@ int tbus_unsubscribe_wait(tbus_t *bus, int64_t subscription)
 int tbus_unsubscribe_owner(tbus_t *bus, const void *owner)
 {
     return !bus || !owner ? UV_EINVAL : end(bus, 0, owner);
+}
+
+int tbus_keep_last(tbus_t *bus, const char *pattern)
+{
+    int count = 0;
+    if (!bus || !topic_pattern_valid(pattern))
+        return UV_EINVAL;
+    struct bus_type *type;
+    for (uint32_t number = TBUS_TYPE_NONE + 1; (type = typetable_get(&bus->types, number)); number++) {
+        if (topic_matches(pattern, type->description.topic)) {
+            atomic_store_explicit(&type->keeps_last, 1, memory_order_relaxed);
+            count++;
+        }
+    }
+    return count ? count : UV_ENOENT;
 }
 
 /* --- Types --- */
@@ -290,8 +334,7 @@ static void apply_end(tbus_t *bus, struct subscription *chain)
         chain = subscription->next_ending;
         subscription->ended = true;
         routing_unlink(&bus->routes, subscription);
-        subscription->next_ending = bus->ending;
-        bus->ending = subscription;
+        bus_add_ending(bus, subscription);
     }
 }
 
@@ -316,6 +359,8 @@ void subscribe_apply(tbus_t *bus, struct aside_item *item)
         routing_rebuild(item->routing, bus->routes, bus->types_routed);
         dispatch_set_routing(bus, item->routing);
     }
+    if (item->kind == ASIDE_BEGIN && item->subscriptions->wants_last && !item->by_loop_thread)
+        dispatch_last(bus, item->subscriptions);
     tbus_mem_free(item);
 }
 
@@ -336,7 +381,7 @@ void subscribe_finish(tbus_t *bus, struct subscription *subscription)
     subscription_close(subscription);
 }
 
-void subscribe_finish_all(tbus_t *bus)
+void subscribe_end_all(tbus_t *bus)
 {
     struct aside_item *item;
     while ((item = aside_take(&bus->aside))) {
@@ -344,13 +389,34 @@ void subscribe_finish_all(tbus_t *bus)
         tbus_mem_free(item->routing);
         tbus_mem_free(item);
     }
-    dispatch_settle(bus);
-    for (;;) {
-        uv_mutex_lock(&bus->registry);
-        struct subscription *first = bus->subscriptions_count ? bus->subscriptions[0] : NULL;
-        uv_mutex_unlock(&bus->registry);
-        if (!first)
-            return;
-        subscribe_finish(bus, first);
+    /* What was not on its way out already goes now, the oldest first. */
+    uv_mutex_lock(&bus->registry);
+    for (uint32_t i = bus->subscriptions_count; i > 0; i--) {
+        struct subscription *subscription = bus->subscriptions[i - 1];
+        if (!subscription->in_ending) {
+            subscription->ended = true;
+            bus_add_ending(bus, subscription);
+        }
     }
+    uv_mutex_unlock(&bus->registry);
+}
+
+int tbus_stats_of_subscribers(const tbus_t *bus, tbus_subscriber_stats_t *list, size_t room, size_t *ret_count)
+{
+    if (!bus || !ret_count || (!list && room > 0))
+        return UV_EINVAL;
+    uv_mutex_lock((uv_mutex_t *)(uintptr_t)&bus->registry);
+    *ret_count = bus->subscriptions_count;
+    for (size_t i = 0; i < bus->subscriptions_count && i < room; i++) {
+        const struct subscription *subscription = bus->subscriptions[i];
+        list[i] = (tbus_subscriber_stats_t){.subscription = subscription->id};
+        snprintf(list[i].name, sizeof list[i].name, "%s", subscription->name);
+        guard_stats(&subscription->guard, &list[i]);
+        if (subscription->isolated) {
+            list[i].mode = TBUS_ISOLATED;
+            isolated_stats(subscription->isolated, &list[i]);
+        }
+    }
+    uv_mutex_unlock((uv_mutex_t *)(uintptr_t)&bus->registry);
+    return 0;
 }

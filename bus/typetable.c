@@ -23,8 +23,12 @@ int typetable_open(struct typetable *table)
 
 void typetable_close(struct typetable *table)
 {
-    for (uint32_t number = TBUS_TYPE_BUILTIN_END; number < table->count; number++)
-        tbus_mem_free(typetable_get(table, number));
+    for (uint32_t number = TBUS_TYPE_NONE + 1; number < table->count; number++) {
+        struct bus_type *type = typetable_get(table, number);
+        tbus_mem_free(type->last);
+        if (number >= TBUS_TYPE_BUILTIN_END)
+            tbus_mem_free(type);
+    }
     tbus_mem_free(table->builtin);
 }
 
@@ -109,6 +113,19 @@ int typetable_copy(const tbus_type_t *type, struct bus_type **ret)
     record_layout_of(&copy->layout, &copy->description);
     *ret = copy;
     return 0;
+}
+
+void typetable_keep(struct bus_type *type, const tbus_event_t *event)
+{
+    struct record_plan plan;
+    record_measure(&plan, &type->layout, event, UINT32_MAX - 1);
+    if (plan.bytes > type->last_room) {
+        tbus_mem_free(type->last);
+        type->last = tbus_mem_alloc(plan.bytes);
+        type->last_room = type->last ? plan.bytes : 0;
+    }
+    if (type->last)
+        (void)record_write(&plan, (unsigned char *)type->last);
 }
 
 uint32_t typetable_add(struct typetable *table, struct bus_type *type)

@@ -12,7 +12,10 @@
 struct bus_type {
     tbus_type_t description;     /* [const] */
     struct record_layout layout; /* [const] */
-    _Atomic uint64_t delivered;  /* [loop thread writes] */
+    _Atomic uint32_t keeps_last;
+    tbus_event_t *last;         /* [loop thread] the last event, where it is kept; in memory of its own */
+    uint64_t last_room;         /* [loop thread] of that memory */
+    _Atomic uint64_t delivered; /* [loop thread writes] */
     _Atomic uint64_t undelivered[TBUS_REASONS];
 };
 
@@ -34,6 +37,9 @@ static inline struct bus_type *typetable_get(const struct typetable *table, uint
 
 /* A copy of a description, checked. Errors: UV_EINVAL, UV_ENOMEM. */
 int typetable_copy(const tbus_type_t *type, struct bus_type **ret);
+
+/* Keeps a copy of an event as the type's last; without memory none is kept. [loop thread] */
+void typetable_keep(struct bus_type *type, const tbus_event_t *event);
 
 /* Gives a type the next number (takes it). The caller has looked that there is one and that the topic is new. [lock:
  * registry] */

@@ -19,6 +19,8 @@
 
 TBUS_BEGIN_DECLS
 
+typedef enum tbus_log_level { TBUS_LOG_ERROR = 1, TBUS_LOG_WARNING, TBUS_LOG_INFO } tbus_log_level_t;
+
 typedef struct tbus_options {
     uv_loop_t *loop;             /* the host's loop (borrowed until tbus_free()); NULL = a loop and thread of its own */
     uint64_t ring_bytes;         /* size of the queue: a power of two, 64 KiB .. 256 MiB; default 4 MiB */
@@ -35,6 +37,13 @@ typedef struct tbus_options {
     uint32_t overflow_max;   /* vital events that the loop thread publishes into a full queue and that are kept beside
                                 it, in their place in the order; default 1,024 */
     uint32_t close_wait_ms;  /* time limit for draining where tbus_free() has to close the bus; default 5,000 */
+    uint32_t
+        slow_handler_ms; /* a handler that takes this long is counted and logged as slow; default 10. Calls are timed
+                                 one in 256, and all of them for a while after events have taken long */
+    /* Told what goes wrong, in a sentence without a newline, at most 10 times a second, on the loop thread or an
+     * isolated subscriber's. `level` is a tbus_log_level_t. NULL = nobody is told. */
+    void (*log)(int level, const char *message, void *user);
+    void *log_user;
     int64_t (*clock)(
         void *user); /* stamps events [any thread]; default: wall clock at open + monotonic clock. It is called
                                      in the middle of publishing: it may neither block nor call the bus */
@@ -62,10 +71,10 @@ typedef void (*tbus_closed_cb)(tbus_t *bus, const tbus_close_report_t *report, v
 TBUS_API int tbus_close(tbus_t *bus, uint32_t timeout_ms, tbus_closed_cb closed, void *user);
 
 /* Frees a bus; NULL is allowed. With a thread of its own: closes it first where nobody has (waiting `close_wait_ms` of
- * the options at most for the queue to drain), waits for the thread to end.
- * With a host's loop: call it from the `closed` callback of tbus_close() or later, on the loop thread.
- * Errors: UV_EBUSY (a host's loop, and the bus is not closed yet; or called on the bus's own thread, which would wait
- * for itself). The bus then stays as it is. [any thread] with a thread of its own, else [loop thread] */
+ * the options at most for the queue to drain), waits for the thread to end. With a host's loop: call it from the
+ * `closed` callback of tbus_close() or later, on the loop thread. Errors: UV_EBUSY (a host's loop, and the bus is not
+ * closed yet; or called on the bus's own thread, which would wait for itself, or on that of an isolated subscriber).
+ * The bus then stays as it is. [any thread] with a thread of its own, else [loop thread] */
 TBUS_API int tbus_free(tbus_t *bus);
 
 /* The bus's clock: what an event published now with `time_ns` 0 would get. Never runs backwards. [any thread] */
@@ -148,6 +157,8 @@ typedef struct tbus_route {
     tbus_handler handler;
 } tbus_route_t;
 
+enum { TBUS_INLINE = 0, TBUS_ISOLATED };
+
 typedef struct tbus_subscriber {
     const char *name; /* shown in statistics, up to 255 bytes; NULL = "" */
     const tbus_route_t *routes;
@@ -161,14 +172,35 @@ typedef struct tbus_subscriber {
      * for on_batch_end be finished; may be NULL. On the loop thread, outside of a handler, inside tbus_unsubscribe()
      * itself. */
     void (*on_close)(void *user);
+    /* How it gets its events. TBUS_INLINE (default): on the loop thread. TBUS_ISOLATED, for handlers that block: on a
+     * thread of its own, from a queue of its own; its handlers and on_batch_end run there, one at a time, in the order
+     * of the events. It delays nobody: an event that finds its queue full is dropped and counted. Its TBUS_STOP stops
+     * nothing. on_close runs on the loop thread, when that thread has ended. */
+    uint32_t mode;
+    uint32_t isolated_queue_bytes; /* a power of two, 64 KiB .. 256 MiB; default 1 MiB */
+    /* Its circuit breaker: after so many errors in a row it is skipped for the cool-down, then tried with one event,
+     * and so on until one succeeds. Defaults 10 and 1,000; UINT32_MAX errors: never. */
+    uint32_t breaker_errors;
+    uint32_t breaker_cooldown_ms;
+    /* Begins with the last event of each type that its patterns match and the bus keeps: see tbus_keep_last(). */
+    bool wants_last;
     uint64_t reserved[4];
 } tbus_subscriber_t;
 
-/* Adds a subscriber (copies the struct, its routes and strings). From another
- * thread it takes effect in the order of the events: it sees exactly those published after the call. On the loop thread
- * it takes effect at once: from the next event on, queued ones too. Returns the subscription's number (> 0, never used
- * twice) or an error: UV_EINVAL (a malformed pattern, no route, a NULL handler), UV_ENOENT (a pattern without wildcards
- * that names no known type: most likely misspelt), UV_ENOMEM, UV_ESHUTDOWN. [any thread, handlers too] */
+/* The topic to subscribe to for events that no subscriber matched: its handlers get such an event itself. `>` and `*.*`
+ * do not match it. */
+#define TBUS_UNDELIVERED "bus.undelivered"
+
+/* From now on the bus keeps the last event of every type known now that the pattern matches (queue.depth_changed,
+ * model.selected, ...), for subscribers that want it when they begin. Costs a copy for each such event. Returns how
+ * many types, or UV_EINVAL (a malformed pattern), UV_ENOENT (matches no type). [any thread, handlers too] */
+TBUS_API int tbus_keep_last(tbus_t *bus, const char *pattern);
+
+/* Adds a subscriber (copies the struct, its routes and strings). From another thread it takes effect in the order of
+ * the events: it sees exactly those published after the call. On the loop thread it takes effect at once: from the next
+ * event on, queued ones too. Returns the subscription's number (> 0, never used twice) or an error: UV_EINVAL (a
+ * malformed pattern, no route, a NULL handler, a wrong mode or queue size), UV_ENOENT (a pattern without wildcards that
+ * names no known type: most likely misspelt), UV_ENOMEM, UV_ESHUTDOWN. [any thread, handlers too] */
 TBUS_API TBUS_CHECKED int64_t tbus_subscriber_add(tbus_t *bus, const tbus_subscriber_t *subscriber);
 
 /* The same with one route and nothing else. [any thread, handlers too] */
@@ -183,8 +215,8 @@ TBUS_API int tbus_unsubscribe(tbus_t *bus, int64_t subscription);
 
 /* The same, and returns only when no call into the subscriber is running or will come, `on_close` included: `user` may
  * be freed. Waits for as long as that takes: a host's loop must be running, and a closing bus drains first. Errors: as
- * above (having waited all the same, but for UV_ENOMEM), and UV_EBUSY on the loop thread, which would wait for itself.
- * [any thread but the loop's] */
+ * above (having waited all the same, but for UV_ENOMEM), and UV_EBUSY on the loop thread or an isolated one, which
+ * would wait for itself. [any thread but the loop's] */
 TBUS_API int tbus_unsubscribe_wait(tbus_t *bus, int64_t subscription);
 
 /* Ends all subscriptions with this owner (not NULL). Returns how many, or an error as tbus_unsubscribe().
@@ -222,7 +254,9 @@ typedef struct tbus_stats {
     uint64_t ring_bytes;
     uint64_t overflow_events; /* of the queued events: in the list beside the ring */
     uint64_t batches;
-    uint64_t wakeups;    /* times that a publisher had to wake the loop */
+    uint64_t wakeups;         /* times that a publisher had to wake the loop */
+    uint64_t latency_samples; /* publish to dispatch, of one event in 64: the latest 1,024 samples at most; in ns */
+    uint64_t latency_p50_ns, latency_p95_ns, latency_p99_ns, latency_max_ns;
     uint64_t stalled_ns; /* how long the reservation has been waited for that holds everything up now; 0 = none does */
     uint32_t stalled_type; /* its type */
     uint64_t reserved[8];
@@ -239,6 +273,33 @@ typedef struct tbus_type_stats {
 
 /* The same for one type. Errors: UV_EINVAL (no such type). [any thread] */
 TBUS_API int tbus_stats_of_type(const tbus_t *bus, uint32_t type, tbus_type_stats_t *ret_stats);
+
+typedef enum tbus_breaker {
+    TBUS_BREAKER_CLOSED = 0, /* it gets its events */
+    TBUS_BREAKER_OPEN,       /* it is skipped */
+    TBUS_BREAKER_HALF_OPEN   /* the next event is its trial */
+} tbus_breaker_t;
+
+typedef struct tbus_subscriber_stats {
+    int64_t subscription;
+    char name[64]; /* cut */
+    uint32_t mode; /* TBUS_INLINE or TBUS_ISOLATED */
+    tbus_breaker_t breaker;
+    uint64_t calls, errors, stops;
+    uint64_t skipped;        /* calls not made while the breaker was open */
+    uint64_t breaker_opened; /* times */
+    uint64_t dropped;        /* isolated: events that found its queue full, or were left in it at close */
+    uint64_t queued_events;  /* isolated: in its queue */
+    uint64_t slow;           /* timed calls of slow_handler_ms or more */
+    uint64_t timed;          /* calls that were timed */
+    uint64_t timed_ns;       /* what these took together */
+    uint64_t worst_ns;       /* what the slowest of them took */
+} tbus_subscriber_stats_t;
+
+/* Reads the statistics of all subscriptions, by number, into a list of `room` places (may be NULL with 0). Gives how
+ * many subscriptions there are, which may be more. Errors: UV_EINVAL. [any thread, handlers too] */
+TBUS_API int tbus_stats_of_subscribers(const tbus_t *bus, tbus_subscriber_stats_t *list, size_t room,
+                                       size_t *ret_count);
 
 TBUS_END_DECLS
 

@@ -180,10 +180,10 @@ Test(publish, an_event_larger_than_a_quarter_of_the_queue_is_refused)
     tbus_error_occurred_t event = {.stack_trace = text};
     cr_assert_eq(tbus_publish_error_occurred(hosted.bus, &event), UV_EMSGSIZE);
     cr_assert_eq(stats_of(hosted.bus).undelivered[TBUS_REASON_OVERSIZED], 1u);
-    text[SMALL_RING / 4 - 8 - sizeof event - 1] = '\0'; /* with its NUL it just fits */
+    text[SMALL_RING / 4 - 16 - sizeof event - 1] = '\0'; /* with its NUL it just fits */
     cr_assert_eq(tbus_publish_error_occurred(hosted.bus, &event), 0);
-    text[SMALL_RING / 4 - 8 - sizeof event - 1] = 'x';
-    text[SMALL_RING / 4 - 8 - sizeof event] = '\0';
+    text[SMALL_RING / 4 - 16 - sizeof event - 1] = 'x';
+    text[SMALL_RING / 4 - 16 - sizeof event] = '\0';
     cr_assert_eq(tbus_publish_error_occurred(hosted.bus, &event), UV_EMSGSIZE);
     hosted_deliver(&hosted);
     hosted_close(&hosted);
