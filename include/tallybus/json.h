@@ -20,6 +20,11 @@ TBUS_API TBUS_CHECKED int tbus_event_to_json(const tbus_t *bus, const tbus_event
  * [any thread] */
 TBUS_API int tbus_publish_json(tbus_t *bus, const char *text, size_t length, char *why, size_t why_bytes);
 
+/* The bus's statistics as one object: the figures of tbus_stats_t by their names, "latency_ns", "types" (those of which
+ * there were events) and "subscribers". Schema: docs/bus-stats.schema.json. Free the text with tbus_mem_free(). Errors:
+ * UV_EINVAL, UV_ENOMEM. [any thread] */
+TBUS_API TBUS_CHECKED int tbus_stats_to_json(const tbus_t *bus, char **ret_text);
+
 /* What came of a price file. */
 typedef struct tbus_prices_report {
     uint32_t loaded;  /* models whose prices are in the table now */

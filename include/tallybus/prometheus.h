@@ -14,6 +14,10 @@ TBUS_API TBUS_CHECKED int tbus_prometheus_streaming(const tbus_streaming_snapsho
 TBUS_API TBUS_CHECKED int tbus_prometheus_errors(const tbus_errors_snapshot_t *snapshot, char **ret_text);
 TBUS_API TBUS_CHECKED int tbus_prometheus_cost(const tbus_cost_snapshot_t *snapshot, char **ret_text);
 
+/* The bus's own page, of now: tallybus_bus_*, with a label for each type of which there were events and for each
+ * subscriber (its number and name). Errors: UV_EINVAL, UV_ENOMEM. [any thread] */
+TBUS_API TBUS_CHECKED int tbus_prometheus_bus(const tbus_t *bus, char **ret_text);
+
 TBUS_END_DECLS
 
 #endif
