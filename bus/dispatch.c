@@ -123,11 +123,7 @@ static void end_batch(tbus_t *bus, bool any)
 
 static void count_aborted(tbus_t *bus, const unsigned char *record)
 {
-    uint32_t number;
-    memcpy(&number, record + RING_HEADER_BYTES, sizeof number);
-    struct bus_type *type = typetable_get(&bus->types, number);
-    if (type) /* its owner may have written anything */
-        (void)publish_refuse(bus, type, TBUS_REASON_ABORTED, 0);
+    (void)publish_refuse(bus, typetable_get(&bus->types, ring_type_of(record)), TBUS_REASON_ABORTED, 0);
 }
 
 /* A reservation that is not committed. Passed over once it has been waited for too long; true then. What comes behind
@@ -135,17 +131,15 @@ static void count_aborted(tbus_t *bus, const unsigned char *record)
 static bool pass_over_if_overdue(tbus_t *bus, unsigned char *record, uint32_t granules)
 {
     uint64_t now = uv_hrtime(), since = atomic_load_explicit(&bus->stalled_since_ns, memory_order_relaxed);
-    uint32_t number;
     if (since == 0 || bus->stalled_at != bus->ring.read) {
-        memcpy(&number, record + RING_HEADER_BYTES, sizeof number);
-        atomic_store_explicit(&bus->stalled_type, number, memory_order_relaxed);
+        atomic_store_explicit(&bus->stalled_type, ring_type_of(record), memory_order_relaxed);
         atomic_store_explicit(&bus->stalled_since_ns, now, memory_order_relaxed);
         bus->stalled_at = bus->ring.read;
         return false;
     }
     if (now - since < bus->reserve_max_ms * UINT64_C(1000000) || !ring_pass_over(&bus->ring, record, granules))
         return false;
-    number = atomic_load_explicit(&bus->stalled_type, memory_order_relaxed);
+    uint32_t number = atomic_load_explicit(&bus->stalled_type, memory_order_relaxed);
     (void)publish_refuse(bus, typetable_get(&bus->types, number), TBUS_REASON_OVERDUE, 0);
     bus_count(&bus->taken, 1);
     return true;
@@ -203,8 +197,14 @@ bool dispatch_batch(tbus_t *bus, uint32_t *budget, uint64_t deadline_ns)
         /* After the peek: an event published after a subscription was made must find it in effect. */
         if (take_aside(bus))
             continue;
-        if (!record)
-            break;
+        if (!record) {
+            if (atomic_load_explicit(&ring->quarantined, memory_order_relaxed) == 0)
+                break;
+            ring_release(ring);
+            if (!ring_step_over(ring))
+                break;
+            continue;
+        }
         if (kind == RING_RESERVED) {
             stalled = !pass_over_if_overdue(bus, record, granules);
             if (stalled)

@@ -24,6 +24,7 @@ int tbus_reserve(tbus_t *bus, uint32_t number, size_t room_bytes, tbus_event_t *
     if (error)
         return publish_refuse(bus, type, vital ? TBUS_REASON_FULL : TBUS_REASON_SHED, error);
     *ret_event = (tbus_event_t *)(void *)(record + RING_HEADER_BYTES);
+    (*ret_event)->type = number;
     if (ret_room)
         *ret_room = record + RING_HEADER_BYTES + struct_bytes;
     return 0;
@@ -35,6 +36,7 @@ int tbus_commit(tbus_t *bus, tbus_event_t *event)
         return UV_EINVAL;
     if (event->time_ns == 0)
         event->time_ns = bus_clock_now(&bus->clock);
+    event->type = ring_type_of(record_of(event)); /* whatever its owner has written there */
     int error = ring_resolve(record_of(event), RING_EVENT);
     bus_wake(bus);
     return error;

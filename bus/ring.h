@@ -59,7 +59,9 @@ enum ring_kind { RING_EVENT = 1, RING_PADDING, RING_RESERVED, RING_ABORTED, RING
 
 #define RING_STAMP_EVERY 64
 
-#define RING_QUARANTINE_MAX 8 /* overdue reservations at a time; one more blocks the ring until it is resolved */
+#define RING_QUARANTINE_MAX                                                                                            \
+    8 /* overdue reservations at a time, with a quarter of the granules in all; what is more blocks the
+                                 ring until it is resolved */
 
 struct ring {
     /* Producers write these: one line for both, since who needs the one needs the other. */
@@ -68,6 +70,7 @@ struct ring {
     _Atomic uint32_t quarantined; /* runs in `quarantine`; the consumer writes it */
     /* The consumer writes these. */
     _Alignas(64) _Atomic uint64_t head; /* granules before it are free */
+    uint32_t quarantined_granules;      /* [loop thread] in all runs */
     uint64_t read;                      /* [loop thread] next record; granules from `head` to here are cleared */
     /* [const after open] */
     _Alignas(64) unsigned char *granules;
@@ -87,8 +90,7 @@ void ring_close(struct ring *ring);
  * [any thread] */
 int ring_claim(struct ring *ring, uint32_t granules, uint32_t limit, unsigned char **ret_record);
 
-/* Room for a reservation: claimed as above, zeroed but for `type` in its first word behind the header; its header says
- * RESERVED. [any thread] */
+/* Room for a reservation: claimed as above, zeroed; its header says RESERVED and `type`. [any thread] */
 int ring_reserve(struct ring *ring, uint32_t granules, uint32_t limit, uint32_t type, unsigned char **ret_record);
 
 /* Ends a reservation as RING_EVENT or RING_ABORTED. Errors: UV_ETIMEDOUT (the consumer has passed over it; nobody will
@@ -98,6 +100,11 @@ int ring_resolve(unsigned char *record, enum ring_kind kind);
 /* Passes over a reservation at the front that has taken too long. False when its owner was faster, or when the
  * quarantine is full. [loop thread] */
 bool ring_pass_over(struct ring *ring, unsigned char *record, uint32_t granules);
+
+/* Brings the consumer to a run that has been resolved when there is nothing to read and so nothing that takes it there:
+ * claims the way to it, and the run, as padding. So a quarantine ends without traffic, and resolved runs between short
+ * stretches of free granules can not keep long records out for ever. True when it has. [loop thread] */
+bool ring_step_over(struct ring *ring);
 
 /* Skips quarantined runs at the front. Called by ring_peek() where there are any. [loop thread] */
 void ring_skip_quarantined(struct ring *ring);
@@ -122,10 +129,28 @@ static inline _Atomic uint64_t *ring_header_at(unsigned char *granule)
     return (_Atomic uint64_t *)(void *)granule;
 }
 
+/* A header: length in bits 0..31, kind in 32..39, and for a reservation its type in 40..63, which must be known without
+ * a look at what its owner is still writing. */
+static inline uint64_t ring_header(enum ring_kind kind, uint32_t granules, uint32_t type)
+{
+    return (uint64_t)type << 40 | (uint64_t)kind << 32 | granules;
+}
+
+static inline enum ring_kind ring_kind_of(uint64_t header)
+{
+    return (enum ring_kind)(header >> 32 & 0xFF);
+}
+
+/* The type of a reservation. */
+static inline uint32_t ring_type_of(const unsigned char *record)
+{
+    return (uint32_t)(atomic_load_explicit((_Atomic uint64_t *)(uintptr_t)record, memory_order_relaxed) >> 40);
+}
+
 /* Makes a record readable. [the thread that claimed it] */
 static inline void ring_commit(unsigned char *record, enum ring_kind kind, uint32_t granules)
 {
-    atomic_store_explicit(ring_header_at(record), (uint64_t)kind << 32 | granules, memory_order_release);
+    atomic_store_explicit(ring_header_at(record), ring_header(kind, granules, 0), memory_order_release);
 }
 
 /* How far `later` is ahead of `earlier`. */
@@ -151,9 +176,10 @@ static inline unsigned char *ring_peek(struct ring *ring, enum ring_kind *ret_ki
         ring_skip_quarantined(ring);
     unsigned char *record = ring->granules + (ring->read & ring->mask) * RING_GRANULE;
     uint64_t header = atomic_load_explicit(ring_header_at(record), memory_order_acquire);
-    if (header == 0 || header >> 32 >= RING_OVERDUE) /* an overdue run that no claim has gone around yet is no record */
+    enum ring_kind kind = ring_kind_of(header);
+    if (header == 0 || kind >= RING_OVERDUE) /* an overdue run that no claim has gone around yet is no record */
         return NULL;
-    *ret_kind = (enum ring_kind)(header >> 32);
+    *ret_kind = kind;
     *ret_granules = (uint32_t)header;
     return record;
 }

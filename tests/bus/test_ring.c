@@ -277,6 +277,52 @@ Test(ring, no_more_are_passed_over_than_the_quarantine_holds)
     ring_close(&ring);
 }
 
+Test(ring, no_more_than_a_quarter_of_it_goes_into_quarantine)
+{
+    struct ring ring;
+    unsigned char *records[4];
+    cr_assert_eq(ring_open(&ring, SMALL), 0);
+    for (int i = 0; i < 4; i++)
+        records[i] = reserve(&ring, 12);
+    cr_assert(ring_pass_over(&ring, records[0], 12));
+    cr_assert_not(ring_pass_over(&ring, records[1], 12), "24 of 64 would be too many");
+    cr_assert_eq(ring_resolve(records[1], RING_EVENT), 0, "so its owner can still commit it");
+    cr_assert_eq(front(&ring), RING_EVENT);
+    ring_close(&ring);
+}
+
+/* Resolved runs with short stretches between them, and an empty ring: nothing but a long record wants to go by. */
+Test(ring, resolved_runs_are_stepped_over_when_there_is_nothing_to_read)
+{
+    struct ring ring;
+    unsigned char *late[8], *record;
+    uint32_t granules = 0;
+    cr_assert_eq(ring_open(&ring, SMALL), 0);
+    for (int i = 0; i < 8; i++) {
+        ring_commit(claim(&ring, 7), RING_EVENT, 7);
+        late[i] = reserve(&ring, 1);
+        record = next_event(&ring, &granules);
+        ring_pass(&ring, record, granules);
+        cr_assert_eq(next_event(&ring, &granules), late[i]);
+        cr_assert(ring_pass_over(&ring, late[i], 1));
+    }
+    ring_release(&ring);
+    cr_assert_eq(ring_claim(&ring, 8, ring.size, &record), UV_ENOBUFS, "nowhere are 8 in a row");
+    cr_assert_not(ring_step_over(&ring), "none is resolved yet");
+    for (int i = 0; i < 8; i++)
+        cr_assert_eq(ring_resolve(late[i], RING_ABORTED), UV_ETIMEDOUT);
+    for (int i = 0; i < 8; i++) {
+        cr_assert(ring_step_over(&ring), "run %d", i);
+        cr_assert_null(next_event(&ring, &granules)); /* passes the padding and the run */
+        ring_release(&ring);
+    }
+    cr_assert_not(ring_step_over(&ring));
+    cr_assert_eq(ring.quarantined, 0u);
+    cr_assert_eq(ring.quarantined_granules, 0u);
+    cr_assert_eq(ring_claim(&ring, 16, ring.size, &record), 0);
+    ring_close(&ring);
+}
+
 /* --- Many producers --- */
 
 enum { PRODUCERS = 4, EVENTS_EACH = 50000 };
