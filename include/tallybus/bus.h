@@ -9,9 +9,13 @@
  * One order: an event published after another (in the happens-before sense, whatever the threads) is delivered after
  * it. Nothing is lost without a counter that says so and a return code that tells the publisher.
  *
- * Life: tbus_open() ... tbus_close() ... tbus_free(). No thread may be inside, or later make, a call on the bus, or
- * hold a reservation, once tbus_free() has begun. After fork() the child must not use a bus of its parent. No function
- * here may be called from a signal handler. A handler must return: it may not longjmp() or throw through the bus. */
+ * Life: tbus_open() ... tbus_close() ... tbus_free(). No thread may be inside, or later make, a call on the bus, or hold
+ * a reservation, once tbus_free() has begun.
+ *
+ * fork(): the parent's bus goes on as if nothing had happened. The child has no loop thread: it must neither use nor free
+ * a bus of its parent (to leave it alone and exit, or exec, is fine), but may open one of its own.
+ * Signals: no function here may be called from a signal handler.
+ * Exceptions and longjmp(): a handler must return; it may not leave through the bus. */
 #ifndef TALLYBUS_BUS_H
 #define TALLYBUS_BUS_H
 
