@@ -103,13 +103,15 @@ void record_measure(struct record_plan *plan, const struct record_layout *layout
     plan->event = event;
     plan->string_max = string_max;
     plan->cuts = 0;
+    plan->strings_count = 0;
     plan->bytes = (layout->size_bytes + 7) & ~7u;
     for (uint32_t i = 0; i < layout->strings_count; i++) {
-        const char *string = string_at(event, layout->strings[i]);
-        if (string) {
-            plan->lengths[i] = fitted_length(string, string_max, &plan->cuts);
-            plan->bytes += plan->lengths[i] + 1;
-        }
+        const char *text = string_at(event, layout->strings[i]);
+        if (!text)
+            continue;
+        struct record_string *string = &plan->strings[plan->strings_count++];
+        *string = (struct record_string){text, layout->strings[i], fitted_length(text, string_max, &plan->cuts)};
+        plan->bytes += string->length + 1;
     }
     if (layout->lists_count)
         measure_lists(plan);
@@ -188,12 +190,10 @@ tbus_event_t *record_write(const struct record_plan *plan, unsigned char *at)
     else
         copy->metadata_count = 0;
 
-    for (uint32_t i = 0; i < layout->strings_count; i++) {
-        const char *string = string_at(copy, layout->strings[i]);
-        if (string) {
-            set_pointer(copy, layout->strings[i], texts);
-            texts = write_string(texts, string, plan->lengths[i]);
-        }
+    for (uint32_t i = 0; i < plan->strings_count; i++) {
+        const struct record_string *string = &plan->strings[i];
+        set_pointer(copy, string->offset, texts);
+        texts = write_string(texts, string->text, string->length);
     }
     if (layout->lists_count)
         texts = write_lists(plan, copy, arrays, texts, end);

@@ -18,14 +18,22 @@ struct record_layout {
 
 void record_layout_of(struct record_layout *layout, const tbus_type_t *type);
 
-/* An event measured, to be written next. */
+/* A string that an event has: where its pointer stands in the struct, and what it points to. */
+struct record_string {
+    const char *text;
+    uint32_t offset, length;
+};
+
+/* An event measured, to be written next. What is noted here is not read from the event again: it need not be searched
+ * again, and a pointer that has just been copied with its surroundings is slow to read back. */
 struct record_plan {
     const struct record_layout *layout;
     const tbus_event_t *event;
     uint32_t string_max;
     uint32_t cuts;  /* strings, entries and pairs shortened or left out */
     uint64_t bytes; /* that record_write() takes at most */
-    uint32_t lengths[4 + RECORD_FIELDS_MAX];
+    uint32_t strings_count;
+    struct record_string strings[4 + RECORD_FIELDS_MAX]; /* those that are not NULL */
 };
 
 void record_measure(struct record_plan *plan, const struct record_layout *layout, const tbus_event_t *event,

@@ -210,7 +210,10 @@ int ring_claim(struct ring *ring, uint32_t granules, uint32_t limit, unsigned ch
         struct padding padding;
         uint64_t position = ring_position_of(tail), based_on = head;
         uint32_t at = (uint32_t)(position & ring->mask);
-        bool any = padding_before(ring, at, granules, &padding);
+        bool any = true;
+        padding.granules = padding.stretches = 0;
+        if (at + granules > ring->size || atomic_load_explicit(&ring->quarantined, memory_order_acquire) > 0)
+            any = padding_before(ring, at, granules, &padding);
         uint64_t end = (position + padding.granules + granules) & RING_POSITION_MASK;
 
         if (!any || !fits(ring, end, (position + granules) & RING_POSITION_MASK, limit, &head)) {
@@ -225,7 +228,8 @@ int ring_claim(struct ring *ring, uint32_t granules, uint32_t limit, unsigned ch
         if (!atomic_compare_exchange_weak_explicit(&ring->tail, &tail, end << 24 | events << 1, memory_order_seq_cst,
                                                    memory_order_relaxed))
             continue;
-        pad(ring, &padding);
+        if (padding.stretches)
+            pad(ring, &padding);
         *ret_record = ring->granules + ((position + padding.granules) & ring->mask) * RING_GRANULE;
         uint64_t stamp = events % RING_STAMP_EVERY == 0 ? uv_hrtime() : 0;
         memcpy(*ret_record + sizeof(uint64_t), &stamp, sizeof stamp);
