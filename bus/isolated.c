@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-enum { DEFAULT_QUEUE_BYTES = 1 << 20, HANDLER_BYTES = 16 };
+enum { DEFAULT_QUEUE_BYTES = 1 << 20, HANDLER_BYTES = 16, BATCH_EVENTS = 4096 };
 
 struct isolated {
     struct ring ring;
@@ -52,7 +52,7 @@ static void drain(struct isolated *isolated)
     unsigned char *record;
     bool any = false;
 
-    while ((record = ring_peek(ring, &kind, &granules))) {
+    for (int events = 0; events < BATCH_EVENTS && (record = ring_peek(ring, &kind, &granules)); events++) {
         if (kind == RING_EVENT) {
             tbus_handler handler;
             memcpy(&handler, record + RING_HEADER_BYTES, sizeof handler);

@@ -401,22 +401,38 @@ void subscribe_end_all(tbus_t *bus)
     uv_mutex_unlock(&bus->registry);
 }
 
+static tbus_subscriber_stats_t stats_locked(const struct subscription *subscription)
+{
+    tbus_subscriber_stats_t stats = {.subscription = subscription->id};
+    snprintf(stats.name, sizeof stats.name, "%s", subscription->name);
+    guard_stats(&subscription->guard, &stats);
+    if (subscription->isolated) {
+        stats.mode = TBUS_ISOLATED;
+        isolated_stats(subscription->isolated, &stats);
+    }
+    return stats;
+}
+
 int tbus_stats_of_subscribers(const tbus_t *bus, tbus_subscriber_stats_t *list, size_t room, size_t *ret_count)
 {
     if (!bus || !ret_count || (!list && room > 0))
         return UV_EINVAL;
     uv_mutex_lock((uv_mutex_t *)(uintptr_t)&bus->registry);
     *ret_count = bus->subscriptions_count;
-    for (size_t i = 0; i < bus->subscriptions_count && i < room; i++) {
-        const struct subscription *subscription = bus->subscriptions[i];
-        list[i] = (tbus_subscriber_stats_t){.subscription = subscription->id};
-        snprintf(list[i].name, sizeof list[i].name, "%s", subscription->name);
-        guard_stats(&subscription->guard, &list[i]);
-        if (subscription->isolated) {
-            list[i].mode = TBUS_ISOLATED;
-            isolated_stats(subscription->isolated, &list[i]);
-        }
-    }
+    for (size_t i = 0; i < bus->subscriptions_count && i < room; i++)
+        list[i] = stats_locked(bus->subscriptions[i]);
     uv_mutex_unlock((uv_mutex_t *)(uintptr_t)&bus->registry);
     return 0;
+}
+
+int tbus_stats_of_subscription(const tbus_t *bus, int64_t subscription, tbus_subscriber_stats_t *ret_stats)
+{
+    if (!bus || !ret_stats)
+        return UV_EINVAL;
+    uv_mutex_lock((uv_mutex_t *)(uintptr_t)&bus->registry);
+    const struct subscription *found = find_locked(bus, subscription);
+    if (found)
+        *ret_stats = stats_locked(found);
+    uv_mutex_unlock((uv_mutex_t *)(uintptr_t)&bus->registry);
+    return found ? 0 : UV_ENOENT;
 }

@@ -9,22 +9,23 @@
 
 #define KIB ((uint32_t)1024)
 
-enum { DEFAULT_KEEP = 5, KEEP_MAX = 1000 };
+enum { DEFAULT_KEEP = 5, KEEP_MAX = 1000, DEFAULT_QUEUE_BYTES = 4 << 20 };
 
 /* The handler's thread is the one that the bus runs it on; when the subscription has ended, the one that closes takes
  * over from it. Figures are read by any thread at any time: each is written by the handler's thread alone, and nothing
  * is concluded from one about another, so relaxed order is enough. */
 struct tbus_journal {
-    tbus_t *bus;              /* [const after open] */
-    int64_t subscription;     /* [const after open] */
-    enum json_secrets mask;   /* [const after open] */
-    struct journal_file file; /* [handler's thread] */
-    char *buffer;             /* [handler's thread] whole lines, but for what the file's `mid_line` says */
-    size_t length, room;      /* [handler's thread] */
+    tbus_t *bus;               /* [const after open] */
+    atomic_llong subscription; /* set once; the loop thread may close the bus meanwhile */
+    enum json_secrets mask;    /* [const after open] */
+    struct journal_file file;  /* [handler's thread] */
+    char *buffer;              /* [handler's thread] whole lines, but for what the file's `mid_line` says */
+    size_t length, room;       /* [handler's thread] */
     bool gave_up;      /* [handler's thread] writing has failed in this batch: not tried again for every event of it */
     atomic_bool ended; /* released when the subscription has ended, acquired by who closes: the rest is theirs then */
-    atomic_uint_fast64_t events, bytes, buffered, refused, torn, write_errors, rotations; /* [relaxed, as above] */
-    atomic_int last_error;                                                                /* [relaxed, as above] */
+    atomic_uint_fast64_t events, bytes, buffered, refused, torn, dropped, write_errors,
+        rotations;         /* [relaxed, as above] */
+    atomic_int last_error; /* [relaxed, as above] */
 };
 
 static uint64_t figure(const atomic_uint_fast64_t *from)
@@ -137,10 +138,19 @@ static void on_batch_end(void *user)
     journal->gave_up = false;
 }
 
+/* What found the subscription's own queue full. */
+static uint64_t dropped_by_queue(const tbus_journal_t *journal)
+{
+    tbus_subscriber_stats_t stats;
+    return tbus_stats_of_subscription(journal->bus, atomic_load(&journal->subscription), &stats) == 0 ? stats.dropped
+                                                                                                      : 0;
+}
+
 static void on_close(void *user)
 {
     tbus_journal_t *journal = user;
     (void)flush(journal);
+    atomic_store_explicit(&journal->dropped, dropped_by_queue(journal), memory_order_relaxed);
     atomic_store_explicit(&journal->ended, true, memory_order_release);
 }
 
@@ -175,13 +185,22 @@ static int open_journal(tbus_journal_t *journal, const tbus_journal_options_t *o
     if (error)
         return error;
     const tbus_route_t route = {options->pattern ? options->pattern : ">", options->priority, on_event};
-    journal->subscription = tbus_subscriber_add(journal->bus, &(tbus_subscriber_t){.name = "journal",
-                                                                                   .routes = &route,
-                                                                                   .routes_count = 1,
-                                                                                   .user = journal,
-                                                                                   .on_batch_end = on_batch_end,
-                                                                                   .on_close = on_close});
-    return journal->subscription < 0 ? (int)journal->subscription : 0;
+    int64_t id = tbus_subscriber_add(
+        journal->bus,
+        &(tbus_subscriber_t){.name = "journal",
+                             .routes = &route,
+                             .routes_count = 1,
+                             .user = journal,
+                             .mode = options->on_loop_thread ? TBUS_INLINE : TBUS_ISOLATED,
+                             .isolated_queue_bytes = options->queue_bytes ? options->queue_bytes : DEFAULT_QUEUE_BYTES,
+                             /* It tries again by itself, and counts what it loses. */
+                             .breaker_errors = UINT32_MAX,
+                             .on_batch_end = on_batch_end,
+                             .on_close = on_close});
+    if (id < 0)
+        return (int)id;
+    atomic_store(&journal->subscription, id);
+    return 0;
 }
 
 int tbus_journal_open(tbus_t *bus, const tbus_journal_options_t *options, tbus_journal_t **ret_journal)
@@ -202,23 +221,24 @@ int tbus_journal_open(tbus_t *bus, const tbus_journal_options_t *options, tbus_j
     return error;
 }
 
+static bool has_ended(const tbus_journal_t *journal)
+{
+    return atomic_load_explicit(&journal->ended, memory_order_acquire);
+}
+
 int tbus_journal_stats(const tbus_journal_t *journal, tbus_journal_stats_t *ret_stats)
 {
     if (!journal || !ret_stats)
         return UV_EINVAL;
+    uint64_t dropped = has_ended(journal) ? figure(&journal->dropped) : dropped_by_queue(journal);
     *ret_stats = (tbus_journal_stats_t){.events = figure(&journal->events),
                                         .bytes = figure(&journal->bytes),
                                         .buffered_events = figure(&journal->buffered),
-                                        .lost_events = figure(&journal->refused) + figure(&journal->torn),
+                                        .lost_events = figure(&journal->refused) + figure(&journal->torn) + dropped,
                                         .write_errors = figure(&journal->write_errors),
                                         .rotations = figure(&journal->rotations),
                                         .last_error = atomic_load_explicit(&journal->last_error, memory_order_relaxed)};
     return 0;
-}
-
-static bool has_ended(const tbus_journal_t *journal)
-{
-    return atomic_load_explicit(&journal->ended, memory_order_acquire);
 }
 
 /* Ends the subscription. On the loop's own thread nobody can be waited for, but there it ends at once, unless this is
@@ -227,9 +247,9 @@ static int end_subscription(tbus_journal_t *journal)
 {
     if (has_ended(journal))
         return 0;
-    int error = tbus_unsubscribe_wait(journal->bus, journal->subscription);
+    int error = tbus_unsubscribe_wait(journal->bus, atomic_load(&journal->subscription));
     if (error == UV_EBUSY)
-        error = tbus_unsubscribe(journal->bus, journal->subscription);
+        error = tbus_unsubscribe(journal->bus, atomic_load(&journal->subscription));
     if (has_ended(journal))
         return 0;
     return error == UV_ENOMEM ? UV_ENOMEM : UV_EBUSY;

@@ -9,13 +9,13 @@
  * One order: an event published after another (in the happens-before sense, whatever the threads) is delivered after
  * it. Nothing is lost without a counter that says so and a return code that tells the publisher.
  *
- * Life: tbus_open() ... tbus_close() ... tbus_free(). No thread may be inside, or later make, a call on the bus, or hold
- * a reservation, once tbus_free() has begun.
+ * Life: tbus_open() ... tbus_close() ... tbus_free(). No thread may be inside, or later make, a call on the bus, or
+ * hold a reservation, once tbus_free() has begun.
  *
- * fork(): the parent's bus goes on as if nothing had happened. The child has no loop thread: it must neither use nor free
- * a bus of its parent (to leave it alone and exit, or exec, is fine), but may open one of its own.
- * Signals: no function here may be called from a signal handler.
- * Exceptions and longjmp(): a handler must return; it may not leave through the bus. */
+ * fork(): the parent's bus goes on as if nothing had happened. The child has no loop thread: it must neither use nor
+ * free a bus of its parent (to leave it alone and exit, or exec, is fine), but may open one of its own. Signals: no
+ * function here may be called from a signal handler. Exceptions and longjmp(): a handler must return; it may not leave
+ * through the bus. */
 #ifndef TALLYBUS_BUS_H
 #define TALLYBUS_BUS_H
 
@@ -304,6 +304,9 @@ typedef struct tbus_subscriber_stats {
  * many subscriptions there are, which may be more. Errors: UV_EINVAL. [any thread, handlers too] */
 TBUS_API int tbus_stats_of_subscribers(const tbus_t *bus, tbus_subscriber_stats_t *list, size_t room,
                                        size_t *ret_count);
+
+/* The same of one subscription. Errors: UV_EINVAL, UV_ENOENT. [any thread, handlers and on_close too] */
+TBUS_API int tbus_stats_of_subscription(const tbus_t *bus, int64_t subscription, tbus_subscriber_stats_t *ret_stats);
 
 TBUS_END_DECLS
 

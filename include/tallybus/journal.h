@@ -51,7 +51,10 @@ typedef struct tbus_journal_options {
     uint32_t buffer_bytes; /* 4 KiB .. 64 MiB; default 256 KiB. It grows for a longer line */
     int32_t priority;      /* of the subscription */
     bool keep_messages;    /* messages and metadata are written as they are, with the keys that they quote */
-    bool sync;             /* each time the buffer is written, wait until the disk has it (fdatasync) */
+    bool on_loop_thread;  /* write there, so that nothing is dropped while the bus has room, and everybody waits for the
+                              disk; default: on a thread of its own, from a queue of its own (TBUS_ISOLATED) */
+    uint32_t queue_bytes; /* of that queue: a power of two, 64 KiB .. 256 MiB; default 4 MiB */
+    bool sync;            /* each time the buffer is written, wait until the disk has it (fdatasync) */
     uint64_t reserved[8];
 } tbus_journal_options_t;
 
@@ -59,7 +62,8 @@ typedef struct tbus_journal_stats {
     uint64_t events;          /* written to the file */
     uint64_t bytes;           /* of their lines */
     uint64_t buffered_events; /* not written yet */
-    uint64_t lost_events;     /* neither: there was no room left (or no memory, or the line would have been too long) */
+    uint64_t lost_events;     /* neither: there was no room left (or no memory, or the line would have been too long),
+                                 or its queue was full */
     uint64_t write_errors;    /* attempts to write that met an error */
     uint64_t rotations;
     int32_t last_error; /* what the latest attempt to write met, or the rotation in it; 0 = it went well */
@@ -81,8 +85,9 @@ TBUS_API int tbus_journal_stats(const tbus_journal_t *journal, tbus_journal_stat
  * and frees the journal. NULL is allowed. `ret_stats` (may be NULL) gets the last figures; what could not be written in
  * the end is counted as lost there.
  * Errors: UV_EIO: closed and freed, `ret_stats` set, but what was buffered could not be written, or the file not be
- * closed well; `last_error` says why. Otherwise it is still open: UV_ENOMEM (the subscription goes on), UV_EBUSY (in
- * a handler: the subscription ends; call again when the handler has returned). [any thread] */
+ * closed well; `last_error` says why. Otherwise it is still open: UV_ENOMEM (the subscription goes on), UV_EBUSY (in a
+ * handler, or on the loop thread while the journal's own thread still writes: the subscription ends; call again later).
+ * [any thread] */
 TBUS_API int tbus_journal_close(tbus_journal_t *journal, tbus_journal_stats_t *ret_stats);
 
 TBUS_END_DECLS

@@ -32,9 +32,10 @@ typedef struct tbus_log_options {
 } tbus_log_options_t;
 
 /* Begins to log: returns a subscription's number, for tbus_unsubscribe(). `write` is not called any more when
- * tbus_unsubscribe_wait() has returned, or the bus is freed. Formats into memory that it takes here (string_max_bytes + line_max_bytes) and gives back at the end; nothing
- * is allocated in between. Errors: UV_EINVAL (bus, options or `write` NULL, an option out of its range), UV_ENOMEM, and
- * those of tbus_subscriber_add(). [any thread, handlers too] */
+ * tbus_unsubscribe_wait() has returned, or the bus is freed. Formats into memory that it takes here (string_max_bytes +
+ * line_max_bytes) and gives back at the end; nothing is allocated in between. Errors: UV_EINVAL (bus, options or
+ * `write` NULL, an option out of its range), UV_ENOMEM, and those of tbus_subscriber_add(). [any thread, handlers too]
+ * */
 TBUS_API TBUS_CHECKED int64_t tbus_log_attach(tbus_t *bus, const tbus_log_options_t *options);
 
 TBUS_END_DECLS

@@ -202,6 +202,11 @@ Test(guard, the_list_of_subscribers_is_by_number_and_says_how_many_there_are)
     cr_assert_eq(tbus_stats_of_subscribers(hosted.bus, NULL, 1, &count), UV_EINVAL);
     cr_assert_eq(tbus_stats_of_subscribers(NULL, list, 1, &count), UV_EINVAL);
     cr_assert_eq(tbus_stats_of_subscribers(hosted.bus, list, 1, NULL), UV_EINVAL);
+    cr_assert_eq(tbus_stats_of_subscription(hosted.bus, list[1].subscription, &list[0]), 0);
+    cr_assert_eq(list[0].subscription, list[1].subscription);
+    cr_assert_eq(tbus_stats_of_subscription(hosted.bus, 12345, &list[0]), UV_ENOENT);
+    cr_assert_eq(tbus_stats_of_subscription(hosted.bus, 1, NULL), UV_EINVAL);
+    cr_assert_eq(tbus_stats_of_subscription(NULL, 1, &list[0]), UV_EINVAL);
     hosted_close(&hosted);
 }
 

@@ -83,6 +83,7 @@ static struct desk desk;
 
 static void desk_open(tbus_journal_options_t options)
 {
+    options.on_loop_thread = true; /* so that the test decides when it is written */
     memset(&desk, 0, sizeof desk);
     hosted_open(&desk.hosted, NULL);
     options.path = options.path ? options.path : path;
@@ -461,7 +462,8 @@ static int open_at(const char *where)
     struct hosted hosted;
     tbus_journal_t *journal = NULL;
     hosted_open(&hosted, NULL);
-    int error = tbus_journal_open(hosted.bus, &(tbus_journal_options_t){.path = where}, &journal);
+    int error =
+        tbus_journal_open(hosted.bus, &(tbus_journal_options_t){.path = where, .on_loop_thread = true}, &journal);
     cr_assert_eq(error == 0, journal != NULL);
     cr_assert_eq(tbus_journal_close(journal, NULL), 0);
     hosted_close(&hosted);
@@ -605,7 +607,7 @@ Test(journal, bad_arguments_are_refused)
     tbus_journal_stats_t stats;
     prepare();
     hosted_open(&hosted, NULL);
-    const tbus_journal_options_t good = {.path = path};
+    const tbus_journal_options_t good = {.path = path, .on_loop_thread = true};
     const tbus_journal_options_t bad[] = {{0},
                                           {.path = ""},
                                           {.path = path, .keep = 1001},
@@ -691,7 +693,8 @@ Test(journal, every_allocation_may_fail_when_it_is_opened)
         oom_install(&oom);
         hosted_open(&hosted, NULL);
         oom.fail_at = oom.calls + at;
-        int error = tbus_journal_open(hosted.bus, &(tbus_journal_options_t){.path = path}, &journal);
+        int error =
+            tbus_journal_open(hosted.bus, &(tbus_journal_options_t){.path = path, .on_loop_thread = true}, &journal);
         oom.fail_at = -1;
         cr_assert_eq(tbus_journal_close(journal, NULL), 0);
         hosted_close(&hosted);

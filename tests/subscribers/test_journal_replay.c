@@ -366,6 +366,7 @@ static void record(struct station *station, int events, bool with_custom, tbus_j
 {
     tbus_journal_t *journal;
     options.path = path;
+    options.on_loop_thread = true;
     cr_assert_eq(tbus_journal_open(station->bus, &options, &journal), 0);
     publish_workload(station, events, with_custom);
     station_drain(station);
@@ -411,7 +412,8 @@ Test(journal_replay, a_journal_of_a_played_journal_says_the_same)
     station_open(&live);
     record(&live, 2000, true, (tbus_journal_options_t){0}, &stats);
     station_open(&played);
-    cr_assert_eq(tbus_journal_open(played.bus, &(tbus_journal_options_t){.path = second}, &journal), 0);
+    cr_assert_eq(
+        tbus_journal_open(played.bus, &(tbus_journal_options_t){.path = second, .on_loop_thread = true}, &journal), 0);
     cr_assert_eq(play(&played, path), stats.events);
     station_drain(&played);
     cr_assert_eq(tbus_journal_close(journal, NULL), 0);
