@@ -92,7 +92,7 @@ static void release_some(tbus_t *bus)
     }
 }
 
-static void begin_batch(tbus_t *bus)
+static uint64_t begin_batch(tbus_t *bus)
 {
     uint64_t tail = atomic_load_explicit(&bus->ring.tail, memory_order_relaxed);
     uint64_t queued = ring_distance(ring_position_of(tail), bus->ring.read) * RING_GRANULE;
@@ -101,6 +101,7 @@ static void begin_batch(tbus_t *bus)
     bus->batch++;
     bus->clock_seen_ns = uv_hrtime();
     bus->in_batch = true;
+    return ring_position_of(tail);
 }
 
 static void end_batch(tbus_t *bus, bool any)
@@ -191,14 +192,14 @@ bool dispatch_batch(tbus_t *bus, uint32_t *budget, uint64_t deadline_ns)
     unsigned char *record;
     bool limited = false, stalled = false;
 
-    begin_batch(bus);
+    const uint64_t end = begin_batch(bus);
     for (;;) {
-        record = ring_peek(ring, &kind, &granules);
+        record = ring_distance(end, ring->read) - 1 < RING_POSITION_MASK / 2 ? ring_peek(ring, &kind, &granules) : NULL;
         /* After the peek: an event published after a subscription was made must find it in effect. */
         if (take_aside(bus))
             continue;
         if (!record) {
-            if (atomic_load_explicit(&ring->quarantined, memory_order_relaxed) == 0)
+            if (ring->runs == 0)
                 break;
             ring_release(ring);
             if (!ring_step_over(ring))
@@ -212,6 +213,8 @@ bool dispatch_batch(tbus_t *bus, uint32_t *budget, uint64_t deadline_ns)
             continue;
         }
         if (kind == RING_EVENT) {
+            if (granules <= RING_AHEAD && ring_distance(end, ring->read) >= RING_AHEAD + granules)
+                ring_fetch_ahead(ring, ring->read, granules); /* but not what is still being written */
             limited = *budget == 0 ||
                       (events % EVENTS_BETWEEN_CLOCKS == EVENTS_BETWEEN_CLOCKS - 1 && time_is_over(bus, deadline_ns));
             if (limited && events)

@@ -22,29 +22,13 @@ void record_layout_of(struct record_layout *layout, const tbus_type_t *type)
     }
 }
 
-static const char *string_at(const tbus_event_t *event, uint32_t offset)
-{
-    const char *string;
-    memcpy(&string, (const unsigned char *)event + offset, sizeof string);
-    return string;
-}
-
-static void set_pointer(tbus_event_t *event, uint32_t offset, const void *pointer)
-{
-    memcpy((unsigned char *)event + offset, &pointer, sizeof pointer);
-}
-
 static bool is_continuation(char byte)
 {
     return ((unsigned char)byte & 0xC0) == 0x80;
 }
 
-/* The length of a string, cut to `max` bytes: at the start of a character where there is one within reach. */
-static uint32_t fitted_length(const char *string, uint32_t max, uint32_t *cuts)
+uint32_t record_cut(const char *string, uint32_t max, uint32_t *cuts)
 {
-    size_t length = strnlen(string, (size_t)max + 1);
-    if (length <= max)
-        return (uint32_t)length;
     (*cuts)++;
     for (uint32_t back = 0; back < 4 && back <= max; back++)
         if (!is_continuation(string[max - back]))
@@ -56,7 +40,9 @@ static uint32_t list_length(const tbus_event_t *event, const tbus_field_t *field
 {
     int64_t count;
     memcpy(&count, (const unsigned char *)event + field->count_offset, sizeof count);
-    return !string_at(event, field->offset) || count < 0 ? 0 : count > TBUS_LIST_MAX ? TBUS_LIST_MAX : (uint32_t)count;
+    return !record_string_at(event, field->offset) || count < 0 ? 0
+           : count > TBUS_LIST_MAX                              ? TBUS_LIST_MAX
+                                                                : (uint32_t)count;
 }
 
 static uint32_t pairs_length(const tbus_event_t *event)
@@ -67,14 +53,14 @@ static uint32_t pairs_length(const tbus_event_t *event)
 
 static uint64_t measured(const char *string, struct record_plan *plan)
 {
-    return string ? (uint64_t)fitted_length(string, plan->string_max, &plan->cuts) + 1 : 0;
+    return string ? (uint64_t)record_fitted_length(string, plan->string_max, &plan->cuts) + 1 : 0;
 }
 
 static void measure_lists(struct record_plan *plan)
 {
     for (uint32_t i = 0; i < plan->layout->lists_count; i++) {
         const tbus_field_t *field = plan->layout->lists[i];
-        const char *const *list = (const char *const *)(const void *)string_at(plan->event, field->offset);
+        const char *const *list = (const char *const *)(const void *)record_string_at(plan->event, field->offset);
         uint32_t count = list_length(plan->event, field);
         int64_t given;
         memcpy(&given, (const unsigned char *)plan->event + field->count_offset, sizeof given);
@@ -96,34 +82,12 @@ static void measure_metadata(struct record_plan *plan)
         plan->bytes += measured(plan->event->metadata[i].key, plan) + measured(plan->event->metadata[i].value, plan);
 }
 
-void record_measure(struct record_plan *plan, const struct record_layout *layout, const tbus_event_t *event,
-                    uint32_t string_max)
+void record_measure_more(struct record_plan *plan)
 {
-    plan->layout = layout;
-    plan->event = event;
-    plan->string_max = string_max;
-    plan->cuts = 0;
-    plan->strings_count = 0;
-    plan->bytes = (layout->size_bytes + 7) & ~7u;
-    for (uint32_t i = 0; i < layout->strings_count; i++) {
-        const char *text = string_at(event, layout->strings[i]);
-        if (!text)
-            continue;
-        struct record_string *string = &plan->strings[plan->strings_count++];
-        *string = (struct record_string){text, layout->strings[i], fitted_length(text, string_max, &plan->cuts)};
-        plan->bytes += string->length + 1;
-    }
-    if (layout->lists_count)
+    if (plan->layout->lists_count)
         measure_lists(plan);
-    if (event->metadata)
+    if (plan->event->metadata)
         measure_metadata(plan);
-}
-
-static unsigned char *write_string(unsigned char *at, const char *string, uint32_t length)
-{
-    memcpy(at, string, length);
-    at[length] = '\0';
-    return at + length + 1;
 }
 
 /* For strings that were measured but whose length was not noted. Should the publisher change them meanwhile, they still
@@ -137,7 +101,7 @@ static unsigned char *write_again(unsigned char *at, const unsigned char *end, c
         return at;
     size_t room = (size_t)(end - at) - 1;
     *ret_copy = (const char *)at;
-    return write_string(at, string, fitted_length(string, room < max ? (uint32_t)room : max, &cuts));
+    return record_write_string(at, string, record_fitted_length(string, room < max ? (uint32_t)room : max, &cuts));
 }
 
 static unsigned char *write_lists(const struct record_plan *plan, tbus_event_t *copy, unsigned char *arrays,
@@ -145,12 +109,12 @@ static unsigned char *write_lists(const struct record_plan *plan, tbus_event_t *
 {
     for (uint32_t i = 0; i < plan->layout->lists_count; i++) {
         const tbus_field_t *field = plan->layout->lists[i];
-        const char *const *list = (const char *const *)(const void *)string_at(plan->event, field->offset);
+        const char *const *list = (const char *const *)(const void *)record_string_at(plan->event, field->offset);
         const char **entries = (const char **)(void *)arrays;
         int64_t count = list_length(plan->event, field);
         for (int64_t entry = 0; entry < count; entry++)
             at = write_again(at, end, list[entry], plan->string_max, &entries[entry]);
-        set_pointer(copy, field->offset, count ? entries : NULL);
+        record_set_pointer(copy, field->offset, count ? entries : NULL);
         memcpy((unsigned char *)copy + field->count_offset, &count, sizeof count);
         arrays += (size_t)count * sizeof *entries;
     }
@@ -174,27 +138,20 @@ static void write_metadata(const struct record_plan *plan, tbus_event_t *copy, u
     copy->metadata_count = kept;
 }
 
-tbus_event_t *record_write(const struct record_plan *plan, unsigned char *at)
+unsigned char *record_texts(const struct record_plan *plan, unsigned char *arrays)
+{
+    for (uint32_t i = 0; i < plan->layout->lists_count; i++)
+        arrays += list_length(plan->event, plan->layout->lists[i]) * sizeof(char *);
+    if (plan->event->metadata)
+        arrays += pairs_length(plan->event) * sizeof(tbus_pair_t);
+    return arrays;
+}
+
+void record_write_more(const struct record_plan *plan, tbus_event_t *copy, unsigned char *texts)
 {
     const struct record_layout *layout = plan->layout;
-    tbus_event_t *copy = (tbus_event_t *)(void *)at;
-    unsigned char *arrays = at + ((layout->size_bytes + 7) & ~7u), *end = at + plan->bytes;
-    unsigned char *texts = arrays;
-
-    memcpy(copy, plan->event, layout->size_bytes);
-    if (layout->lists_count)
-        for (uint32_t i = 0; i < layout->lists_count; i++)
-            texts += list_length(plan->event, layout->lists[i]) * sizeof(char *);
-    if (plan->event->metadata)
-        texts += pairs_length(plan->event) * sizeof(tbus_pair_t);
-    else
-        copy->metadata_count = 0;
-
-    for (uint32_t i = 0; i < plan->strings_count; i++) {
-        const struct record_string *string = &plan->strings[i];
-        set_pointer(copy, string->offset, texts);
-        texts = write_string(texts, string->text, string->length);
-    }
+    unsigned char *arrays = (unsigned char *)copy + ((layout->size_bytes + 7) & ~7u);
+    const unsigned char *end = (unsigned char *)copy + plan->bytes;
     if (layout->lists_count)
         texts = write_lists(plan, copy, arrays, texts, end);
     if (plan->event->metadata) {
@@ -202,6 +159,4 @@ tbus_event_t *record_write(const struct record_plan *plan, unsigned char *at)
             arrays += list_length(plan->event, layout->lists[i]) * sizeof(char *);
         write_metadata(plan, copy, arrays, texts, end);
     }
-    assert(texts <= end);
-    return copy;
 }

@@ -3,6 +3,8 @@
 #ifndef BUS_RECORD_H
 #define BUS_RECORD_H
 
+#include <string.h>
+
 #include <tallybus/bus.h>
 
 #define RECORD_FIELDS_MAX TBUS_FIELDS_MAX
@@ -36,10 +38,127 @@ struct record_plan {
     struct record_string strings[4 + RECORD_FIELDS_MAX]; /* those that are not NULL */
 };
 
-void record_measure(struct record_plan *plan, const struct record_layout *layout, const tbus_event_t *event,
-                    uint32_t string_max);
+/* record.c: what few events need. */
+uint32_t record_cut(const char *string, uint32_t max, uint32_t *cuts);
+void record_measure_more(struct record_plan *plan);
+unsigned char *record_texts(const struct record_plan *plan, unsigned char *arrays);
+void record_write_more(const struct record_plan *plan, tbus_event_t *copy, unsigned char *texts);
+
+static inline const char *record_string_at(const tbus_event_t *event, uint32_t offset)
+{
+    const char *string;
+    memcpy(&string, (const unsigned char *)event + offset, sizeof string);
+    return string;
+}
+
+static inline void record_set_pointer(tbus_event_t *event, uint32_t offset, const void *pointer)
+{
+    memcpy((unsigned char *)event + offset, &pointer, sizeof pointer);
+}
+
+/* The length of a string, cut to `max` bytes: at the start of a character where there is one within reach. */
+static inline uint32_t record_fitted_length(const char *string, uint32_t max, uint32_t *cuts)
+{
+    size_t length = strnlen(string, (size_t)max + 1);
+    return length <= max ? (uint32_t)length : record_cut(string, max, cuts);
+}
+
+/* Most strings of an event are ids and names, shorter than what a call of memcpy() is worth: two copies of a fixed
+ * size that may overlap, one from the start and one up to the end. */
+static inline void copy_string(unsigned char *at, const char *string, size_t length)
+{
+    if (length > 64) {
+        memcpy(at, string, length);
+    } else if (length >= 32) {
+        memcpy(at, string, 32);
+        memcpy(at + length - 32, string + length - 32, 32);
+    } else if (length >= 16) {
+        memcpy(at, string, 16);
+        memcpy(at + length - 16, string + length - 16, 16);
+    } else if (length >= 8) {
+        memcpy(at, string, 8);
+        memcpy(at + length - 8, string + length - 8, 8);
+    } else if (length >= 4) {
+        memcpy(at, string, 4);
+        memcpy(at + length - 4, string + length - 4, 4);
+    } else {
+        for (size_t i = 0; i < length; i++)
+            at[i] = (unsigned char)string[i];
+    }
+}
+
+static inline unsigned char *record_write_string(unsigned char *at, const char *string, uint32_t length)
+{
+    copy_string(at, string, length);
+    at[length] = '\0';
+    return at + length + 1;
+}
+
+/* The struct: the base, of which its size is known, then the fields, eight bytes at a time. */
+static inline void copy_struct(unsigned char *at, const tbus_event_t *event, uint32_t size_bytes)
+{
+    const unsigned char *from = (const unsigned char *)event;
+    uint32_t done = sizeof *event;
+    memcpy(at, from, sizeof *event);
+    for (; done + 16 <= size_bytes; done += 16)
+        memcpy(at + done, from + done, 16);
+    for (; done + 8 <= size_bytes; done += 8)
+        memcpy(at + done, from + done, 8);
+    if (done < size_bytes)
+        memcpy(at + done, from + done, size_bytes - done);
+}
+
+static inline bool record_has_more(const struct record_layout *layout, const tbus_event_t *event)
+{
+    return layout->lists_count || event->metadata;
+}
+
+static inline void record_measure(struct record_plan *plan, const struct record_layout *layout,
+                                  const tbus_event_t *event, uint32_t string_max)
+{
+    uint32_t count = 0;
+    uint64_t bytes = (layout->size_bytes + 7) & ~7u;
+    plan->layout = layout;
+    plan->event = event;
+    plan->string_max = string_max;
+    plan->cuts = 0;
+    for (uint32_t i = 0; i < layout->strings_count; i++) {
+        const char *text = record_string_at(event, layout->strings[i]);
+        if (!text)
+            continue;
+        struct record_string *string = &plan->strings[count++];
+        string->text = text;
+        string->offset = layout->strings[i];
+        string->length = record_fitted_length(text, string_max, &plan->cuts);
+        bytes += string->length + 1;
+    }
+    plan->strings_count = count;
+    plan->bytes = bytes;
+    if (record_has_more(layout, event))
+        record_measure_more(plan);
+}
 
 /* Writes the event to `at` (aligned to 8 bytes, plan->bytes of room) and returns it there. */
-tbus_event_t *record_write(const struct record_plan *plan, unsigned char *at);
+static inline tbus_event_t *record_write(const struct record_plan *plan, unsigned char *at)
+{
+    const struct record_layout *layout = plan->layout;
+    tbus_event_t *copy = (tbus_event_t *)(void *)at;
+    unsigned char *texts = at + ((layout->size_bytes + 7) & ~7u);
+    const bool more = record_has_more(layout, plan->event);
+
+    copy_struct(at, plan->event, layout->size_bytes);
+    if (more)
+        texts = record_texts(plan, texts);
+    for (uint32_t i = 0; i < plan->strings_count; i++) {
+        const struct record_string *string = &plan->strings[i];
+        record_set_pointer(copy, string->offset, texts);
+        texts = record_write_string(texts, string->text, string->length);
+    }
+    if (!plan->event->metadata)
+        copy->metadata_count = 0;
+    if (more)
+        record_write_more(plan, copy, texts);
+    return copy;
+}
 
 #endif

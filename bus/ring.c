@@ -116,6 +116,7 @@ void ring_skip_quarantined(struct ring *ring)
         uint64_t header = atomic_load_explicit(ring_header_at(record), memory_order_acquire);
         if (ring_kind_of(header) == RING_RESOLVED) {
             atomic_store_explicit(&ring->quarantine[place], 0, memory_order_release);
+            ring->runs--;
             atomic_fetch_sub_explicit(&ring->quarantined, 1, memory_order_release);
             ring->quarantined_granules -= (uint32_t)run;
             ring_pass(ring, record, (uint32_t)run);
@@ -137,6 +138,7 @@ bool ring_pass_over(struct ring *ring, unsigned char *record, uint32_t granules)
                                                  memory_order_acq_rel, memory_order_relaxed))
         return false;
     atomic_store_explicit(&ring->quarantine[place], (uint64_t)at << 32 | granules, memory_order_release);
+    ring->runs++;
     atomic_fetch_add_explicit(&ring->quarantined, 1, memory_order_release);
     ring->quarantined_granules += granules;
     ring->read = (ring->read + granules) & RING_POSITION_MASK;
@@ -200,7 +202,7 @@ static bool fits(struct ring *ring, uint64_t end, uint64_t used, uint32_t limit,
     return false;
 }
 
-int ring_claim(struct ring *ring, uint32_t granules, uint32_t limit, unsigned char **ret_record)
+int ring_claim_slowly(struct ring *ring, uint32_t granules, uint32_t limit, unsigned char **ret_record)
 {
     uint64_t tail = atomic_load_explicit(&ring->tail, memory_order_relaxed);
     uint64_t head = atomic_load_explicit(&ring->head_seen, memory_order_acquire);
@@ -231,8 +233,7 @@ int ring_claim(struct ring *ring, uint32_t granules, uint32_t limit, unsigned ch
         if (padding.stretches)
             pad(ring, &padding);
         *ret_record = ring->granules + ((position + padding.granules) & ring->mask) * RING_GRANULE;
-        uint64_t stamp = events % RING_STAMP_EVERY == 0 ? uv_hrtime() : 0;
-        memcpy(*ret_record + sizeof(uint64_t), &stamp, sizeof stamp);
+        ring_stamp(*ret_record, events);
         return 0;
     }
 }

@@ -67,11 +67,12 @@ struct ring {
     /* Producers write these: one line for both, since who needs the one needs the other. */
     _Alignas(64) _Atomic uint64_t tail;
     _Atomic uint64_t head_seen;   /* a position that `head` has reached; never ahead of it */
-    _Atomic uint32_t quarantined; /* runs in `quarantine`; the consumer writes it */
+    _Atomic uint32_t quarantined; /* runs in `quarantine`; the consumer writes it, seldom */
     /* The consumer writes these. */
     _Alignas(64) _Atomic uint64_t head; /* granules before it are free */
     uint32_t quarantined_granules;      /* [loop thread] in all runs */
     uint64_t read;                      /* [loop thread] next record; granules from `head` to here are cleared */
+    uint32_t runs; /* [loop thread] == quarantined: to look there is to fight for the tail's line */
     /* [const after open] */
     _Alignas(64) unsigned char *granules;
     uint64_t mask; /* granules - 1 */
@@ -88,7 +89,10 @@ void ring_close(struct ring *ring);
 /* Claims room for a record of `granules` if then at most `limit` granules are in use (padding not counted). Gives the
  * record's start; its header is written by ring_commit(). Errors: UV_ENOBUFS, UV_ESHUTDOWN (the ring is shut).
  * [any thread] */
-int ring_claim(struct ring *ring, uint32_t granules, uint32_t limit, unsigned char **ret_record);
+static inline int ring_claim(struct ring *ring, uint32_t granules, uint32_t limit, unsigned char **ret_record);
+
+/* The same for every case: the end of the array, quarantine, too little room as far as is known, contention. */
+int ring_claim_slowly(struct ring *ring, uint32_t granules, uint32_t limit, unsigned char **ret_record);
 
 /* Room for a reservation: claimed as above, zeroed; its header says RESERVED and `type`. [any thread] */
 int ring_reserve(struct ring *ring, uint32_t granules, uint32_t limit, uint32_t type, unsigned char **ret_record);
@@ -111,6 +115,13 @@ void ring_skip_quarantined(struct ring *ring);
 
 /* From now on no claim succeeds. False when it was shut before. [any thread] */
 bool ring_shut(struct ring *ring);
+
+/* Stamps a record that is the event with this number. */
+static inline void ring_stamp(unsigned char *record, uint64_t event)
+{
+    uint64_t stamp = event % RING_STAMP_EVERY == 0 ? uv_hrtime() : 0;
+    memcpy(record + sizeof(uint64_t), &stamp, sizeof stamp);
+}
 
 static inline uint64_t ring_stamp_of(const unsigned char *record)
 {
@@ -153,6 +164,23 @@ static inline void ring_commit(unsigned char *record, enum ring_kind kind, uint3
     atomic_store_explicit(ring_header_at(record), ring_header(kind, granules, 0), memory_order_release);
 }
 
+/* Asks for the granules of a record some way ahead, to be written: a line that the other side has written last is then
+ * under way while this one works. Both sides write to every granule, so that reading it first would be a second trip. */
+#define RING_AHEAD 12u
+static inline void ring_fetch_ahead(const struct ring *ring, uint64_t position, uint32_t granules)
+{
+    for (uint32_t i = 0; i < granules; i++) {
+        unsigned char *granule = ring->granules + ((position + RING_AHEAD + i) & ring->mask) * RING_GRANULE;
+#if defined(__x86_64__)
+        /* The built-in gives an instruction that only reads, unless told of the very processor; this one is known, or
+         * does nothing, on all of them. */
+        __asm__ volatile("prefetchw %0" : : "m"(*granule));
+#elif defined(__GNUC__)
+        __builtin_prefetch(granule, 1);
+#endif
+    }
+}
+
 /* How far `later` is ahead of `earlier`. */
 static inline uint64_t ring_distance(uint64_t later, uint64_t earlier)
 {
@@ -169,10 +197,29 @@ static inline uint32_t ring_events_of(uint64_t tail)
     return (uint32_t)(tail >> 1) & RING_EVENTS_MASK;
 }
 
+static inline int ring_claim(struct ring *ring, uint32_t granules, uint32_t limit, unsigned char **ret_record)
+{
+    uint64_t tail = atomic_load_explicit(&ring->tail, memory_order_relaxed);
+    uint64_t head = atomic_load_explicit(&ring->head_seen, memory_order_acquire);
+    uint32_t at = (uint32_t)(ring_position_of(tail) & ring->mask);
+    uint64_t used = ring_distance(ring_position_of(tail) + granules, head);
+    uint64_t next = tail + ((uint64_t)granules << 24) + 2;
+    /* The last condition: one event more does not carry into the position. */
+    bool plain = used <= limit && used <= ring->size && at + granules <= ring->size && !(tail & 1) &&
+                 atomic_load_explicit(&ring->quarantined, memory_order_acquire) == 0 && ring_events_of(next) != 0;
+    if (!plain ||
+        !atomic_compare_exchange_strong_explicit(&ring->tail, &tail, next, memory_order_seq_cst, memory_order_relaxed))
+        return ring_claim_slowly(ring, granules, limit, ret_record);
+    ring_fetch_ahead(ring, at, granules < RING_AHEAD ? granules : RING_AHEAD);
+    *ret_record = ring->granules + (size_t)at * RING_GRANULE;
+    ring_stamp(*ret_record, ring_events_of(next));
+    return 0;
+}
+
 /* The next record and its kind, RING_RESERVED too; NULL when there is none. [loop thread] */
 static inline unsigned char *ring_peek(struct ring *ring, enum ring_kind *ret_kind, uint32_t *ret_granules)
 {
-    if (atomic_load_explicit(&ring->quarantined, memory_order_relaxed))
+    if (ring->runs)
         ring_skip_quarantined(ring);
     unsigned char *record = ring->granules + (ring->read & ring->mask) * RING_GRANULE;
     uint64_t header = atomic_load_explicit(ring_header_at(record), memory_order_acquire);
