@@ -50,6 +50,14 @@ bool aside_is_due(struct aside *aside, uint64_t position)
     return due != ASIDE_NONE && ring_distance(position, due) <= RING_POSITION_MASK / 2;
 }
 
+bool aside_first_is_event(struct aside *aside)
+{
+    uv_mutex_lock(&aside->lock);
+    bool is = aside->first && aside->first->kind == ASIDE_EVENT;
+    uv_mutex_unlock(&aside->lock);
+    return is;
+}
+
 struct aside_item *aside_take(struct aside *aside)
 {
     uv_mutex_lock(&aside->lock);

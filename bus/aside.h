@@ -51,6 +51,9 @@ int aside_make_room(struct aside *aside, uint32_t more);
 /* Whether the first item's turn has come when the ring has been read up to `position`. */
 bool aside_is_due(struct aside *aside, uint64_t position);
 
+/* Whether the first item is an event. [loop thread] */
+bool aside_first_is_event(struct aside *aside);
+
 /* Takes the first item; NULL when there is none. [loop thread] */
 struct aside_item *aside_take(struct aside *aside);
 

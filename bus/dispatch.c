@@ -63,20 +63,32 @@ static void deliver(tbus_t *bus, tbus_event_t *event)
     bus_count(&bus->delivered, 1);
 }
 
+/* One kept event for one route of a subscription that begins. True when its handler was called. */
+static bool give_last(tbus_t *bus, struct subscription *subscription, const struct route *route,
+                      const struct bus_type *type)
+{
+    if (subscription->isolated) {
+        isolated_push(subscription->isolated, route->handler, type->last, type);
+        return false;
+    }
+    int result = guard_call(bus, subscription, route->handler, type->last);
+    bus_count(&bus->handler_calls, 1);
+    bus_count(&bus->handler_errors, result < 0);
+    bus_count(&bus->stops, result == TBUS_STOP);
+    return true;
+}
+
 void dispatch_last(tbus_t *bus, struct subscription *subscription)
 {
+    bool called = false;
     for (uint32_t number = TBUS_TYPE_NONE + 1; number < bus->types_routed; number++) {
         const struct bus_type *type = typetable_get(&bus->types, number);
-        for (uint32_t i = 0; type->last && i < subscription->routes_count && !subscription->ended; i++) {
-            const struct route *route = &subscription->routes[i];
-            if (!routing_has_type(route, number))
-                continue;
-            if (subscription->isolated)
-                isolated_push(subscription->isolated, route->handler, type->last, type);
-            else
-                (void)guard_call(bus, subscription, route->handler, type->last);
-        }
+        for (uint32_t i = 0; type->last && i < subscription->routes_count && !subscription->ended; i++)
+            if (routing_has_type(&subscription->routes[i], number))
+                called = give_last(bus, subscription, &subscription->routes[i], type) || called;
     }
+    if (called && subscription->on_batch_end && !subscription->ended)
+        subscription->on_batch_end(subscription->user);
 }
 
 /* Frees what has been read: an eighth of the ring at a time, or at once where a publisher waits for room. */
@@ -90,6 +102,19 @@ static void release_some(tbus_t *bus)
         ring_release(ring);
         publish_room_freed(bus);
     }
+}
+
+/* Looks at the clock, every EVENTS_BETWEEN_CLOCKS events and at the end of a batch. Where it has been longer than a
+ * slow handler takes, all calls are timed for a while: the next one that is slow gets caught. */
+static uint64_t look_at_clock(tbus_t *bus)
+{
+    uint64_t now = uv_hrtime();
+    if (now - bus->clock_seen_ns >= bus->slow_handler_ns)
+        for (struct route *route = bus->routes; route; route = route->next)
+            if (!route->subscription->isolated)
+                guard_watch(&route->subscription->guard);
+    bus->clock_seen_ns = now;
+    return now;
 }
 
 static uint64_t begin_batch(tbus_t *bus)
@@ -108,8 +133,10 @@ static void end_batch(tbus_t *bus, bool any)
 {
     ring_release(&bus->ring);
     publish_room_freed(bus);
-    if (any)
+    if (any) {
         bus_count(&bus->batches, 1);
+        (void)look_at_clock(bus);
+    }
     while (bus->called) {
         struct subscription *subscription = bus->called;
         bus->called = subscription->next_called;
@@ -138,10 +165,16 @@ static bool pass_over_if_overdue(tbus_t *bus, unsigned char *record, uint32_t gr
         bus->stalled_at = bus->ring.read;
         return false;
     }
-    if (now - since < bus->reserve_max_ms * UINT64_C(1000000) || !ring_pass_over(&bus->ring, record, granules))
+    if (now - since < bus->reserve_max_ms * UINT64_C(1000000))
         return false;
     uint32_t number = atomic_load_explicit(&bus->stalled_type, memory_order_relaxed);
-    (void)publish_refuse(bus, typetable_get(&bus->types, number), TBUS_REASON_OVERDUE, 0);
+    struct bus_type *type = typetable_get(&bus->types, number);
+    bool passed = ring_pass_over(&bus->ring, record, granules);
+    bus_log(bus, TBUS_LOG_ERROR, "a reservation of '%s' is overdue: %s", type->description.topic,
+            passed ? "it is passed over" : "it holds everything up, for there are too many like it to pass over");
+    if (!passed)
+        return false;
+    (void)publish_refuse(bus, type, TBUS_REASON_OVERDUE, 0);
     bus_count(&bus->taken, 1);
     return true;
 }
@@ -154,88 +187,108 @@ static void note_latency(tbus_t *bus, uint64_t stamp)
     atomic_store_explicit(&bus->latencies[bus->latencies_count++ % LATENCIES], waited, memory_order_relaxed);
 }
 
-/* Looked at every EVENTS_BETWEEN_CLOCKS events. Where these have taken longer than a slow handler would, all calls are
- * timed for a while: the next one that is slow gets caught. */
-static bool time_is_over(tbus_t *bus, uint64_t deadline_ns)
+/* --- A batch --- */
+
+struct batch {
+    tbus_t *bus;
+    uint32_t *budget;
+    uint64_t deadline_ns, end; /* `end`: the tail that it began with */
+    uint32_t events;
+    bool limited, stalled;
+};
+
+/* Whether one more event may be delivered; the first always may. */
+static bool may_deliver(struct batch *batch)
 {
-    uint64_t now = uv_hrtime();
-    if (now - bus->clock_seen_ns >= bus->slow_handler_ns)
-        for (struct route *route = bus->routes; route; route = route->next)
-            if (!route->subscription->isolated)
-                guard_watch(&route->subscription->guard);
-    bus->clock_seen_ns = now;
-    return now >= deadline_ns;
+    bool look = batch->events % EVENTS_BETWEEN_CLOCKS == EVENTS_BETWEEN_CLOCKS - 1;
+    batch->limited =
+        batch->events > 0 && (*batch->budget == 0 || (look && look_at_clock(batch->bus) >= batch->deadline_ns));
+    return !batch->limited;
 }
 
-/* Does what has its turn before the record at the front, where there is anything. */
-static bool take_aside(tbus_t *bus)
+static void deliver_one(struct batch *batch, tbus_event_t *event)
 {
-    if (!aside_is_due(&bus->aside, bus->ring.read))
+    deliver(batch->bus, event);
+    batch->events++;
+    *batch->budget -= *batch->budget > 0;
+}
+
+/* Does what has its turn before the record at the front. False when the batch must end first. */
+static bool take_aside(struct batch *batch)
+{
+    tbus_t *bus = batch->bus;
+    if (aside_first_is_event(&bus->aside) && !may_deliver(batch))
         return false;
     struct aside_item *item = aside_take(&bus->aside);
     if (item->kind != ASIDE_EVENT) {
         subscribe_apply(bus, item);
         return true;
     }
-    deliver(bus, item->event);
-    atomic_store_explicit(&bus->overflow, atomic_load_explicit(&bus->overflow, memory_order_relaxed) - 1,
-                          memory_order_relaxed);
+    deliver_one(batch, item->event);
+    uint64_t left = atomic_load_explicit(&bus->overflow, memory_order_relaxed) - 1;
+    atomic_store_explicit(&bus->overflow, left, memory_order_relaxed);
     tbus_mem_free(item);
     return true;
+}
+
+/* The record at the front, with nothing due before it. False when the batch must end first. */
+static bool take_record(struct batch *batch, unsigned char *record, enum ring_kind kind, uint32_t granules)
+{
+    tbus_t *bus = batch->bus;
+    struct ring *ring = &bus->ring;
+    if (kind == RING_RESERVED) {
+        batch->stalled = !pass_over_if_overdue(bus, record, granules);
+        return !batch->stalled;
+    }
+    if (kind == RING_EVENT) {
+        if (granules <= RING_AHEAD && ring_distance(batch->end, ring->read) >= RING_AHEAD + granules)
+            ring_fetch_ahead(ring, ring->read, granules); /* but not what is still being written */
+        if (!may_deliver(batch))
+            return false;
+        note_latency(bus, ring_stamp_of(record));
+        deliver_one(batch, (tbus_event_t *)(void *)(record + RING_HEADER_BYTES));
+    }
+    if (kind == RING_ABORTED)
+        count_aborted(bus, record);
+    if (kind != RING_PADDING)
+        bus_count(&bus->taken, 1);
+    ring_pass(ring, record, granules);
+    release_some(bus);
+    return true;
+}
+
+/* With nothing to read, the way over runs that have been resolved. */
+static bool step_over(struct ring *ring)
+{
+    if (ring->runs == 0)
+        return false;
+    ring_release(ring);
+    return ring_step_over(ring);
 }
 
 bool dispatch_batch(tbus_t *bus, uint32_t *budget, uint64_t deadline_ns)
 {
     struct ring *ring = &bus->ring;
+    struct batch batch = {.bus = bus, .budget = budget, .deadline_ns = deadline_ns, .end = begin_batch(bus)};
     enum ring_kind kind;
-    uint32_t granules, events = 0;
-    unsigned char *record;
-    bool limited = false, stalled = false;
+    uint32_t granules;
+    bool more = true;
 
-    const uint64_t end = begin_batch(bus);
-    for (;;) {
-        record = ring_distance(end, ring->read) - 1 < RING_POSITION_MASK / 2 ? ring_peek(ring, &kind, &granules) : NULL;
+    while (more) {
+        bool within = ring_distance(batch.end, ring->read) - 1 < RING_POSITION_MASK / 2;
+        unsigned char *record = within ? ring_peek(ring, &kind, &granules) : NULL;
         /* After the peek: an event published after a subscription was made must find it in effect. */
-        if (take_aside(bus))
-            continue;
-        if (!record) {
-            if (ring->runs == 0)
-                break;
-            ring_release(ring);
-            if (!ring_step_over(ring))
-                break;
-            continue;
-        }
-        if (kind == RING_RESERVED) {
-            stalled = !pass_over_if_overdue(bus, record, granules);
-            if (stalled)
-                break;
-            continue;
-        }
-        if (kind == RING_EVENT) {
-            if (granules <= RING_AHEAD && ring_distance(end, ring->read) >= RING_AHEAD + granules)
-                ring_fetch_ahead(ring, ring->read, granules); /* but not what is still being written */
-            limited = *budget == 0 ||
-                      (events % EVENTS_BETWEEN_CLOCKS == EVENTS_BETWEEN_CLOCKS - 1 && time_is_over(bus, deadline_ns));
-            if (limited && events)
-                break;
-            limited = false;
-            note_latency(bus, ring_stamp_of(record));
-            deliver(bus, (tbus_event_t *)(void *)(record + RING_HEADER_BYTES));
-            events++;
-            *budget -= *budget > 0;
-        }
-        if (kind == RING_ABORTED)
-            count_aborted(bus, record);
-        if (kind != RING_PADDING)
-            bus_count(&bus->taken, 1);
-        ring_pass(ring, record, granules);
-        release_some(bus);
+        if (aside_is_due(&bus->aside, ring->read))
+            more = take_aside(&batch);
+        else if (record)
+            more = take_record(&batch, record, kind, granules);
+        else
+            more = step_over(ring);
     }
-    if (!stalled)
+    if (!batch.stalled)
         atomic_store_explicit(&bus->stalled_since_ns, 0, memory_order_relaxed);
-    end_batch(bus, events > 0);
-    return limited;
+    end_batch(bus, batch.events > 0);
+    return batch.limited;
 }
 
 void dispatch_set_routing(tbus_t *bus, struct routing *routing)

@@ -71,7 +71,7 @@ static void go_to_sleep(tbus_t *bus)
         return;
     }
     uv_idle_stop(&bus->again);
-    if (claimed)
+    if (claimed || ring_has_resolved(&bus->ring))
         uv_timer_start(&bus->net, on_net, NET_MS, 0);
     else
         uv_timer_stop(&bus->net);

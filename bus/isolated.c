@@ -31,7 +31,7 @@ void isolated_push(struct isolated *isolated, tbus_handler handler, const tbus_e
     unsigned char *record;
     record_measure(&plan, &type->layout, event, UINT32_MAX - 1);
     uint64_t granules = (plan.bytes + HANDLER_BYTES + RING_HEADER_BYTES + RING_GRANULE - 1) / RING_GRANULE;
-    if (granules > isolated->ring.size ||
+    if (granules > isolated->ring.size / 2 || /* where more may find no place in a row, wherever the ring's end lies */
         ring_claim(&isolated->ring, (uint32_t)granules, isolated->ring.size, &record) != 0) {
         atomic_fetch_add_explicit(&isolated->dropped, 1, memory_order_relaxed);
         return;
@@ -51,6 +51,7 @@ static void drain(struct isolated *isolated)
     uint32_t granules;
     unsigned char *record;
     bool any = false;
+    uint64_t began = uv_hrtime();
 
     for (int events = 0; events < BATCH_EVENTS && (record = ring_peek(ring, &kind, &granules)); events++) {
         if (kind == RING_EVENT) {
@@ -69,6 +70,8 @@ static void drain(struct isolated *isolated)
         ring_pass(ring, record, granules);
         ring_release(ring);
     }
+    if (any && uv_hrtime() - began >= subscription->guard.slow_ns)
+        guard_watch(&subscription->guard);
     if (any && subscription->on_batch_end)
         subscription->on_batch_end(subscription->user);
 }

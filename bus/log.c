@@ -11,7 +11,10 @@ static bool may_speak(struct bus_log *log, uint64_t *ret_suppressed)
 {
     uint64_t second = uv_hrtime() / 1000000000;
     *ret_suppressed = 0;
-    if (atomic_exchange_explicit(&log->second, second, memory_order_relaxed) != second) {
+    uint64_t last = atomic_load_explicit(&log->second, memory_order_relaxed);
+    /* Only forward: a thread that was held up must not bring an old second back. */
+    if (last < second && atomic_compare_exchange_strong_explicit(&log->second, &last, second, memory_order_relaxed,
+                                                                 memory_order_relaxed)) {
         atomic_store_explicit(&log->spoken, 0, memory_order_relaxed);
         *ret_suppressed = atomic_exchange_explicit(&log->suppressed, 0, memory_order_relaxed);
     }
@@ -34,5 +37,8 @@ void bus_log(tbus_t *bus, tbus_log_level_t level, const char *format, ...)
     if (suppressed > 0 && length > 0 && length < MESSAGE_MAX)
         snprintf(message + length, sizeof message - (size_t)length, " (%llu more messages were left out)",
                  (unsigned long long)suppressed);
+    for (char *at = message; *at; at++)
+        if ((unsigned char)*at < 0x20 || *at == 0x7F)
+            *at = ' '; /* names are the host's, and may be anything */
     bus->log.write((int)level, message, bus->log.user);
 }

@@ -65,6 +65,7 @@ static int publish_aside(tbus_t *bus, uint32_t number, struct bus_type *type, co
     bus_count(&bus->overflow, 1);
     bus_count(&bus->aside_events, 1);
     aside_add(&bus->aside, &bus->ring, item);
+    bus_wake(bus); /* a ring that is only fragmented may be empty, and the loop asleep */
     return 0;
 }
 

@@ -32,7 +32,7 @@ int tbus_reserve(tbus_t *bus, uint32_t number, size_t room_bytes, tbus_event_t *
 
 int tbus_commit(tbus_t *bus, tbus_event_t *event)
 {
-    if (!bus || !event)
+    if (!bus || !event || !ring_is_reserved(record_of(event)))
         return UV_EINVAL;
     if (event->time_ns == 0)
         event->time_ns = bus_clock_now(&bus->clock);
@@ -44,7 +44,7 @@ int tbus_commit(tbus_t *bus, tbus_event_t *event)
 
 int tbus_abort(tbus_t *bus, tbus_event_t *event)
 {
-    if (!bus || !event)
+    if (!bus || !event || !ring_is_reserved(record_of(event)))
         return UV_EINVAL;
     int error = ring_resolve(record_of(event), RING_ABORTED);
     bus_wake(bus);

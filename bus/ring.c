@@ -163,6 +163,11 @@ static uint32_t way_over_resolved(struct ring *ring, uint32_t at)
     return nearest;
 }
 
+bool ring_has_resolved(struct ring *ring)
+{
+    return ring->runs > 0 && way_over_resolved(ring, (uint32_t)(ring->read & ring->mask)) > 0;
+}
+
 bool ring_step_over(struct ring *ring)
 {
     uint64_t tail = atomic_load_explicit(&ring->tail, memory_order_relaxed);

@@ -110,6 +110,9 @@ bool ring_pass_over(struct ring *ring, unsigned char *record, uint32_t granules)
  * stretches of free granules can not keep long records out for ever. True when it has. [loop thread] */
 bool ring_step_over(struct ring *ring);
 
+/* Whether there is one to be brought to. [loop thread] */
+bool ring_has_resolved(struct ring *ring);
+
 /* Skips quarantined runs at the front. Called by ring_peek() where there are any. [loop thread] */
 void ring_skip_quarantined(struct ring *ring);
 
@@ -158,6 +161,13 @@ static inline uint32_t ring_type_of(const unsigned char *record)
     return (uint32_t)(atomic_load_explicit((_Atomic uint64_t *)(uintptr_t)record, memory_order_relaxed) >> 40);
 }
 
+/* Whether a record is still its owner's. */
+static inline bool ring_is_reserved(unsigned char *record)
+{
+    enum ring_kind kind = ring_kind_of(atomic_load_explicit(ring_header_at(record), memory_order_relaxed));
+    return kind == RING_RESERVED || kind == RING_OVERDUE;
+}
+
 /* Makes a record readable. [the thread that claimed it] */
 static inline void ring_commit(unsigned char *record, enum ring_kind kind, uint32_t granules)
 {
@@ -165,7 +175,8 @@ static inline void ring_commit(unsigned char *record, enum ring_kind kind, uint3
 }
 
 /* Asks for the granules of a record some way ahead, to be written: a line that the other side has written last is then
- * under way while this one works. Both sides write to every granule, so that reading it first would be a second trip. */
+ * under way while this one works. Both sides write to every granule, so that reading it first would be a second trip.
+ * */
 #define RING_AHEAD 12u
 static inline void ring_fetch_ahead(const struct ring *ring, uint64_t position, uint32_t granules)
 {

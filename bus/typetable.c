@@ -54,6 +54,20 @@ static bool lies_within(const tbus_type_t *type, uint32_t offset, uint32_t size)
     return size > 0 && offset >= sizeof(tbus_event_t) && offset % size == 0 && offset <= type->size_bytes - size;
 }
 
+/* Whether two fields share a byte: a list's length written over a pointer would be followed. */
+static bool overlap(const tbus_field_t *one, const tbus_field_t *other)
+{
+    const uint32_t parts_one = one->kind == TBUS_KIND_LIST ? 2 : 1, parts_other = other->kind == TBUS_KIND_LIST ? 2 : 1;
+    for (uint32_t i = 0; i < parts_one; i++)
+        for (uint32_t j = one == other ? i + 1 : 0; j < parts_other; j++) {
+            uint32_t a = i ? one->count_offset : one->offset, a_end = a + (i ? 8 : size_of_kind(one->kind));
+            uint32_t b = j ? other->count_offset : other->offset, b_end = b + (j ? 8 : size_of_kind(other->kind));
+            if (a < b_end && b < a_end)
+                return true;
+        }
+    return false;
+}
+
 static bool name_taken(const tbus_type_t *type, uint32_t index)
 {
     static const char *const other[] = {"type", "id", "metadata"};
@@ -75,6 +89,7 @@ static bool name_taken(const tbus_type_t *type, uint32_t index)
 static bool valid(const tbus_type_t *type)
 {
     if (!type || !topic_pattern_valid(type->topic) || topic_pattern_is_wild(type->topic) ||
+        strcmp(type->topic, TBUS_UNDELIVERED) == 0 ||
         (type->delivery != TBUS_CLASS_VITAL && type->delivery != TBUS_CLASS_SHEDDABLE) ||
         type->size_bytes < sizeof(tbus_event_t) || type->size_bytes > STRUCT_MAX ||
         type->fields_count > TBUS_FIELDS_MAX || (type->fields_count && !type->fields))
@@ -85,6 +100,9 @@ static bool valid(const tbus_type_t *type)
             !lies_within(type, field->offset, size_of_kind(field->kind)) ||
             (field->kind == TBUS_KIND_LIST && !lies_within(type, field->count_offset, 8)))
             return false;
+        for (uint32_t j = 0; j <= i; j++)
+            if (overlap(&type->fields[j], field))
+                return false;
     }
     return true;
 }

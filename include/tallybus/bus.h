@@ -3,8 +3,9 @@
  * Two homes
  * - the host's own loop: set `loop` in the options; open the bus, and run the loop, on that loop's thread: the thread
  *   that opens is taken for the loop's. The open bus keeps the loop alive.
- * - a loop and thread of the bus's own: leave `loop` NULL. All signals are blocked there: they stay the host's.
- * The thread that runs the loop is "the loop thread". Handlers, `on_batch_end` and `on_close` run there, one at a time.
+ * - a loop and thread of the bus's own: leave `loop` NULL. All signals are blocked there: they stay the host's. The
+ * thread that runs the loop is "the loop thread". Handlers, `on_batch_end` and `on_close` run there, one at a time;
+ * those of an isolated subscriber, but for `on_close`, on a thread of its own.
  *
  * One order: an event published after another (in the happens-before sense, whatever the threads) is delivered after
  * it. Nothing is lost without a counter that says so and a return code that tells the publisher.
@@ -104,8 +105,9 @@ TBUS_API int tbus_publish(tbus_t *bus, const tbus_event_t *event);
 /* Adds a type of event to this bus (copies the description) and gives its number. The struct must begin with a
  * tbus_event_t, be at most 16 KiB, and have its fields behind that, aligned as their C types. Subscriptions whose
  * patterns match get the type from now on; JSON, journals and logs show it by its fields. Errors: UV_EINVAL (the topic
- * is no plain dotted name; a field outside the struct, misaligned, without a name, named twice or as the base's are),
- * UV_EEXIST (the topic is known), UV_ENOSPC (too many types), UV_ENOMEM, UV_ESHUTDOWN. [any thread, handlers too] */
+ * is no plain dotted name; a field outside the struct, misaligned, over another one, without a name, named twice or as
+ * the base's are), UV_EEXIST (the topic is known), UV_ENOSPC (too many types), UV_ENOMEM, UV_ESHUTDOWN. [any thread,
+ * handlers too] */
 TBUS_API int tbus_type_register(tbus_t *bus, const tbus_type_t *type, uint32_t *ret_number);
 
 /* The description of a type that this bus knows, built-in or registered, until the bus is freed; NULL for other
@@ -124,19 +126,21 @@ TBUS_API uint32_t tbus_type_number(const tbus_t *bus, const char *topic);
  *     }
  *
  * Everything published later waits behind a reservation: commit or abort it soon, and always. One that takes longer
- * than `reserve_max_ms` is passed over: it is counted, its commit fails, later events are delivered, and its memory
- * stays its owner's until it commits or aborts. */
+ * than `reserve_max_ms` is passed over: it is counted, the log is told, its commit fails, later events are delivered,
+ * and its memory stays its owner's until it commits or aborts. At most 8 can be passed over at a time, with a quarter
+ * of the queue in all; one more holds everything up until one of them ends (see `stalled_ns` in the statistics). */
 
 /* Room in the queue for an event of a type (any type), and for `room_bytes` more for what its pointers point to. The
  * struct and the room are zeroed, the type is set. Strings must point into the room, or to memory that lives until the
- * event has been delivered; they are not cut. Never waits. Errors, counted by type: UV_EINVAL, UV_ENOBUFS (no room;
+ * event has been delivered; they are not cut. An isolated subscriber and tbus_keep_last() copy what the type's fields
+ * describe, and nothing else of the room. Never waits. Errors, counted by type: UV_EINVAL, UV_ENOBUFS (no room;
  * past the watermark for a sheddable type), UV_EMSGSIZE, UV_ESHUTDOWN. `ret_room` may be NULL. [any thread, handlers
  * too] */
 TBUS_API TBUS_CHECKED int tbus_reserve(tbus_t *bus, uint32_t type, size_t room_bytes, tbus_event_t **ret_event,
                                        void **ret_room);
 
-/* Publishes it; stamps it where `time_ns` is 0. Not to be touched from then on. Errors: UV_EINVAL, UV_ETIMEDOUT (it has
- * been passed over: it is not delivered). [any thread] */
+/* Publishes it; stamps it where `time_ns` is 0. Not to be touched from then on. Errors: UV_EINVAL (it is no
+ * reservation, or not any more), UV_ETIMEDOUT (it has been passed over: it is not delivered). [any thread] */
 TBUS_API int tbus_commit(tbus_t *bus, tbus_event_t *event);
 
 /* Gives it up. Errors: as tbus_commit(). [any thread] */
@@ -178,8 +182,8 @@ typedef struct tbus_subscriber {
     void (*on_close)(void *user);
     /* How it gets its events. TBUS_INLINE (default): on the loop thread. TBUS_ISOLATED, for handlers that block: on a
      * thread of its own, from a queue of its own; its handlers and on_batch_end run there, one at a time, in the order
-     * of the events. It delays nobody: an event that finds its queue full is dropped and counted. Its TBUS_STOP stops
-     * nothing. on_close runs on the loop thread, when that thread has ended. */
+     * of the events. It delays nobody: an event that finds its queue full, or is larger than half of it, is dropped and
+     * counted. Its TBUS_STOP stops nothing. on_close runs on the loop thread, when that thread has ended. */
     uint32_t mode;
     uint32_t isolated_queue_bytes; /* a power of two, 64 KiB .. 256 MiB; default 1 MiB */
     /* Its circuit breaker: after so many errors in a row it is skipped for the cool-down, then tried with one event,
@@ -211,8 +215,8 @@ TBUS_API TBUS_CHECKED int64_t tbus_subscriber_add(tbus_t *bus, const tbus_subscr
 TBUS_API int64_t tbus_subscribe(tbus_t *bus, const char *pattern, int32_t priority, tbus_handler handler, void *user);
 
 /* Ends a subscription. On the loop thread (in any handler, its own too) it ends at once: not even the event at hand is
- * handed to it. From another thread it takes effect in the order of the events: what was published before the call is
- * still delivered to it.
+ * handed to it; an isolated one still handles what is in its queue. From another thread it takes effect in the order of
+ * the events: what was published before the call is still delivered to it.
  * Errors: UV_EINVAL (bus NULL), UV_ENOENT (no such subscription, or it has ended or is being ended), UV_ENOMEM (then it
  * stays), UV_ESHUTDOWN. [any thread, handlers too] */
 TBUS_API int tbus_unsubscribe(tbus_t *bus, int64_t subscription);
@@ -244,9 +248,9 @@ typedef enum tbus_reason {
 TBUS_API const char *tbus_reason_name(tbus_reason_t reason);
 
 typedef struct tbus_stats {
-    uint64_t published; /* events that were accepted = delivered + queued_events (+ remained, once closed) */
-    uint64_t delivered; /* events handed to every subscriber they match */
-    uint64_t unclaimed; /* of these: matched by no subscriber */
+    uint64_t published;                 /* events that were accepted = delivered + queued_events */
+    uint64_t delivered;                 /* events handed to every subscriber they match */
+    uint64_t unclaimed;                 /* of these: matched by no subscriber */
     uint64_t undelivered[TBUS_REASONS]; /* events that were not, by tbus_reason_t */
     uint64_t cut_strings; /* strings, list entries and metadata pairs shortened or left out for their limits */
     uint64_t handler_calls;

@@ -208,6 +208,26 @@ Test(dispatch, a_long_queue_does_not_starve_the_loops_other_handles)
     hosted_close(&hosted);
 }
 
+Test(dispatch, nor_do_events_beside_a_full_queue)
+{
+    struct hosted hosted;
+    uv_idle_t idle;
+    int turns = 0, counts[2] = {0}, accepted = 0;
+    hosted_open(&hosted, &(tbus_options_t){.ring_bytes = 64 << 10, .batch_max_events = 10, .overflow_max = 1000});
+    cr_assert_gt(tbus_subscribe(hosted.bus, ">", 0, count_call, counts), 0);
+    uv_idle_init(&hosted.loop, &idle);
+    idle.data = &turns;
+    uv_idle_start(&idle, count_idle);
+    while (tbus_publish_model_selected(hosted.bus, &(tbus_model_selected_t){0}) == 0)
+        accepted++;
+    cr_assert_eq(accepted, 1512, "%d: the queue, and 1,000 beside it", accepted);
+    hosted_deliver(&hosted);
+    cr_assert_eq(counts[0], accepted);
+    cr_assert_geq(turns, accepted / 10, "%d turns", turns);
+    uv_close((uv_handle_t *)&idle, NULL);
+    hosted_close(&hosted);
+}
+
 /* A publisher that follows each delivery with the next event keeps finding the loop awake. */
 struct follower {
     tbus_t *bus;

@@ -147,6 +147,33 @@ Test(guard, a_slow_handler_is_counted_and_named)
     hosted_close(&hosted);
 }
 
+Test(guard, a_slow_handler_is_noticed_at_a_few_events_a_second_too)
+{
+    struct hosted hosted;
+    struct patient patient = {.nap_ms = 1};
+    hosted_open(&hosted, &(tbus_options_t){.slow_handler_ms = 1});
+    add(&hosted, &patient, 0, 0);
+    for (int i = 0; i < 5; i++)
+        deliver(&hosted, 1);
+    cr_assert_eq(stats_of(hosted.bus).timed, 4u, "all but the first");
+    cr_assert_eq(stats_of(hosted.bus).slow, 4u);
+    hosted_close(&hosted);
+}
+
+Test(guard, what_the_log_is_told_has_no_newline)
+{
+    struct hosted hosted;
+    struct told told = {0};
+    struct patient patient = {.ill = true};
+    tbus_route_t route = {">", 0, examine};
+    hosted_open(&hosted, &(tbus_options_t){.log = hear, .log_user = &told});
+    tbus_subscriber_t subscriber = {.name = "a\nb\x7f\x1b[", .routes = &route, .routes_count = 1, .user = &patient};
+    cr_assert_gt(tbus_subscriber_add(hosted.bus, &subscriber), 0);
+    deliver(&hosted, 1);
+    cr_assert_not_null(strstr(told.last, "'a b  ['"), "%s", told.last);
+    hosted_close(&hosted);
+}
+
 Test(guard, one_call_in_256_is_timed)
 {
     struct hosted hosted;

@@ -124,6 +124,29 @@ Test(isolated, one_that_blocks_delays_nobody_and_its_drops_are_its_own)
     uv_sem_destroy(&entered);
 }
 
+Test(isolated, what_is_larger_than_half_its_queue_is_always_dropped_and_nothing_else)
+{
+    struct worker worker = {0};
+    tbus_t *bus;
+    static char text[40001];
+    memset(text, 'x', sizeof text - 1);
+    cr_assert_eq(tbus_open(&(tbus_options_t){.string_max_bytes = 1 << 20}, &bus), 0);
+    cr_assert_gt(add_worker(bus, &worker, work), 0);
+    uint64_t dropped = 0;
+    for (int64_t i = 1; i <= 60; i++) {
+        text[i % 3 == 0 ? 40000 : i % 3 == 1 ? 30000 : 8000] = '\0';
+        cr_assert_eq(tbus_publish_model_selected(bus, &(tbus_model_selected_t){.model_id = text, .context_window = i}),
+                     0);
+        memset(text, 'x', sizeof text - 1);
+        dropped += i % 3 == 0;
+        while (stats_of(bus).calls + stats_of(bus).dropped < (uint64_t)i || stats_of(bus).queued_events > 0)
+            uv_sleep(0);
+    }
+    cr_assert_eq(stats_of(bus).dropped, dropped);
+    cr_assert_eq(tbus_free(bus), 0);
+    cr_assert_eq(worker.seen, 60 - dropped);
+}
+
 static void unsubscribe_and_wait(void *argument)
 {
     struct worker *worker = argument;

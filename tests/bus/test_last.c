@@ -36,6 +36,42 @@ Test(last, a_subscriber_may_begin_with_the_last_event)
     hosted_close(&hosted);
 }
 
+static int count_call(const tbus_event_t *event, void *counts)
+{
+    (void)event;
+    ((int *)counts)[0]++;
+    return UV_EIO;
+}
+
+static void count_end(void *counts)
+{
+    ((int *)counts)[1]++;
+}
+
+Test(last, it_counts_like_any_other_and_its_batch_ends)
+{
+    struct hosted hosted;
+    tbus_stats_t stats;
+    int counts[2] = {0};
+    tbus_route_t route = {"queue.*", 0, count_call};
+    hosted_open(&hosted, NULL);
+    cr_assert_eq(tbus_keep_last(hosted.bus, "queue.*"), 1);
+    cr_assert_eq(publish_number(hosted.bus, 1), 0);
+    hosted_deliver(&hosted);
+    cr_assert_gt(tbus_subscriber_add(hosted.bus, &(tbus_subscriber_t){.routes = &route,
+                                                                      .routes_count = 1,
+                                                                      .user = counts,
+                                                                      .wants_last = true,
+                                                                      .on_batch_end = count_end}),
+                 0);
+    cr_assert_eq(counts[0], 1);
+    cr_assert_eq(counts[1], 1);
+    cr_assert_eq(tbus_stats(hosted.bus, &stats), 0);
+    cr_assert_eq(stats.handler_calls, 1u);
+    cr_assert_eq(stats.handler_errors, 1u);
+    hosted_close(&hosted);
+}
+
 struct once {
     tbus_t *bus;
     int64_t self;

@@ -130,6 +130,50 @@ Test(reserve, what_can_not_be_reserved_is_refused_and_counted)
     uv_loop_close(&hosted.loop);
 }
 
+Test(reserve, it_ends_once)
+{
+    struct hosted hosted;
+    hosted_open(&hosted, NULL);
+    tbus_queue_depth_changed_t *first = reserve_number(hosted.bus, 1), *second = reserve_number(hosted.bus, 2);
+    cr_assert_eq(tbus_commit(hosted.bus, &first->base), 0);
+    cr_assert_eq(tbus_commit(hosted.bus, &first->base), UV_EINVAL);
+    cr_assert_eq(tbus_abort(hosted.bus, &first->base), UV_EINVAL);
+    cr_assert_eq(tbus_abort(hosted.bus, &second->base), 0);
+    cr_assert_eq(tbus_commit(hosted.bus, &second->base), UV_EINVAL);
+    hosted_deliver(&hosted);
+    cr_assert_eq(stats_of(hosted.bus).delivered, 1u);
+    hosted_close(&hosted);
+}
+
+struct aborter {
+    tbus_t *bus;
+    uv_thread_t thread;
+};
+
+static void abort_many(void *argument)
+{
+    struct aborter *aborter = argument;
+    for (int i = 0; i < 100000; i++) {
+        tbus_event_t *event;
+        if (tbus_reserve(aborter->bus, TBUS_CACHE_MISS, 0, &event, NULL) == 0)
+            cr_assert_eq(tbus_abort(aborter->bus, event), 0);
+    }
+}
+
+Test(reserve, the_figures_stay_sound_while_others_give_up)
+{
+    struct aborter aborter;
+    cr_assert_eq(tbus_open(NULL, &aborter.bus), 0);
+    cr_assert_eq(uv_thread_create(&aborter.thread, abort_many, &aborter), 0);
+    for (int i = 0; i < 20000; i++) {
+        tbus_stats_t stats = stats_of(aborter.bus);
+        cr_assert_leq(stats.queued_events, (uint64_t)1 << 22, "%llu", (unsigned long long)stats.queued_events);
+        cr_assert_leq(stats.published, 100000u);
+    }
+    uv_thread_join(&aborter.thread);
+    cr_assert_eq(tbus_free(aborter.bus), 0);
+}
+
 /* --- Beside the full queue --- */
 
 static int flood_from_handler(const tbus_event_t *event, void *user)
@@ -146,6 +190,35 @@ static int flood_from_handler(const tbus_event_t *event, void *user)
     cr_assert_eq(vital, 64 + 5, "%d: an eighth of the queue, and five aside", vital);
     cr_assert_eq(stats_of(bus).overflow_events, 5u);
     return 0;
+}
+
+/* An empty queue, but in pieces: overdue reservations lie all over it. The loop sleeps. */
+Test(reserve, a_vital_event_that_finds_only_pieces_wakes_the_loop)
+{
+    struct hosted hosted;
+    tbus_event_t *late[8];
+    char text[16001];
+    memset(text, 'x', sizeof text - 1);
+    text[sizeof text - 1] = '\0';
+    hosted_open(&hosted, &(tbus_options_t){.ring_bytes = 64 << 10, .reserve_max_ms = 1, .linger_us = UINT32_MAX});
+    for (int i = 0; i < 8; i++) {
+        cr_assert_eq(tbus_reserve(hosted.bus, TBUS_CACHE_MISS, 0, &late[i], NULL), 0);
+        cr_assert_eq(publish_number(hosted.bus, 0), 0); /* which it holds up */
+        while (stats_of(hosted.bus).undelivered[TBUS_REASON_OVERDUE] == (uint64_t)i)
+            uv_run(&hosted.loop, UV_RUN_ONCE);
+        for (int j = 0; j < 61; j++)
+            cr_assert_eq(publish_number(hosted.bus, j), 0);
+        hosted_deliver(&hosted);
+    }
+    for (int i = 0; i < 10; i++)
+        uv_run(&hosted.loop, UV_RUN_NOWAIT);
+    uint64_t before = stats_of(hosted.bus).delivered;
+    cr_assert_eq(tbus_publish_model_selected(hosted.bus, &(tbus_model_selected_t){.model_id = text}), 0);
+    while (stats_of(hosted.bus).delivered == before)
+        uv_run(&hosted.loop, UV_RUN_ONCE); /* hangs where nothing wakes it */
+    for (int i = 0; i < 8; i++)
+        cr_assert_eq(tbus_abort(hosted.bus, late[i]), UV_ETIMEDOUT);
+    hosted_close(&hosted);
 }
 
 Test(reserve, vital_events_of_the_loop_thread_overflow_in_their_place)

@@ -79,6 +79,9 @@ Test(typetable, malformed_descriptions_are_refused)
     tbus_field_t taken[] = {{"api_key", TBUS_KIND_STRING, sizeof(tbus_event_t), 0}};
     tbus_field_t kindless[] = {{"x", (tbus_kind_t)9, sizeof(tbus_event_t), 0}};
     tbus_field_t countless[] = {{"x", TBUS_KIND_LIST, sizeof(tbus_event_t), 0}};
+    tbus_field_t over[] = {{"x", TBUS_KIND_INT, sizeof(tbus_event_t), 0},
+                           {"y", TBUS_KIND_STRING, sizeof(tbus_event_t), 0}};
+    tbus_field_t over_itself[] = {{"x", TBUS_KIND_LIST, sizeof(tbus_event_t), sizeof(tbus_event_t)}};
     const uint32_t size = sizeof(struct upload);
     const tbus_type_t wrong[] = {
         {NULL, TBUS_CLASS_VITAL, size, 0, NULL},
@@ -97,6 +100,9 @@ Test(typetable, malformed_descriptions_are_refused)
         {"a", TBUS_CLASS_VITAL, size, 1, taken},
         {"a", TBUS_CLASS_VITAL, size, 1, kindless},
         {"a", TBUS_CLASS_VITAL, size, 1, countless},
+        {"a", TBUS_CLASS_VITAL, size, 2, over},
+        {"a", TBUS_CLASS_VITAL, size, 1, over_itself},
+        {TBUS_UNDELIVERED, TBUS_CLASS_VITAL, size, 0, NULL},
     };
     hosted_open(&hosted, NULL);
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++)
