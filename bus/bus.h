@@ -211,4 +211,17 @@ uint32_t publish_limit(const tbus_t *bus, bool vital);
 /* publish.c: lets publishers that wait for room try again. [loop thread] */
 void publish_room_freed(tbus_t *bus);
 
+/* Calls a handler, under guard. Returns 0, TBUS_STOP or a negative code. [the subscription's thread] */
+static inline int bus_call(tbus_t *bus, struct subscription *subscription, tbus_handler handler,
+                           const tbus_event_t *event)
+{
+    struct guard *guard = &subscription->guard;
+    uint64_t calls = atomic_load_explicit(&guard->calls, memory_order_relaxed) + 1;
+    if (calls % GUARD_TIMED_EVERY == 0 || guard->attention)
+        return guard_call_carefully(bus, subscription, handler, event);
+    atomic_store_explicit(&guard->calls, calls, memory_order_relaxed);
+    int result = handler(event, subscription->user);
+    return result == 0 ? 0 : guard_note_result(bus, subscription, result);
+}
+
 #endif

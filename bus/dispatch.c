@@ -35,7 +35,7 @@ static uint64_t walk(tbus_t *bus, uint32_t row, const tbus_event_t *event)
         if (subscription->batch != bus->batch)
             note_called(bus, subscription);
         calls++;
-        int result = guard_call(bus, subscription, entry->handler, event);
+        int result = bus_call(bus, subscription, entry->handler, event);
         if (result == TBUS_STOP) {
             bus_count(&bus->stops, 1);
             break;
@@ -71,7 +71,7 @@ static bool give_last(tbus_t *bus, struct subscription *subscription, const stru
         isolated_push(subscription->isolated, route->handler, type->last, type);
         return false;
     }
-    int result = guard_call(bus, subscription, route->handler, type->last);
+    int result = bus_call(bus, subscription, route->handler, type->last);
     bus_count(&bus->handler_calls, 1);
     bus_count(&bus->handler_errors, result < 0);
     bus_count(&bus->stops, result == TBUS_STOP);

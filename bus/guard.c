@@ -28,6 +28,7 @@ const char *guard_note_error(struct guard *guard)
     bool half_open = atomic_load_explicit(&guard->breaker, memory_order_relaxed) == TBUS_BREAKER_HALF_OPEN;
     bus_count(&guard->errors, 1);
     guard->errors_in_a_row++;
+    guard->attention = true;
     if (guard->errors_max == 0 || (!half_open && guard->errors_in_a_row < guard->errors_max))
         return "a handler failed";
     guard->open_until_ns = uv_hrtime() + guard->cooldown_ns;
@@ -60,6 +61,7 @@ const char *guard_note_time(struct guard *guard, uint64_t took_ns)
 void guard_watch(struct guard *guard)
 {
     guard->watched = GUARD_WATCHED_CALLS;
+    guard->attention = true;
 }
 
 /* A call that is timed. */
@@ -78,29 +80,31 @@ static int timed_call(tbus_t *bus, struct subscription *subscription, tbus_handl
     return result;
 }
 
-static void note_result(tbus_t *bus, struct subscription *subscription, int result)
+int guard_note_result(tbus_t *bus, struct subscription *subscription, int result)
 {
-    const char *told = result < 0 ? guard_note_error(&subscription->guard) : guard_note_success(&subscription->guard);
+    struct guard *guard = &subscription->guard;
+    const char *told = result < 0 ? guard_note_error(guard) : guard_note_success(guard);
     if (told)
         bus_log(bus, result < 0 ? TBUS_LOG_ERROR : TBUS_LOG_INFO, "subscriber %lld '%s': %s (%s)",
                 (long long)subscription->id, subscription->name, told, result < 0 ? uv_strerror(result) : "ok");
-}
-
-int guard_call(tbus_t *bus, struct subscription *subscription, tbus_handler handler, const tbus_event_t *event)
-{
-    struct guard *guard = &subscription->guard;
-    if (atomic_load_explicit(&guard->breaker, memory_order_relaxed) != TBUS_BREAKER_CLOSED && !guard_lets_pass(guard))
-        return 0;
-    uint64_t calls = atomic_load_explicit(&guard->calls, memory_order_relaxed) + 1;
-    atomic_store_explicit(&guard->calls, calls, memory_order_relaxed);
-    int result = calls % GUARD_TIMED_EVERY == 0 || guard->watched > 0 ? timed_call(bus, subscription, handler, event)
-                                                                      : handler(event, subscription->user);
-    if (result < 0 || guard->errors_in_a_row > 0 ||
-        atomic_load_explicit(&guard->breaker, memory_order_relaxed) != TBUS_BREAKER_CLOSED)
-        note_result(bus, subscription, result);
     if (result == TBUS_STOP)
         bus_count(&guard->stops, 1);
+    guard->attention = guard->errors_in_a_row > 0 || guard->watched > 0 ||
+                       atomic_load_explicit(&guard->breaker, memory_order_relaxed) != TBUS_BREAKER_CLOSED;
     return result;
+}
+
+int guard_call_carefully(tbus_t *bus, struct subscription *subscription, tbus_handler handler,
+                         const tbus_event_t *event)
+{
+    struct guard *guard = &subscription->guard;
+    if (!guard_lets_pass(guard))
+        return 0;
+    bus_count(&guard->calls, 1);
+    bool timed =
+        guard->watched > 0 || atomic_load_explicit(&guard->calls, memory_order_relaxed) % GUARD_TIMED_EVERY == 0;
+    int result = timed ? timed_call(bus, subscription, handler, event) : handler(event, subscription->user);
+    return guard_note_result(bus, subscription, result);
 }
 
 void guard_stats(const struct guard *guard, tbus_subscriber_stats_t *stats)

@@ -15,6 +15,7 @@ struct guard {
     uint64_t cooldown_ns, slow_ns;
     /* [the calling thread] */
     uint32_t errors_in_a_row;
+    bool attention;           /* not closed, errors in a row, or watched: no call is a plain one */
     uint32_t watched;         /* calls still to be timed, each */
     uint64_t open_until_ns;   /* monotonic */
     _Atomic uint32_t breaker; /* tbus_breaker_t */
@@ -37,8 +38,12 @@ void guard_watch(struct guard *guard);
 
 struct subscription;
 
-/* Calls a handler, under guard. Returns 0, TBUS_STOP or a negative code. */
-int guard_call(tbus_t *bus, struct subscription *subscription, tbus_handler handler, const tbus_event_t *event);
+/* Calls a handler that needs attention, or whose turn it is to be timed. Returns 0, TBUS_STOP or a negative code. */
+int guard_call_carefully(tbus_t *bus, struct subscription *subscription, tbus_handler handler,
+                         const tbus_event_t *event);
+
+/* Notes what a call that was not 0 returned; gives it back. */
+int guard_note_result(tbus_t *bus, struct subscription *subscription, int result);
 
 /* Fills in what the guard knows. */
 void guard_stats(const struct guard *guard, tbus_subscriber_stats_t *stats);

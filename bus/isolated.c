@@ -62,7 +62,7 @@ static void drain(struct isolated *isolated)
             if (deadline != UINT64_MAX && uv_hrtime() >= deadline) {
                 atomic_fetch_add_explicit(&isolated->dropped, 1, memory_order_relaxed);
             } else {
-                (void)guard_call(isolated->bus, subscription, handler, event);
+                (void)bus_call(isolated->bus, subscription, handler, event);
                 any = true;
             }
             bus_count(&isolated->taken, 1);
