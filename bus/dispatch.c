@@ -1,7 +1,5 @@
 #include "bus/bus.h"
 
-#include <string.h>
-
 enum { EVENTS_BETWEEN_CLOCKS = 64 };
 
 /* Whether a subscription is called for the first time in this batch, and wants to be told of its end. */
@@ -16,7 +14,7 @@ static void note_called(tbus_t *bus, struct subscription *subscription)
 
 /* Hands an event to those of a row of the table. A handler may subscribe and unsubscribe: the table under this walk
  * stays until the end of the batch, and a subscription that ends is marked at once. Returns how many took it. */
-static uint64_t walk(tbus_t *bus, uint32_t row, const tbus_event_t *event)
+static uint64_t walk(tbus_t *bus, uint32_t row, const struct bus_type *type, const tbus_event_t *event)
 {
     const struct routing *routing = bus->routing;
     const struct routing_entry *entry = routing->entries + routing->start[row];
@@ -29,7 +27,7 @@ static uint64_t walk(tbus_t *bus, uint32_t row, const tbus_event_t *event)
             continue;
         taken++;
         if (subscription->isolated) {
-            isolated_push(subscription->isolated, entry->handler, event, typetable_get(&bus->types, event->type));
+            isolated_push(subscription->isolated, entry->handler, event, type);
             continue;
         }
         if (subscription->batch != bus->batch)
@@ -55,9 +53,9 @@ static void deliver(tbus_t *bus, tbus_event_t *event)
     event->id = bus->last_id;
     if (atomic_load_explicit(&type->keeps_last, memory_order_relaxed))
         typetable_keep(type, event);
-    if (walk(bus, event->type, event) == 0) {
+    if (walk(bus, event->type, type, event) == 0) {
         bus_count(&bus->unclaimed, 1);
-        walk(bus, TBUS_TYPE_NONE, event); /* TBUS_UNDELIVERED */
+        walk(bus, TBUS_TYPE_NONE, type, event); /* TBUS_UNDELIVERED */
     }
     bus_count(&type->delivered, 1);
     bus_count(&bus->delivered, 1);

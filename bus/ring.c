@@ -217,10 +217,7 @@ int ring_claim_slowly(struct ring *ring, uint32_t granules, uint32_t limit, unsi
         struct padding padding;
         uint64_t position = ring_position_of(tail), based_on = head;
         uint32_t at = (uint32_t)(position & ring->mask);
-        bool any = true;
-        padding.granules = padding.stretches = 0;
-        if (at + granules > ring->size || atomic_load_explicit(&ring->quarantined, memory_order_acquire) > 0)
-            any = padding_before(ring, at, granules, &padding);
+        bool any = padding_before(ring, at, granules, &padding);
         uint64_t end = (position + padding.granules + granules) & RING_POSITION_MASK;
 
         if (!any || !fits(ring, end, (position + granules) & RING_POSITION_MASK, limit, &head)) {
@@ -235,8 +232,7 @@ int ring_claim_slowly(struct ring *ring, uint32_t granules, uint32_t limit, unsi
         if (!atomic_compare_exchange_weak_explicit(&ring->tail, &tail, end << 24 | events << 1, memory_order_seq_cst,
                                                    memory_order_relaxed))
             continue;
-        if (padding.stretches)
-            pad(ring, &padding);
+        pad(ring, &padding);
         *ret_record = ring->granules + ((position + padding.granules) & ring->mask) * RING_GRANULE;
         ring_stamp(*ret_record, events);
         return 0;

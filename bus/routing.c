@@ -162,8 +162,7 @@ void routing_rebuild(struct routing *routing, const struct route *list, uint32_t
             if (!routing_has_type(route, type))
                 continue;
             assert(used < routing->capacity);
-            routing->entries[used++] =
-                (struct routing_entry){route->handler, route->subscription->user, route->subscription};
+            routing->entries[used++] = (struct routing_entry){route->handler, route->subscription};
         }
     }
     routing->start[routing->types] = used;

@@ -50,7 +50,6 @@ struct subscription {
 
 struct routing_entry {
     tbus_handler handler;
-    void *user;
     struct subscription *subscription;
 };
 

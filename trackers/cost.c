@@ -30,6 +30,15 @@ static void open_tables(tbus_cost_t *cost, uint32_t keys_max, uint32_t models_ma
                    (kinds[group].by_model ? models_max : keys_max) + 1 /* "other" */);
 }
 
+/* What is shown of the keys that share a row. */
+static void name_other_key(tbus_cost_t *cost)
+{
+    struct cost_key_row *other = table_find(&cost->tables[COST_BY_KEY], TABLE_OTHER);
+    static_assert(sizeof TABLE_OTHER <= TBUS_REDACTED_BYTES, "it is shown as it is");
+    for (size_t i = 0; i < sizeof TABLE_OTHER; i++)
+        other->redacted[i] = TABLE_OTHER[i];
+}
+
 /* Makes "other" in each table, so that a usage always finds a row. */
 static int open_others(tbus_cost_t *cost)
 {
@@ -38,10 +47,7 @@ static int open_others(tbus_cost_t *cost)
         error = table_open_other(&cost->tables[group]);
     if (error)
         return error;
-    struct cost_key_row *other = table_find(&cost->tables[COST_BY_KEY], TABLE_OTHER);
-    static_assert(sizeof TABLE_OTHER <= TBUS_REDACTED_BYTES, "it is shown as it is");
-    for (size_t i = 0; i < sizeof TABLE_OTHER; i++)
-        other->redacted[i] = TABLE_OTHER[i];
+    name_other_key(cost);
     assert(table_cell_of(&cost->tables[COST_BY_MODEL], table_find(&cost->tables[COST_BY_MODEL], TABLE_OTHER)) == 0);
     return 0;
 }
@@ -101,27 +107,16 @@ void tbus_cost_close(tbus_cost_t *cost)
     tbus_mem_free(cost);
 }
 
-/* Takes the names out one by one and keeps the memory: a table made anew could lack the memory for its "other". */
-static void reset_table_locked(struct table *table)
-{
-    struct cost_row *other = table_find(table, TABLE_OTHER), *row;
-    for (uint32_t cell = 0; cell < table->used; cell++) {
-        row = table_at(table, cell);
-        if (row && row != other)
-            table_remove(table, row);
-    }
-    *other = (struct cost_row){0};
-}
-
 void tbus_cost_reset(tbus_cost_t *cost)
 {
     if (!cost)
         return;
     uv_mutex_lock(&cost->mu);
     for (int group = 0; group < COST_GROUPS; group++) {
-        reset_table_locked(&cost->tables[group]);
+        table_empty_but_other(&cost->tables[group]);
         cost->unnamed[group] = (struct cost_key_row){0};
     }
+    name_other_key(cost);
     cost->total = (struct cost_row){0};
     cost->cache_savings = cost->batch_savings = money_of(0);
     cost->estimated_requests = cost->refused_usages = cost->cut_cached_tokens = 0;

@@ -70,18 +70,6 @@ void tbus_errors_close(tbus_errors_t *errors)
     tbus_mem_free(errors);
 }
 
-/* Cell by cell, and not with table_clear(): "other" must stay, and to add it anew could fail. */
-static void empty_names(struct table *table)
-{
-    for (uint32_t cell = 0; cell < table->used; cell++) {
-        uint64_t *count = table_at(table, cell);
-        if (count && strcmp(table_key(table, count, NULL), TABLE_OTHER) == 0)
-            *count = 0;
-        else if (count)
-            table_remove(table, count);
-    }
-}
-
 void tbus_errors_reset(tbus_errors_t *errors)
 {
     if (!errors)
@@ -90,9 +78,9 @@ void tbus_errors_reset(tbus_errors_t *errors)
     errors->requests = errors->failed = errors->excluded = 0;
     errors->latest_ns = INT64_MIN;
     memset(errors->by_status, 0, sizeof errors->by_status);
-    empty_names(&errors->by_endpoint);
-    empty_names(&errors->by_type);
-    empty_names(&errors->by_model);
+    table_empty_but_other(&errors->by_endpoint);
+    table_empty_but_other(&errors->by_type);
+    table_empty_but_other(&errors->by_model);
     patterns_empty(&errors->patterns);
     uv_mutex_unlock(&errors->mu);
 }

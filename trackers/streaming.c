@@ -78,26 +78,13 @@ int tbus_streaming_open(const tbus_streaming_options_t *options, tbus_streaming_
     return 0;
 }
 
-/* Forgets the names but for "other", whose place must not be lost to a failing allocation. */
-static void forget_models_locked(tbus_streaming_t *streaming)
-{
-    struct table *models = &streaming->models;
-    struct model *other = table_find(models, TABLE_OTHER), *model;
-    for (uint32_t i = 0; i < models->used; i++) {
-        model = table_at(models, i);
-        if (model && model != other)
-            table_remove(models, model);
-    }
-    *other = (struct model){0};
-}
-
 void tbus_streaming_reset(tbus_streaming_t *streaming)
 {
     if (!streaming)
         return;
     uv_mutex_lock(&streaming->mu);
     table_clear(&streaming->active);
-    forget_models_locked(streaming);
+    table_empty_but_other(&streaming->models);
     streaming->counters = (struct streaming_counters){0};
     streaming->finished_count = streaming->finished_next = 0;
     streaming->has_now = false;

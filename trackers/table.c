@@ -306,6 +306,18 @@ void table_remove(struct table *table, void *value)
     table->count--;
 }
 
+void table_empty_but_other(struct table *table)
+{
+    void *other = table_find(table, TABLE_OTHER);
+    for (uint32_t cell = 0; cell < table->used; cell++) {
+        void *value = table_at(table, cell);
+        if (value && value != other)
+            table_remove(table, value);
+    }
+    assert(other);
+    memset(other, 0, table->value_bytes);
+}
+
 void *table_at(const struct table *table, uint32_t cell)
 {
     assert(cell < table->used);

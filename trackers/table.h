@@ -55,6 +55,10 @@ void *table_add_or_other(struct table *table, const char *key, int *ret_error);
 /* Adds "other", so that table_add_or_other() always finds a home. Errors: UV_ENOMEM. */
 int table_open_other(struct table *table);
 
+/* Takes out every key but "other", whose value becomes zero. Unlike table_clear() it keeps the memory: to add "other"
+ * anew could fail. */
+void table_empty_but_other(struct table *table);
+
 /* Removes a value that table_find() or table_add() gave. */
 void table_remove(struct table *table, void *value);
 

@@ -16,25 +16,16 @@
 #include "tests/bus/fixture.h"
 #include "tests/check.h"
 #include "tests/oom.h"
+#include "tests/scratch.h"
 
 /* --- Files --- */
 
-static char directory[64], path[80];
-
-static void remove_directory(void)
-{
-    char command[128];
-    snprintf(command, sizeof command, "rm -rf '%s'", directory);
-    if (system(command) != 0)
-        fprintf(stderr, "%s is left behind\n", directory);
-}
+static char path[80];
 
 static void prepare(void)
 {
-    snprintf(directory, sizeof directory, "/tmp/tallybus-test-XXXXXX");
-    cr_assert_not_null(mkdtemp(directory));
-    snprintf(path, sizeof path, "%s/events.jsonl", directory);
-    atexit(remove_directory);
+    scratch_open();
+    snprintf(path, sizeof path, "%s/events.jsonl", scratch_directory);
 }
 
 static const char *rotated(uint32_t number)
@@ -440,21 +431,21 @@ Test(journal, a_directory_that_is_gone_is_an_error_until_it_is_back)
     desk_open((tbus_journal_options_t){0});
     publish_named("a", 1);
     cr_assert_eq(unlink(path), 0);
-    cr_assert_eq(rmdir(directory), 0);
+    cr_assert_eq(rmdir(scratch_directory), 0);
     publish_named("a", 2);
     tbus_journal_stats_t stats = stats_now();
     cr_assert_eq(stats.last_error, UV_ENOENT);
     cr_assert_eq(stats.buffered_events, 2);
-    cr_assert_eq(mkdir(directory, 0700), 0);
+    cr_assert_eq(mkdir(scratch_directory, 0700), 0);
     publish_named("a", 1);
     expect_numbers(path, 2, 3);
     cr_assert_eq(unlink(path), 0);
-    cr_assert_eq(rmdir(directory), 0);
+    cr_assert_eq(rmdir(scratch_directory), 0);
     publish_named("a", 1);
     cr_assert_eq(desk_close(&stats), UV_EIO);
     cr_assert_eq(stats.last_error, UV_ENOENT);
     cr_assert_eq(stats.lost_events, 1);
-    cr_assert_eq(mkdir(directory, 0700), 0);
+    cr_assert_eq(mkdir(scratch_directory, 0700), 0);
 }
 
 static int open_at(const char *where)
@@ -474,8 +465,8 @@ Test(journal, files_that_are_none_are_refused)
 {
     char name[96];
     prepare();
-    cr_assert_eq(open_at(directory), UV_EINVAL);
-    snprintf(name, sizeof name, "%s/no/such", directory);
+    cr_assert_eq(open_at(scratch_directory), UV_EINVAL);
+    snprintf(name, sizeof name, "%s/no/such", scratch_directory);
     cr_assert_eq(open_at(name), UV_ENOENT);
     cr_assert_eq(mkfifo(path, 0600), 0);
     cr_assert_eq(open_at(path), UV_EINVAL);

@@ -10,6 +10,7 @@
 #include <tallybus.h>
 
 #include "tests/check.h"
+#include "tests/scratch.h"
 
 /* --- A bus with three trackers --- */
 
@@ -309,22 +310,12 @@ static void publish_workload(struct station *station, int events, bool with_cust
 
 /* --- Files --- */
 
-static char directory[64], path[80];
-
-static void remove_directory(void)
-{
-    char command[128];
-    snprintf(command, sizeof command, "rm -rf '%s'", directory);
-    if (system(command) != 0)
-        fprintf(stderr, "%s is left behind\n", directory);
-}
+static char path[80];
 
 static void prepare(void)
 {
-    snprintf(directory, sizeof directory, "/tmp/tallybus-test-XXXXXX");
-    cr_assert_not_null(mkdtemp(directory));
-    snprintf(path, sizeof path, "%s/events.jsonl", directory);
-    atexit(remove_directory);
+    scratch_open();
+    snprintf(path, sizeof path, "%s/events.jsonl", scratch_directory);
     tbus_type_t const *type = tbus_builtin_type(TBUS_DECODE_STARTED);
     tbus_event_t event = {.type = TBUS_DECODE_STARTED};
     char *text = NULL;
@@ -408,7 +399,7 @@ Test(journal_replay, a_journal_of_a_played_journal_says_the_same)
     tbus_journal_t *journal;
     char second[96];
     prepare();
-    snprintf(second, sizeof second, "%s/second.jsonl", directory);
+    snprintf(second, sizeof second, "%s/second.jsonl", scratch_directory);
     station_open(&live);
     record(&live, 2000, true, (tbus_journal_options_t){0}, &stats);
     station_open(&played);
