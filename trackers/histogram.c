@@ -4,8 +4,9 @@
 #include <string.h>
 
 #include "trackers/distribution.h"
+#include "trackers/window.h"
 
-enum { LINEAR_BITS = 10, STEP_BITS = 7, SLOTS = HISTOGRAM_SLICES + 1 };
+enum { LINEAR_BITS = 10, STEP_BITS = 7 };
 
 static_assert(1 << STEP_BITS == HISTOGRAM_STEPS, "buckets for a power of two");
 
@@ -17,12 +18,9 @@ struct slice {
 };
 
 struct histogram_window {
-    int64_t slice_ns;    /* 0 = one slice for ever */
-    int64_t newest;      /* number of the newest slice: time / slice_ns */
-    int64_t newest_from; /* its first moment, so that most recordings need no division */
-    uint32_t slots;
+    struct window window;
     struct histogram total;
-    struct slice slices[];
+    struct slice slices[]; /* by slot */
 };
 
 static uint32_t bucket_of(int64_t value_ns)
@@ -50,14 +48,13 @@ static double middle_of(uint32_t bucket)
 
 int histogram_window_open(int64_t window_ns, struct histogram_window **ret)
 {
-    uint32_t slots = window_ns < 0 ? 1 : SLOTS;
-    struct histogram_window *window = tbus_mem_alloc(sizeof *window + slots * sizeof window->slices[0]);
-    if (!window)
+    struct window window;
+    window_init(&window, window_ns, HISTOGRAM_SLICES);
+    struct histogram_window *opened = tbus_mem_alloc(sizeof *opened + window.slots * sizeof opened->slices[0]);
+    if (!opened)
         return UV_ENOMEM;
-    window->slots = slots;
-    window->slice_ns = window_ns < 0 ? 0 : window_ns / HISTOGRAM_SLICES + (window_ns % HISTOGRAM_SLICES != 0);
-    window->newest = INT64_MIN;
-    *ret = window;
+    opened->window = window;
+    *ret = opened;
     return 0;
 }
 
@@ -69,20 +66,8 @@ void histogram_window_close(struct histogram_window *window)
 void histogram_window_reset(struct histogram_window *window)
 {
     memset(&window->total, 0, sizeof window->total);
-    memset(window->slices, 0, window->slots * sizeof window->slices[0]);
-    window->newest = INT64_MIN;
-}
-
-/* Number of the slice that a moment lies in: rounded towards the past, before 1970 too. */
-static int64_t slice_number(const struct histogram_window *window, int64_t time_ns)
-{
-    return time_ns / window->slice_ns - (time_ns % window->slice_ns < 0);
-}
-
-static struct slice *slot_of(struct histogram_window *window, int64_t number)
-{
-    int64_t slot = number % SLOTS;
-    return &window->slices[slot < 0 ? slot + SLOTS : slot];
+    memset(window->slices, 0, window->window.slots * sizeof window->slices[0]);
+    window_reset(&window->window);
 }
 
 static void take_off(struct histogram_window *window, struct slice *slice)
@@ -96,32 +81,14 @@ static void take_off(struct histogram_window *window, struct slice *slice)
     memset(slice, 0, sizeof *slice);
 }
 
-/* Moves the window on to the slice with this number. */
-static void move_to(struct histogram_window *window, int64_t number)
-{
-    bool all = window->newest == INT64_MIN || number - window->newest >= SLOTS; /* times are within 2^62: no overflow */
-    for (int64_t next = all ? number - SLOTS + 1 : window->newest + 1; next <= number; next++)
-        take_off(window, slot_of(window, next));
-    window->newest = number;
-    window->newest_from = number * window->slice_ns;
-}
-
 /* The slice that a moment belongs to; NULL when the window has left it behind. */
 static struct slice *slice_at(struct histogram_window *window, int64_t time_ns)
 {
-    if (window->slice_ns == 0)
-        return &window->slices[0];
-    if (window->newest != INT64_MIN) {
-        uint64_t into = (uint64_t)time_ns - (uint64_t)window->newest_from;
-        if (into < (uint64_t)window->slice_ns)
-            return slot_of(window, window->newest);
-    }
-    int64_t number = slice_number(window, time_ns);
-    if (window->newest == INT64_MIN || number > window->newest)
-        move_to(window, number);
-    else if (window->newest - number >= SLOTS)
-        return NULL;
-    return slot_of(window, number);
+    struct window_stale stale;
+    uint32_t slot = window_enter(&window->window, time_ns, &stale);
+    for (; stale.count > 0; window_next_stale(&window->window, &stale))
+        take_off(window, &window->slices[stale.slot]);
+    return slot == WINDOW_PAST ? NULL : &window->slices[slot];
 }
 
 void histogram_window_record(struct histogram_window *window, int64_t time_ns, int64_t value_ns, uint64_t samples,
@@ -146,14 +113,6 @@ void histogram_window_record(struct histogram_window *window, int64_t time_ns, i
     window->total.sum_ns += (uint128_t)sum_ns;
 }
 
-/* The number of the slice that a slot holds. */
-static int64_t number_in(const struct histogram_window *window, uint32_t slot)
-{
-    int64_t newest_slot = window->newest % SLOTS;
-    int64_t back = ((newest_slot < 0 ? newest_slot + SLOTS : newest_slot) - slot + SLOTS) % SLOTS;
-    return window->newest - back;
-}
-
 static void add_slice(const struct slice *slice, bool with_counts, struct histogram *total)
 {
     if (total->samples == 0 || slice->min_ns < total->min_ns)
@@ -168,19 +127,15 @@ static void add_slice(const struct slice *slice, bool with_counts, struct histog
 
 void histogram_window_add_to(const struct histogram_window *window, int64_t now_ns, struct histogram *total)
 {
-    int64_t now = window->slice_ns ? slice_number(window, now_ns) : 0;
+    const uint32_t slots = window->window.slots;
     bool all = true;
     if (window->total.samples == 0)
         return;
-    for (uint32_t slot = 0; slot < window->slots; slot++) {
-        int64_t number = window->slice_ns ? number_in(window, slot) : 0;
-        all = all && (window->slices[slot].samples == 0 || (number <= now && now - number < SLOTS));
-    }
-    for (uint32_t slot = 0; slot < window->slots; slot++) {
-        int64_t number = window->slice_ns ? number_in(window, slot) : 0;
-        if (window->slices[slot].samples > 0 && number <= now && now - number < SLOTS)
+    for (uint32_t slot = 0; slot < slots; slot++)
+        all = all && (window->slices[slot].samples == 0 || window_covers(&window->window, slot, now_ns));
+    for (uint32_t slot = 0; slot < slots; slot++)
+        if (window->slices[slot].samples > 0 && window_covers(&window->window, slot, now_ns))
             add_slice(&window->slices[slot], !all, total);
-    }
     for (uint32_t i = 0; all && i < HISTOGRAM_BUCKETS; i++) /* what they add up to stands ready */
         total->counts[i] += window->total.counts[i];
 }

@@ -5,9 +5,8 @@
  * most 1/128 as wide as the values in it, and its middle is within 0.4 % of each of them. Count, sum, minimum and
  * maximum are exact.
  *
- * The window is a row of time slices. Each keeps its own counts; beside them stands their total, from which a slice is
- * taken off when it leaves the window. Recording is two additions; reading copies the total. The window covers at least
- * its length and at most one slice more. Memory is fixed at open. */
+ * The window (window.h) is a row of time slices. Each keeps its own counts; beside them stands their total, from which a slice is
+ * taken off when it leaves the window. Recording is two additions; reading copies the total. Memory is fixed at open. */
 #ifndef TRACKERS_HISTOGRAM_H
 #define TRACKERS_HISTOGRAM_H
 
