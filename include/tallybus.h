@@ -16,5 +16,6 @@
 #include <tallybus/prometheus.h>
 #include <tallybus/streaming.h>
 #include <tallybus/subscribers.h>
+#include <tallybus/usage.h>
 
 #endif
