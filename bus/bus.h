@@ -204,9 +204,14 @@ void subscribe_end_all(tbus_t *bus);
 /* publish.c: counts an event that is not delivered, and gives back `error`. [any thread] */
 int publish_refuse(tbus_t *bus, struct bus_type *type, tbus_reason_t reason, int error);
 
-/* publish.c: how much of the ring an event may fill: all of it where it is vital; else up to the watermark, and nothing
- * while a vital one waits, which would else never find room for a large record. [any thread] */
-uint32_t publish_limit(const tbus_t *bus, bool vital);
+/* How much of the ring an event may fill: all of it where it is vital; else up to the watermark, and nothing while a
+ * vital one waits, which would else never find room for a large record. [any thread] */
+static inline uint32_t publish_limit(const tbus_t *bus, bool vital)
+{
+    if (vital)
+        return bus->ring.size;
+    return atomic_load_explicit(&bus->room_waiters, memory_order_relaxed) ? 0 : bus->sheddable_limit;
+}
 
 /* publish.c: lets publishers that wait for room try again. [loop thread] */
 void publish_room_freed(tbus_t *bus);

@@ -23,6 +23,12 @@ static inline int bus_clock_open(struct bus_clock *clock, const tbus_options_t *
     return 0;
 }
 
+/* The time of an event, where the monotonic clock has just been read for something else. */
+static inline int64_t bus_clock_at(const struct bus_clock *clock, uint64_t monotonic_ns)
+{
+    return clock->read ? clock->read(clock->user) : (int64_t)monotonic_ns + clock->offset_ns;
+}
+
 static inline int64_t bus_clock_now(const struct bus_clock *clock)
 {
     return clock->read ? clock->read(clock->user) : (int64_t)uv_hrtime() + clock->offset_ns;

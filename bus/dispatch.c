@@ -179,8 +179,6 @@ static bool pass_over_if_overdue(tbus_t *bus, unsigned char *record, uint32_t gr
 
 static void note_latency(tbus_t *bus, uint64_t stamp)
 {
-    if (stamp == 0)
-        return;
     uint64_t now = uv_hrtime(), waited = now > stamp ? now - stamp : 1;
     atomic_store_explicit(&bus->latencies[bus->latencies_count++ % LATENCIES], waited, memory_order_relaxed);
 }
@@ -239,11 +237,12 @@ static bool take_record(struct batch *batch, unsigned char *record, enum ring_ki
         return !batch->stalled;
     }
     if (kind == RING_EVENT) {
-        if (granules <= RING_AHEAD && ring_distance(batch->end, ring->read) >= RING_AHEAD + granules)
-            ring_fetch_ahead(ring, ring->read, granules); /* but not what is still being written */
+        if (ring_distance(batch->end, ring->read) >= RING_AHEAD + RING_AHEAD_GRANULES)
+            ring_fetch_ahead(ring, ring->read); /* but not what is still being written */
         if (!may_deliver(batch))
             return false;
-        note_latency(bus, ring_stamp_of(record));
+        if (ring_is_stamped(atomic_load_explicit(&bus->taken, memory_order_relaxed) + 1))
+            note_latency(bus, ring_stamp_of(record));
         deliver_one(batch, (tbus_event_t *)(void *)(record + RING_HEADER_BYTES));
     }
     if (kind == RING_ABORTED)

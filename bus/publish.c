@@ -1,5 +1,8 @@
 #include "bus/bus.h"
 
+#include <assert.h>
+
+#include "bus/record_plain.h"
 #include "bus/relax.h"
 
 enum { TRIES_BEFORE_WAITING = 64, WAIT_SLICE_NS = 1000000 };
@@ -30,13 +33,6 @@ static int claim_waiting(tbus_t *bus, uint32_t granules, unsigned char **ret_rec
     uv_mutex_unlock(&bus->room_lock);
     atomic_fetch_sub_explicit(&bus->room_waiters, 1, memory_order_relaxed);
     return error;
-}
-
-uint32_t publish_limit(const tbus_t *bus, bool vital)
-{
-    if (vital)
-        return bus->ring.size;
-    return atomic_load_explicit(&bus->room_waiters, memory_order_relaxed) ? 0 : bus->sheddable_limit;
 }
 
 void publish_room_freed(tbus_t *bus)
@@ -115,7 +111,60 @@ int tbus_publish(tbus_t *bus, const tbus_event_t *event)
     return publish(bus, event ? event->type : TBUS_TYPE_NONE, event);
 }
 
+static int publish_waking(tbus_t *bus)
+{
+    bus_wake(bus);
+    return 0;
+}
+
+/* Commits an event that the clock has to be read for: once, whether it is for the event's time or for the stamp. */
+static int publish_clocked(tbus_t *bus, unsigned char *record, uint32_t granules)
+{
+    tbus_event_t *copy = (tbus_event_t *)(void *)(record + RING_HEADER_BYTES);
+    uint64_t now = uv_hrtime();
+    ring_stamp(record, now);
+    if (copy->time_ns == 0)
+        copy->time_ns = bus_clock_at(&bus->clock, now);
+    ring_commit(record, RING_EVENT, granules);
+    bus_wake(bus);
+    return 0;
+}
+
+/* Publishes a plain sheddable event into a ring that has room: the usual case of a flood. Anything else, publish() does
+ * from the start. No call but in the last place, so that nothing need be kept across one. */
+PLAIN_INLINE int publish_plain(tbus_t *bus, uint32_t number, const struct plain_shape *shape, const tbus_event_t *event)
+{
+    struct plain_strings strings;
+    unsigned char *record;
+    uint32_t bytes;
+    bool stamped;
+
+    if (!bus || !event || !plain_is_bare(event) || bus->string_max < PLAIN_LENGTH_MAX ||
+        !plain_measure(&strings, shape, event, &bytes))
+        return publish(bus, number, event);
+    uint32_t granules = ring_granules_for(((shape->size_bytes + 7) & ~7u) + bytes);
+    if (!ring_claim_plainly(&bus->ring, granules, publish_limit(bus, false), &record, &stamped))
+        return publish(bus, number, event);
+    plain_write(&strings, shape, event, number, record + RING_HEADER_BYTES);
+    if (stamped || event->time_ns == 0)
+        return publish_clocked(bus, record, granules);
+    ring_commit(record, RING_EVENT, granules);
+    if (atomic_load_explicit(&bus->asleep, memory_order_seq_cst))
+        return publish_waking(bus);
+    return 0;
+}
+
+/* Whether events of a type may be plain: sheddable ones come in floods, and lists are never plain. */
 #define TBUS_S(name)
+#define TBUS_I(name)
+#define TBUS_F(name)
+#define TBUS_B(name)
+#define TBUS_L(name) +1
+#define TBUS_EVENT(NUMBER, ident, topic, CLASS, fields)                                                                \
+    enum { MAY_BE_PLAIN_##NUMBER = TBUS_CLASS_##CLASS == TBUS_CLASS_SHEDDABLE && (0 fields) == 0 };
+#include <tallybus/catalogue.def>
+
+#define TBUS_S(name) (uint32_t) offsetof(self, name),
 #define TBUS_I(name)
 #define TBUS_F(name)
 #define TBUS_B(name)
@@ -123,6 +172,13 @@ int tbus_publish(tbus_t *bus, const tbus_event_t *event)
 #define TBUS_EVENT(NUMBER, ident, topic, CLASS, fields)                                                                \
     int tbus_publish_##ident(tbus_t *bus, const tbus_##ident##_t *event)                                               \
     {                                                                                                                  \
+        typedef tbus_##ident##_t self;                                                                                 \
+        static const uint32_t strings[] = {fields UINT32_MAX};                                                         \
+        enum { COUNT = sizeof strings / sizeof strings[0] - 1 };                                                       \
+        static_assert(COUNT <= PLAIN_STRINGS_MAX, "room for its strings");                                             \
+        const struct plain_shape shape = {sizeof(self), COUNT, strings};                                               \
+        if (MAY_BE_PLAIN_##NUMBER)                                                                                     \
+            return publish_plain(bus, TBUS_##NUMBER, &shape, event ? &event->base : NULL);                             \
         return publish(bus, TBUS_##NUMBER, event ? &event->base : NULL);                                               \
     }
 #include <tallybus/catalogue.def>

@@ -7,6 +7,8 @@
 
 #include <tallybus/bus.h>
 
+#include "bus/text_length.h"
+
 #define RECORD_FIELDS_MAX TBUS_FIELDS_MAX
 
 /* What copying an event of a type must know: where its pointers are. */
@@ -59,37 +61,42 @@ static inline void record_set_pointer(tbus_event_t *event, uint32_t offset, cons
 /* The length of a string, cut to `max` bytes: at the start of a character where there is one within reach. */
 static inline uint32_t record_fitted_length(const char *string, uint32_t max, uint32_t *cuts)
 {
-    size_t length = strnlen(string, (size_t)max + 1);
+    size_t length = text_length(string, max);
     return length <= max ? (uint32_t)length : record_cut(string, max, cuts);
 }
 
-/* Most strings of an event are ids and names, shorter than what a call of memcpy() is worth: two copies of a fixed
- * size that may overlap, one from the start and one up to the end. */
-static inline void copy_string(unsigned char *at, const char *string, size_t length)
+#define RECORD_SHORT_MAX 64u
+
+/* Most strings of an event are ids and names, shorter than what a call of memcpy() is worth: copies of a fixed size,
+ * which may overlap, the last one up to the end. From 1 to RECORD_SHORT_MAX bytes. */
+static inline void record_copy_short(unsigned char *at, const char *from, size_t bytes)
 {
-    if (length > 64) {
-        memcpy(at, string, length);
-    } else if (length >= 32) {
-        memcpy(at, string, 32);
-        memcpy(at + length - 32, string + length - 32, 32);
-    } else if (length >= 16) {
-        memcpy(at, string, 16);
-        memcpy(at + length - 16, string + length - 16, 16);
-    } else if (length >= 8) {
-        memcpy(at, string, 8);
-        memcpy(at + length - 8, string + length - 8, 8);
-    } else if (length >= 4) {
-        memcpy(at, string, 4);
-        memcpy(at + length - 4, string + length - 4, 4);
+    if (bytes >= 16) {
+        memcpy(at, from, 16);
+        if (bytes > 32)
+            memcpy(at + 16, from + 16, 16);
+        if (bytes > 48)
+            memcpy(at + 32, from + 32, 16);
+        memcpy(at + bytes - 16, from + bytes - 16, 16);
+    } else if (bytes >= 8) {
+        memcpy(at, from, 8);
+        memcpy(at + bytes - 8, from + bytes - 8, 8);
+    } else if (bytes >= 4) {
+        memcpy(at, from, 4);
+        memcpy(at + bytes - 4, from + bytes - 4, 4);
     } else {
-        for (size_t i = 0; i < length; i++)
-            at[i] = (unsigned char)string[i];
+        at[0] = (unsigned char)from[0];
+        at[bytes / 2] = (unsigned char)from[bytes / 2];
+        at[bytes - 1] = (unsigned char)from[bytes - 1];
     }
 }
 
 static inline unsigned char *record_write_string(unsigned char *at, const char *string, uint32_t length)
 {
-    copy_string(at, string, length);
+    if (length > RECORD_SHORT_MAX)
+        memcpy(at, string, length);
+    else if (length > 0)
+        record_copy_short(at, string, length);
     at[length] = '\0';
     return at + length + 1;
 }

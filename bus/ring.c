@@ -11,7 +11,7 @@ int ring_open(struct ring *ring, uint64_t bytes)
     assert(bytes >= RING_GRANULE && (bytes & (bytes - 1)) == 0);
     assert(bytes / RING_GRANULE <= RING_EVENTS_MASK / 2 + 1);
     memset(ring, 0, sizeof *ring);
-    ring->allocation = tbus_mem_alloc(bytes + RING_GRANULE);
+    ring->allocation = tbus_mem_alloc(bytes + (1 + RING_AHEAD_GRANULES) * RING_GRANULE);
     if (!ring->allocation)
         return UV_ENOMEM;
     uintptr_t start = ((uintptr_t)ring->allocation + RING_GRANULE - 1) & ~(uintptr_t)(RING_GRANULE - 1);
@@ -234,7 +234,8 @@ int ring_claim_slowly(struct ring *ring, uint32_t granules, uint32_t limit, unsi
             continue;
         pad(ring, &padding);
         *ret_record = ring->granules + ((position + padding.granules) & ring->mask) * RING_GRANULE;
-        ring_stamp(*ret_record, events);
+        if (ring_is_stamped(events))
+            ring_stamp(*ret_record, uv_hrtime());
         return 0;
     }
 }

@@ -1,9 +1,9 @@
 /* The queue: one bounded ring of variable-length records, many producers, one consumer, one total order.
  *
  * The ring is an array of 64-byte granules, a power of two of them. A record is a run of granules that does not wrap;
- * its first 8 bytes are its header: 0 while it is not readable, then its kind and its length. The next 8 are a stamp:
- * the monotonic time of the claim for one event in RING_STAMP_EVERY, else 0; it is how the wait in the queue gets
- * known.
+ * its first 8 bytes are its header: 0 while it is not readable, then its kind and its length. The next 8 are a stamp,
+ * the monotonic time of the claim, but only of one event in RING_STAMP_EVERY: both sides count events and so know
+ * which. It is how the wait in the queue gets known.
  *
  * States of the granules of a record, and who moves them on
  *   free       The first word of each is 0. A producer claims them by moving `tail` over them (compare-and-swap).
@@ -42,6 +42,7 @@
 #ifndef BUS_RING_H
 #define BUS_RING_H
 
+#include <assert.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -57,7 +58,7 @@
 
 enum ring_kind { RING_EVENT = 1, RING_PADDING, RING_RESERVED, RING_ABORTED, RING_OVERDUE, RING_RESOLVED };
 
-#define RING_STAMP_EVERY 64
+#define RING_STAMP_EVERY 256
 
 #define RING_QUARANTINE_MAX                                                                                            \
     8 /* overdue reservations at a time, with a quarter of the granules in all; what is more blocks the
@@ -91,6 +92,11 @@ void ring_close(struct ring *ring);
  * [any thread] */
 static inline int ring_claim(struct ring *ring, uint32_t granules, uint32_t limit, unsigned char **ret_record);
 
+/* The same where nothing stands in the way, in a few instructions and no call. False otherwise. Whether the record must
+ * get its stamp is left to the caller. [any thread] */
+static inline bool ring_claim_plainly(struct ring *ring, uint32_t granules, uint32_t limit, unsigned char **ret_record,
+                                      bool *ret_stamped);
+
 /* The same for every case: the end of the array, quarantine, too little room as far as is known, contention. */
 int ring_claim_slowly(struct ring *ring, uint32_t granules, uint32_t limit, unsigned char **ret_record);
 
@@ -119,10 +125,14 @@ void ring_skip_quarantined(struct ring *ring);
 /* From now on no claim succeeds. False when it was shut before. [any thread] */
 bool ring_shut(struct ring *ring);
 
-/* Stamps a record that is the event with this number. */
-static inline void ring_stamp(unsigned char *record, uint64_t event)
+/* Whether the event with this number, the first claimed being 1, carries a stamp. */
+static inline bool ring_is_stamped(uint64_t event)
 {
-    uint64_t stamp = event % RING_STAMP_EVERY == 0 ? uv_hrtime() : 0;
+    return event % RING_STAMP_EVERY == 0;
+}
+
+static inline void ring_stamp(unsigned char *record, uint64_t stamp)
+{
     memcpy(record + sizeof(uint64_t), &stamp, sizeof stamp);
 }
 
@@ -174,22 +184,27 @@ static inline void ring_commit(unsigned char *record, enum ring_kind kind, uint3
     atomic_store_explicit(ring_header_at(record), ring_header(kind, granules, 0), memory_order_release);
 }
 
-/* Asks for the granules of a record some way ahead, to be written: a line that the other side has written last is then
- * under way while this one works. Both sides write to every granule, so that reading it first would be a second trip.
- * */
+/* Asks for a few granules some way ahead, to be written: a line that the other side has written last is then under way
+ * while this one works. Both sides write to every granule, so that reading it first would be a second trip. As many for
+ * every record, in one row that may go past the end of the array: a loop and a look at the end would cost more than
+ * they bring. */
 #define RING_AHEAD 12u
-static inline void ring_fetch_ahead(const struct ring *ring, uint64_t position, uint32_t granules)
+#define RING_AHEAD_GRANULES 3u /* what most records take */
+static inline void ring_fetch_ahead(const struct ring *ring, uint64_t position)
 {
-    for (uint32_t i = 0; i < granules; i++) {
-        unsigned char *granule = ring->granules + ((position + RING_AHEAD + i) & ring->mask) * RING_GRANULE;
+    unsigned char *granule = ring->granules + ((position + RING_AHEAD) & ring->mask) * RING_GRANULE;
 #if defined(__x86_64__)
-        /* The built-in gives an instruction that only reads, unless told of the very processor; this one is known, or
-         * does nothing, on all of them. */
-        __asm__ volatile("prefetchw %0" : : "m"(*granule));
+    /* The built-in gives an instruction that only reads, unless told of the very processor; this one is known, or
+     * does nothing, on all of them. */
+    __asm__ volatile("prefetchw %0\n\tprefetchw %1\n\tprefetchw %2"
+                     :
+                     : "m"(granule[0]), "m"(granule[RING_GRANULE]), "m"(granule[2 * RING_GRANULE]));
 #elif defined(__GNUC__)
-        __builtin_prefetch(granule, 1);
+    for (uint32_t i = 0; i < RING_AHEAD_GRANULES; i++)
+        __builtin_prefetch(granule + i * RING_GRANULE, 1);
+#else
+    (void)granule;
 #endif
-    }
 }
 
 /* How far `later` is ahead of `earlier`. */
@@ -208,22 +223,33 @@ static inline uint32_t ring_events_of(uint64_t tail)
     return (uint32_t)(tail >> 1) & RING_EVENTS_MASK;
 }
 
-static inline int ring_claim(struct ring *ring, uint32_t granules, uint32_t limit, unsigned char **ret_record)
+static inline bool ring_claim_plainly(struct ring *ring, uint32_t granules, uint32_t limit, unsigned char **ret_record,
+                                      bool *ret_stamped)
 {
     uint64_t tail = atomic_load_explicit(&ring->tail, memory_order_relaxed);
     uint64_t head = atomic_load_explicit(&ring->head_seen, memory_order_acquire);
     uint32_t at = (uint32_t)(ring_position_of(tail) & ring->mask);
     uint64_t used = ring_distance(ring_position_of(tail) + granules, head);
     uint64_t next = tail + ((uint64_t)granules << 24) + 2;
+    assert(limit <= ring->size);
     /* The last condition: one event more does not carry into the position. */
-    bool plain = used <= limit && used <= ring->size && at + granules <= ring->size && !(tail & 1) &&
-                 atomic_load_explicit(&ring->quarantined, memory_order_acquire) == 0 && ring_events_of(next) != 0;
-    if (!plain ||
+    if (used > limit || at + granules > ring->size || (tail & 1) ||
+        atomic_load_explicit(&ring->quarantined, memory_order_acquire) > 0 || ring_events_of(next) == 0 ||
         !atomic_compare_exchange_strong_explicit(&ring->tail, &tail, next, memory_order_seq_cst, memory_order_relaxed))
-        return ring_claim_slowly(ring, granules, limit, ret_record);
-    ring_fetch_ahead(ring, at, granules < RING_AHEAD ? granules : RING_AHEAD);
+        return false;
+    ring_fetch_ahead(ring, at);
     *ret_record = ring->granules + (size_t)at * RING_GRANULE;
-    ring_stamp(*ret_record, ring_events_of(next));
+    *ret_stamped = ring_is_stamped(ring_events_of(next));
+    return true;
+}
+
+static inline int ring_claim(struct ring *ring, uint32_t granules, uint32_t limit, unsigned char **ret_record)
+{
+    bool stamped;
+    if (!ring_claim_plainly(ring, granules, limit, ret_record, &stamped))
+        return ring_claim_slowly(ring, granules, limit, ret_record);
+    if (stamped)
+        ring_stamp(*ret_record, uv_hrtime());
     return 0;
 }
 

@@ -1,6 +1,7 @@
 #include "tests/bus/fixture.h"
 
 #include "bus/guard.h"
+#include "bus/ring.h"
 
 /* A handler that fails for as long as it is told to. */
 struct patient {
@@ -244,7 +245,7 @@ Test(guard, the_wait_in_the_queue_is_sampled)
     tbus_stats_t stats;
     hosted_open(&hosted, NULL);
     add(&hosted, &patient, 0, 0);
-    deliver(&hosted, 640);
+    deliver(&hosted, 10 * RING_STAMP_EVERY + RING_STAMP_EVERY / 2);
     cr_assert_eq(tbus_stats(hosted.bus, &stats), 0);
     cr_assert_eq(stats.latency_samples, 10u);
     cr_assert(stats.latency_p50_ns > 0 && stats.latency_p50_ns <= stats.latency_p95_ns &&
