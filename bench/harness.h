@@ -27,7 +27,7 @@ struct bench_list {
     bool takes_turns;
 };
 
-extern const struct bench_list publish_benches, e2e_benches, limit_benches, wake_benches, peer_benches,
+extern const struct bench_list publish_benches, design_benches, e2e_benches, limit_benches, wake_benches, peer_benches,
     trackers_benches;
 
 struct row {

@@ -19,6 +19,12 @@ static const struct {
 } ratios[] = {
     {"bus.publish", "limit.ring_enqueue"},
     {"bus.publish", "limit.ring_enqueue_wide"},
+    {"bus.publish", "design.copy"},
+    {"design.granules_cas", "limit.ring_enqueue_wide"},
+    {"design.granules_faa", "limit.ring_enqueue_wide"},
+    {"design.slots_cas", "limit.ring_enqueue_wide"},
+    {"design.slots_faa", "limit.ring_enqueue_wide"},
+    {"design.blocks", "limit.ring_enqueue_wide"},
     {"bus.publish_2p", "limit.ring_enqueue_2p"},
     {"bus.publish_2p", "limit.ring_enqueue_wide_2p"},
     {"bus.e2e_1p", "limit.ring_1p"},
