@@ -157,7 +157,7 @@ static void drain(struct design *design)
     {                                                                                                                  \
         struct measured measured = {.event = event};                                                                   \
         uint32_t bytes;                                                                                                \
-        if (!plain_is_bare(event) || !plain_measure(&measured.strings, &shape, event, &bytes))                         \
+        if (event->request_id || !plain_is_bare(event) || !plain_measure(&measured.strings, &shape, event, &bytes))    \
             return false;                                                                                              \
         measured.granules = ring_granules_for(shape.size_bytes + bytes);                                               \
         return put_##name(design, &measured);                                                                          \

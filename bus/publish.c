@@ -164,21 +164,31 @@ PLAIN_INLINE int publish_plain(tbus_t *bus, uint32_t number, const struct plain_
     enum { MAY_BE_PLAIN_##NUMBER = TBUS_CLASS_##CLASS == TBUS_CLASS_SHEDDABLE && (0 fields) == 0 };
 #include <tallybus/catalogue.def>
 
+/* Two ways for a plain event: one that names no request need not be searched for it. */
 #define TBUS_S(name) (uint32_t) offsetof(self, name),
 #define TBUS_I(name)
 #define TBUS_F(name)
 #define TBUS_B(name)
 #define TBUS_L(name)
 #define TBUS_EVENT(NUMBER, ident, topic, CLASS, fields)                                                                \
-    int tbus_publish_##ident(tbus_t *bus, const tbus_##ident##_t *event)                                               \
+    PLAIN_APART int publish_named_##ident(tbus_t *bus, const tbus_event_t *event)                                      \
+    {                                                                                                                  \
+        typedef tbus_##ident##_t self;                                                                                 \
+        static const uint32_t strings[] = {offsetof(self, base.request_id), fields};                                   \
+        enum { COUNT = sizeof strings / sizeof strings[0] };                                                           \
+        static_assert(COUNT <= PLAIN_STRINGS_MAX, "room for its strings");                                             \
+        return publish_plain(bus, TBUS_##NUMBER, &(const struct plain_shape){sizeof(self), COUNT, strings}, event);    \
+    }                                                                                                                  \
+    int tbus_publish_##ident(tbus_t *bus, const tbus_##ident##_t *of_its_type)                                         \
     {                                                                                                                  \
         typedef tbus_##ident##_t self;                                                                                 \
         static const uint32_t strings[] = {fields UINT32_MAX};                                                         \
         enum { COUNT = sizeof strings / sizeof strings[0] - 1 };                                                       \
-        static_assert(COUNT <= PLAIN_STRINGS_MAX, "room for its strings");                                             \
-        const struct plain_shape shape = {sizeof(self), COUNT, strings};                                               \
-        if (MAY_BE_PLAIN_##NUMBER)                                                                                     \
-            return publish_plain(bus, TBUS_##NUMBER, &shape, event ? &event->base : NULL);                             \
-        return publish(bus, TBUS_##NUMBER, event ? &event->base : NULL);                                               \
+        const tbus_event_t *event = of_its_type ? &of_its_type->base : NULL;                                           \
+        if (!MAY_BE_PLAIN_##NUMBER)                                                                                    \
+            return publish(bus, TBUS_##NUMBER, event);                                                                 \
+        if (event && event->request_id)                                                                                \
+            return publish_named_##ident(bus, event);                                                                  \
+        return publish_plain(bus, TBUS_##NUMBER, &(const struct plain_shape){sizeof(self), COUNT, strings}, event);    \
     }
 #include <tallybus/catalogue.def>
