@@ -72,7 +72,8 @@ PLAIN_INLINE bool put_granules_faa(struct design *design, const struct measured 
     struct ring *ring = &design->ring;
     uint64_t tail = atomic_load_explicit(&ring->tail, memory_order_relaxed), granules = measured->granules;
     uint64_t used = ring_distance(ring_position_of(tail) + granules, atomic_load(&ring->head_seen));
-    if (used > ring->size || (ring_position_of(tail) & ring->mask) + granules > ring->size)
+    if (used > ring->size || (ring_position_of(tail) & ring->mask) + granules > ring->size ||
+        ring_events_of(tail + 2) == 0)
         return put_granules_cas(design, measured);
     tail = atomic_fetch_add(&ring->tail, (granules << 24) + 2);
     uint64_t at = ring_position_of(tail) & ring->mask;

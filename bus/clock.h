@@ -23,7 +23,7 @@ static inline int bus_clock_open(struct bus_clock *clock, const tbus_options_t *
     return 0;
 }
 
-/* The time of an event, where the monotonic clock has just been read for something else. */
+/* The time of an event, where the monotonic clock has been read already (not needed with a clock of the host's). */
 static inline int64_t bus_clock_at(const struct bus_clock *clock, uint64_t monotonic_ns)
 {
     return clock->read ? clock->read(clock->user) : (int64_t)monotonic_ns + clock->offset_ns;

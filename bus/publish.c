@@ -117,12 +117,13 @@ static int publish_waking(tbus_t *bus)
     return 0;
 }
 
-/* Commits an event that the clock has to be read for: once, whether it is for the event's time or for the stamp. */
-static int publish_clocked(tbus_t *bus, unsigned char *record, uint32_t granules)
+/* Commits an event that a clock has to be read for: one reading serves for its stamp and for its time. */
+static int publish_clocked(tbus_t *bus, unsigned char *record, uint32_t granules, bool stamped)
 {
     tbus_event_t *copy = (tbus_event_t *)(void *)(record + RING_HEADER_BYTES);
-    uint64_t now = uv_hrtime();
-    ring_stamp(record, now);
+    uint64_t now = stamped || !bus->clock.read ? uv_hrtime() : 0;
+    if (stamped)
+        ring_stamp(record, now);
     if (copy->time_ns == 0)
         copy->time_ns = bus_clock_at(&bus->clock, now);
     ring_commit(record, RING_EVENT, granules);
@@ -147,7 +148,7 @@ PLAIN_INLINE int publish_plain(tbus_t *bus, uint32_t number, const struct plain_
         return publish(bus, number, event);
     plain_write(&strings, shape, event, number, record + RING_HEADER_BYTES);
     if (stamped || event->time_ns == 0)
-        return publish_clocked(bus, record, granules);
+        return publish_clocked(bus, record, granules, stamped);
     ring_commit(record, RING_EVENT, granules);
     if (atomic_load_explicit(&bus->asleep, memory_order_seq_cst))
         return publish_waking(bus);

@@ -2,7 +2,7 @@
  *
  * The ring is an array of 64-byte granules, a power of two of them. A record is a run of granules that does not wrap;
  * its first 8 bytes are its header: 0 while it is not readable, then its kind and its length. The next 8 are a stamp,
- * the monotonic time of the claim, but only of one event in RING_STAMP_EVERY: both sides count events and so know
+ * the monotonic time at which its publisher wrote it, but only of one event in RING_STAMP_EVERY: both sides count events and so know
  * which. It is how the wait in the queue gets known.
  *
  * States of the granules of a record, and who moves them on

@@ -65,7 +65,7 @@ static inline size_t text_length_short(const char *text)
 /* The length of a string; of one longer than `max`, some number above `max`. */
 static inline size_t text_length(const char *text, size_t max)
 {
-    size_t length = text_length_short(text);
+    size_t length = max >= TEXT_SHORT_MAX ? text_length_short(text) : TEXT_SHORT_MAX + 1;
     return length <= TEXT_SHORT_MAX ? length : strnlen(text, max + 1);
 }
 
