@@ -415,3 +415,50 @@ Test(streaming_random, lives_agree_with_pythons_statistics)
         live(oracle_random(&seed), &oracle);
     oracle_check(&oracle, "tests/trackers/statistics_oracle.py", "");
 }
+
+/* A trace of busy minutes with hours between them. */
+static tbus_streaming_t *run_with_pauses(uint64_t seed, int64_t jump_ns)
+{
+    tbus_streaming_t *streaming =
+        open_with(&(tbus_streaming_options_t){.jump_ns = jump_ns, .cache_ns = TBUS_STREAMING_NO_CACHE});
+    int64_t now = 1700000000 * SECOND;
+    char id[32];
+    for (int burst = 0; burst < 20; burst++) {
+        now += (int64_t)(1 + below(&seed, 9)) * HOUR;
+        for (int i = 0; i < 60; i++) {
+            snprintf(id, sizeof id, "%d-%d", burst, i / 4);
+            now += (int64_t)below(&seed, 200000000);
+            if (i % 4 == 0)
+                cr_assert_eq(start(streaming, id, now), 0);
+            else if (i % 4 < 3)
+                cr_assert_eq(token(streaming, id, now), 0);
+            else
+                cr_assert_eq(complete(streaming, id, now), 0);
+        }
+    }
+    return streaming;
+}
+
+Test(streaming_random, pauses_of_hours_give_the_same_figures_with_and_without_the_guard)
+{
+    uint64_t seed = oracle_seed("streaming_random");
+    for (int round = 0; round < 50; round++, oracle_random(&seed)) {
+        tbus_streaming_t *guarded = run_with_pauses(seed, 0), *plain = run_with_pauses(seed, -1);
+        tbus_streaming_snapshot_t *s = snapshot_at(guarded, 0), *t = snapshot_at(plain, 0);
+        cr_assert_eq(s->time_ns, t->time_ns);
+        cr_assert_eq(s->abandoned_streams + t->abandoned_streams, 0u);
+        cr_assert_eq(t->doubted_events, 0u);
+        cr_assert_eq(s->doubted_events, 19u * 8, "eight events after each pause");
+        const tbus_distribution_t *const own[] = {&s->ttft_ms, &s->tpot_ms, &s->duration_ms, &s->itl_ms},
+                                         *const other[] = {&t->ttft_ms, &t->tpot_ms, &t->duration_ms, &t->itl_ms};
+        for (int i = 0; i < 4; i++)
+            cr_assert(own[i]->count == 15 && memcmp(own[i], other[i], sizeof *own[i]) == 0, "figure %d", i);
+        cr_assert_eq(s->models[0].recent_tokens, 30u);
+        cr_assert_eq(t->models[0].recent_tokens, 30u);
+        cr_assert_eq(s->models[0].recent_streams, t->models[0].recent_streams);
+        tbus_streaming_snapshot_free(s);
+        tbus_streaming_snapshot_free(t);
+        tbus_streaming_close(guarded);
+        tbus_streaming_close(plain);
+    }
+}
