@@ -162,8 +162,8 @@ typedef struct tbus_stream_info {
     double itl_avg_ms;        /* NaN without a sample */
 } tbus_stream_info_t;
 
-/* Looks a stream up: an active one, or a finished one that is kept (of several with one id the latest). Fills `ret`,
- * which is the caller's. Errors: UV_EINVAL, UV_ENOENT. [any thread] */
+/* Looks a stream up: an active one, or a finished one that is kept (of several with one id the latest). One that is idle
+ * past the limit at the latest time is ended first. Fills `ret`, which is the caller's. Errors: UV_EINVAL, UV_ENOENT. [any thread] */
 TBUS_API TBUS_CHECKED int tbus_streaming_find(tbus_streaming_t *streaming, const char *stream_id,
                                               tbus_stream_info_t *ret);
 
