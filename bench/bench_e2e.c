@@ -117,7 +117,8 @@ static void *open_to_streaming(void)
     struct e2e_bench *bench = open_e2e(1, false);
     bench_require(tbus_streaming_open(NULL, &bench->streaming) == 0, "tbus_streaming_open");
     for (unsigned i = 0; i < STREAMS; i++)
-        bench_require(tbus_streaming_record_start(bench->streaming, stream_ids[i], "gpt-4o", BEGIN_NS) == 0,
+        bench_require(tbus_streaming_record_start(bench->streaming, stream_ids[i],
+                                                  &(tbus_stream_start_t){.model = "gpt-4o", .time_ns = BEGIN_NS}) == 0,
                       "tbus_streaming_record_start");
     bench_require(tbus_streaming_attach(bench->streaming, bench->bus) > 0, "tbus_streaming_attach");
     return bench;

@@ -37,16 +37,19 @@ static void start_streams(struct streaming_bench *bench, uint32_t streams)
 {
     for (uint32_t i = 0; i < streams; i++) {
         snprintf(bench->ids[i], ID_BYTES, "5f0c7a52-9d1e-4b0b-8a36-%012u", (unsigned)i);
-        bench_require(tbus_streaming_record_start(bench->tracker, bench->ids[i], "gpt-4o", bench->time_ns) == 0,
-                      "tbus_streaming_record_start");
+        bench_require(
+            tbus_streaming_record_start(bench->tracker, bench->ids[i],
+                                        &(tbus_stream_start_t){.model = "gpt-4o", .time_ns = bench->time_ns}) == 0,
+            "tbus_streaming_record_start");
     }
 }
 
-static struct streaming_bench *open_streaming(uint32_t streams)
+static struct streaming_bench *open_streaming(uint32_t streams, int64_t cache_ns)
 {
+    const tbus_streaming_options_t options = {.cache_ns = cache_ns};
     struct streaming_bench *bench = calloc(1, sizeof *bench);
     bench_require(bench && (bench->ids = calloc(streams, sizeof *bench->ids)), "calloc");
-    bench_require(tbus_streaming_open(NULL, &bench->tracker) == 0, "tbus_streaming_open");
+    bench_require(tbus_streaming_open(&options, &bench->tracker) == 0, "tbus_streaming_open");
     bench->time_ns = BEGIN_NS;
     make_order(bench->order, streams);
     start_streams(bench, streams);
@@ -55,12 +58,12 @@ static struct streaming_bench *open_streaming(uint32_t streams)
 
 static void *open_tokens_10(void)
 {
-    return open_streaming(10);
+    return open_streaming(10, 0);
 }
 
 static void *open_tokens_10000(void)
 {
-    return open_streaming(10000);
+    return open_streaming(10000, 0);
 }
 
 static double run_tokens(void *state, uint64_t operations)
@@ -80,9 +83,9 @@ static double run_tokens(void *state, uint64_t operations)
 
 enum { FINISHED = 1000, TOKENS_OF_FINISHED = 50 };
 
-static void *open_snapshot(void)
+static struct streaming_bench *open_finished(int64_t cache_ns)
 {
-    struct streaming_bench *bench = open_streaming(FINISHED);
+    struct streaming_bench *bench = open_streaming(FINISHED, cache_ns);
     uint64_t state = SEED;
     for (uint32_t i = 0; i < FINISHED; i++) {
         int64_t time_ns = BEGIN_NS;
@@ -92,11 +95,59 @@ static void *open_snapshot(void)
                 tbus_streaming_record_token(bench->tracker, bench->ids[i], 1, 0, TBUS_TOKEN_CONTENT, time_ns) == 0,
                 "tbus_streaming_record_token");
         }
-        bench_require(tbus_streaming_record_end(bench->tracker, bench->ids[i], TBUS_STREAM_OUTCOME_COMPLETED,
-                                                TOKENS_OF_FINISHED, time_ns) == 0,
+        bench_require(tbus_streaming_record_end(bench->tracker, bench->ids[i],
+                                                &(tbus_stream_end_t){.outcome = TBUS_STREAM_OUTCOME_COMPLETED,
+                                                                     .token_count = TOKENS_OF_FINISHED,
+                                                                     .time_ns = time_ns}) == 0,
                       "tbus_streaming_record_end");
     }
     return bench;
+}
+
+static void *open_snapshot(void)
+{
+    return open_finished(TBUS_STREAMING_NO_CACHE);
+}
+
+static void *open_snapshot_cached(void)
+{
+    return open_finished(0);
+}
+
+static double run_find(void *state, uint64_t operations)
+{
+    struct streaming_bench *bench = state;
+    int failures = 0;
+    const uint64_t begin_ns = uv_hrtime();
+    for (uint64_t i = 0; i < operations; i++) {
+        tbus_stream_info_t info;
+        failures += tbus_streaming_find(bench->tracker, bench->ids[bench->order[i % ORDER]], &info) != 0;
+    }
+    const double figure = ns_since(begin_ns, operations);
+    bench_require(failures == 0, "tbus_streaming_find");
+    return figure;
+}
+
+/* A start and an end. Those that finished before give up their cells. */
+static double run_streams(void *state, uint64_t operations)
+{
+    struct streaming_bench *bench = state;
+    int failures = 0;
+    const uint64_t begin_ns = uv_hrtime();
+    for (uint64_t i = 0; i < operations; i++) {
+        const char *id = bench->ids[bench->order[i % ORDER]];
+        const tbus_stream_start_t start = {
+            .model = "gpt-4o", .input_tokens = 150, .time_ns = bench->time_ns += 1000000};
+        const tbus_stream_end_t end = {.outcome = TBUS_STREAM_OUTCOME_COMPLETED,
+                                       .token_count = 340,
+                                       .reason = "stop",
+                                       .time_ns = bench->time_ns += 1000000};
+        failures += tbus_streaming_record_start(bench->tracker, id, &start) != 0;
+        failures += tbus_streaming_record_end(bench->tracker, id, &end) != 0;
+    }
+    const double figure = ns_since(begin_ns, operations);
+    bench_require(failures == 0, "a start and an end");
+    return figure;
 }
 
 static double run_snapshot(void *state, uint64_t operations)
@@ -264,7 +315,10 @@ static void close_cost(void *state)
 static const struct bench benches[] = {
     {"streaming.record_token_10", "ns", 2000000, open_tokens_10, run_tokens, close_streaming},
     {"streaming.record_token_10000", "ns", 1000000, open_tokens_10000, run_tokens, close_streaming},
+    {"streaming.start_and_end", "ns", 500000, open_snapshot, run_streams, close_streaming},
+    {"streaming.find", "ns", 1000000, open_snapshot, run_find, close_streaming},
     {"streaming.snapshot", "us", 500, open_snapshot, run_snapshot, close_streaming},
+    {"streaming.snapshot_cached", "us", 5000, open_snapshot_cached, run_snapshot, close_streaming},
     {"errors.record_success", "ns", 2000000, open_errors, run_success, close_errors},
     {"errors.record_error", "ns", 400000, open_errors, run_known_error, close_errors},
     {"errors.record_error_new", "ns", 200000, open_errors, run_new_error, close_errors},

@@ -1,8 +1,10 @@
 #include "exporters/prometheus.h"
 
+#include <math.h>
+
 void prometheus_family(struct text *text, enum metric metric, const char *name, const char *help)
 {
-    static const char *const types[] = {"counter", "gauge", "summary"};
+    static const char *const types[] = {"counter", "gauge", "summary", "histogram"};
     text_add(text, "# HELP ");
     text_add(text, name);
     text_add(text, " ");
@@ -46,6 +48,52 @@ void prometheus_money(struct text *text, const char *name, const char *label, co
     char digits[TBUS_MONEY_TEXT_MAX];
     begin_sample(text, name, label, value);
     text_add(text, tbus_money_format(amount, -1, digits));
+    text_add(text, "\n");
+}
+
+/* Up to where the next label may stand. */
+static void begin_labels(struct text *text, const char *name, const char *suffix, const struct prometheus_label *labels,
+                         size_t count)
+{
+    text_add(text, name);
+    text_add(text, suffix);
+    text_add(text, "{");
+    for (size_t i = 0; i < count; i++) {
+        text_add(text, i ? "," : "");
+        text_add(text, labels[i].name);
+        text_add(text, "=\"");
+        text_add_label(text, labels[i].value);
+        text_add(text, "\"");
+    }
+}
+
+static void add_bucket(struct text *text, const char *name, const struct prometheus_label *labels, size_t count,
+                       double bound, uint64_t samples)
+{
+    begin_labels(text, name, "_bucket", labels, count);
+    text_add(text, count ? ",le=\"" : "le=\"");
+    text_add_double(text, bound);
+    text_add(text, "\"} ");
+    text_add_uint(text, samples);
+    text_add(text, "\n");
+}
+
+void prometheus_histogram(struct text *text, const char *name, const struct prometheus_label *labels, size_t count,
+                          const tbus_buckets_t *buckets)
+{
+    uint64_t samples = 0; /* in this bucket and those below it */
+    for (size_t i = 0; i <= buckets->bounds->count; i++) {
+        samples += buckets->counts[i];
+        add_bucket(text, name, labels, count,
+                   i < buckets->bounds->count ? buckets->bounds->values[i] : (double)INFINITY, samples);
+    }
+    begin_labels(text, name, "_sum", labels, count);
+    text_add(text, "} ");
+    text_add_double(text, buckets->sum);
+    text_add(text, "\n");
+    begin_labels(text, name, "_count", labels, count);
+    text_add(text, "} ");
+    text_add_uint(text, buckets->count);
     text_add(text, "\n");
 }
 

@@ -2,12 +2,13 @@
 #ifndef EXPORTERS_PROMETHEUS_H
 #define EXPORTERS_PROMETHEUS_H
 
+#include <tallybus/buckets.h>
 #include <tallybus/distribution.h>
 #include <tallybus/money.h>
 
 #include "exporters/text.h"
 
-enum metric { METRIC_COUNTER, METRIC_GAUGE, METRIC_SUMMARY };
+enum metric { METRIC_COUNTER, METRIC_GAUGE, METRIC_SUMMARY, METRIC_HISTOGRAM };
 
 /* Begins a family: its HELP and TYPE. Once for each. */
 void prometheus_family(struct text *text, enum metric metric, const char *name, const char *help);
@@ -16,6 +17,14 @@ void prometheus_family(struct text *text, enum metric metric, const char *name, 
 void prometheus_uint(struct text *text, const char *name, const char *label, const char *value, uint64_t number);
 void prometheus_double(struct text *text, const char *name, const char *label, const char *value, double number);
 void prometheus_money(struct text *text, const char *name, const char *label, const char *value, tbus_money_t amount);
+
+struct prometheus_label {
+    const char *name, *value;
+};
+
+/* One histogram of the family `name`: a sample for each bucket, their sum and their count. */
+void prometheus_histogram(struct text *text, const char *name, const struct prometheus_label *labels, size_t count,
+                          const tbus_buckets_t *buckets);
 
 /* A family of one sample without labels. */
 void prometheus_one_uint(struct text *text, enum metric metric, const char *name, const char *help, uint64_t number);

@@ -1,17 +1,132 @@
+#include <math.h>
+#include <string.h>
+
 #include <tallybus/prometheus.h>
 
 #include "exporters/prometheus.h"
 
+/* --- By model --- */
+
+/* A family with a figure for each model, a uint64_t at `offset` in it. */
+static void add_by_model(struct text *text, const tbus_streaming_snapshot_t *snapshot, enum metric metric,
+                         const char *name, const char *help, size_t offset)
+{
+    prometheus_family(text, metric, name, help);
+    for (size_t i = 0; i < snapshot->models_count; i++) {
+        uint64_t figure;
+        memcpy(&figure, (const char *)&snapshot->models[i] + offset, sizeof figure);
+        prometheus_uint(text, name, "model", snapshot->models[i].model, figure);
+    }
+}
+
 static void add_models(struct text *text, const tbus_streaming_snapshot_t *snapshot)
 {
-    prometheus_family(text, METRIC_COUNTER, "streaming_streams_by_model", "Streams started, by model.");
-    for (size_t i = 0; i < snapshot->models_count; i++)
-        prometheus_uint(text, "streaming_streams_by_model", "model", snapshot->models[i].model,
-                        snapshot->models[i].streams);
-    prometheus_family(text, METRIC_COUNTER, "streaming_tokens_by_model", "Tokens streamed, by model.");
-    for (size_t i = 0; i < snapshot->models_count; i++)
-        prometheus_uint(text, "streaming_tokens_by_model", "model", snapshot->models[i].model,
-                        snapshot->models[i].tokens);
+    add_by_model(text, snapshot, METRIC_COUNTER, "streaming_streams_by_model", "Streams started, by model.",
+                 offsetof(tbus_streaming_model_t, streams));
+    add_by_model(text, snapshot, METRIC_COUNTER, "streaming_tokens_by_model", "Tokens streamed, by model.",
+                 offsetof(tbus_streaming_model_t, tokens));
+    add_by_model(text, snapshot, METRIC_GAUGE, "streaming_recent_streams_by_model",
+                 "Streams started in the window, by model.", offsetof(tbus_streaming_model_t, recent_streams));
+    add_by_model(text, snapshot, METRIC_GAUGE, "streaming_recent_tokens_by_model",
+                 "Tokens streamed in the window, by model.", offsetof(tbus_streaming_model_t, recent_tokens));
+}
+
+/* --- Under OpenTelemetry's names --- */
+
+static void add_histogram(struct text *text, const tbus_streaming_snapshot_t *snapshot,
+                          const tbus_streaming_model_t *model, const char *name, const char *token_type,
+                          const tbus_buckets_t *buckets)
+{
+    const struct prometheus_label labels[] = {{"gen_ai_operation_name", snapshot->operation_name},
+                                              {"gen_ai_provider_name", snapshot->provider_name},
+                                              {"gen_ai_request_model", model->model},
+                                              {"gen_ai_token_type", token_type}};
+    if (buckets->count > 0)
+        prometheus_histogram(text, name, labels, token_type ? 4 : 3, buckets);
+}
+
+static void add_histograms(struct text *text, const tbus_streaming_snapshot_t *snapshot)
+{
+    static const struct {
+        const char *name, *help;
+        size_t offset;
+    } families[] = {
+        {"gen_ai_server_time_to_first_token_seconds", "Time to first token of completed streams.",
+         offsetof(tbus_streaming_model_t, ttft_s)},
+        {"gen_ai_server_time_per_output_token_seconds", "Time per output token after the first of completed streams.",
+         offsetof(tbus_streaming_model_t, tpot_s)},
+        {"gen_ai_server_request_duration_seconds", "Duration of finished streams.",
+         offsetof(tbus_streaming_model_t, duration_s)},
+    };
+    static const char usage[] = "gen_ai_client_token_usage";
+    for (size_t family = 0; family < sizeof families / sizeof *families; family++) {
+        prometheus_family(text, METRIC_HISTOGRAM, families[family].name, families[family].help);
+        for (size_t i = 0; i < snapshot->models_count; i++) {
+            const tbus_streaming_model_t *model = &snapshot->models[i];
+            tbus_buckets_t buckets;
+            memcpy(&buckets, (const char *)model + families[family].offset, sizeof buckets);
+            add_histogram(text, snapshot, model, families[family].name, NULL, &buckets);
+        }
+    }
+    prometheus_family(text, METRIC_HISTOGRAM, usage, "Tokens of finished streams.");
+    for (size_t i = 0; i < snapshot->models_count; i++) {
+        const tbus_streaming_model_t *model = &snapshot->models[i];
+        add_histogram(text, snapshot, model, usage, "input", &model->input_tokens);
+        add_histogram(text, snapshot, model, usage, "output", &model->output_tokens);
+    }
+}
+
+/* --- All streams --- */
+
+static void add_counters(struct text *text, const tbus_streaming_snapshot_t *snapshot)
+{
+    const struct {
+        const char *name, *help;
+        uint64_t figure;
+    } counters[] = {
+        {"streaming_total_streams", "Streams started.", snapshot->total_streams},
+        {"streaming_completed_streams", "Streams that completed.", snapshot->completed_streams},
+        {"streaming_failed_streams", "Streams that failed.", snapshot->failed_streams},
+        {"streaming_cancelled_streams", "Streams that were cancelled.", snapshot->cancelled_streams},
+        {"streaming_abandoned_streams", "Streams that failed because nothing came for too long.",
+         snapshot->abandoned_streams},
+        {"streaming_total_tokens", "Tokens streamed.", snapshot->total_tokens},
+        {"streaming_shed_tokens", "Tokens known from the end of their stream alone.", snapshot->shed_tokens},
+        {"streaming_backpressure_events", "Times that a client's buffer was full.", snapshot->backpressure_events},
+        {"streaming_duplicate_starts", "Starts of streams that were active.", snapshot->duplicate_starts},
+        {"streaming_refused_starts", "Starts for which there was no room.", snapshot->refused_starts},
+        {"streaming_orphan_events", "Events of streams that are not known.", snapshot->orphan_events},
+        {"streaming_negative_intervals", "Intervals that ended before they began.", snapshot->negative_intervals},
+        {"streaming_sequence_jumps", "Events before which tokens were shed.", snapshot->sequence_jumps},
+        {"streaming_oversized_events", "Events with too many tokens to be samples.", snapshot->oversized_events},
+        {"streaming_doubted_events", "Events too far ahead in time to be believed by themselves.",
+         snapshot->doubted_events},
+    };
+    for (size_t i = 0; i < sizeof counters / sizeof *counters; i++)
+        prometheus_one_uint(text, METRIC_COUNTER, counters[i].name, counters[i].help, counters[i].figure);
+    prometheus_one_uint(text, METRIC_GAUGE, "streaming_active_streams", "Streams running now.",
+                        snapshot->active_streams);
+    prometheus_one_double(text, METRIC_GAUGE, "streaming_success_rate", "Streams completed / streams started.",
+                          snapshot->success_rate);
+}
+
+static void add_window(struct text *text, const tbus_streaming_snapshot_t *snapshot)
+{
+    prometheus_quantiles(text, "streaming_ttft_milliseconds", "Time to first token of the streams in the window.",
+                         &snapshot->ttft_ms);
+    prometheus_quantiles(text, "streaming_itl_milliseconds", "Inter-token latency of the tokens in the window.",
+                         &snapshot->itl_ms);
+    prometheus_quantiles(text, "streaming_icl_milliseconds",
+                         "Inter-chunk latency: time between the events of a stream, in the window.", &snapshot->icl_ms);
+    prometheus_quantiles(text, "streaming_tpot_milliseconds",
+                         "Time per output token after the first, of the streams in the window.", &snapshot->tpot_ms);
+    prometheus_quantiles(text, "streaming_tokens_per_second", "Tokens per second of the streams in the window.",
+                         &snapshot->tokens_per_second);
+    prometheus_quantiles(text, "streaming_duration_milliseconds", "Duration of the streams in the window.",
+                         &snapshot->duration_ms);
+    if (!isnan(snapshot->goodput))
+        prometheus_one_double(text, METRIC_GAUGE, "streaming_goodput_ratio",
+                              "Share of the streams in the window that were within all limits.", snapshot->goodput);
 }
 
 int tbus_prometheus_streaming(const tbus_streaming_snapshot_t *snapshot, char **ret_text)
@@ -19,32 +134,9 @@ int tbus_prometheus_streaming(const tbus_streaming_snapshot_t *snapshot, char **
     struct text text = {0};
     if (!snapshot || !ret_text)
         return UV_EINVAL;
-    prometheus_one_uint(&text, METRIC_COUNTER, "streaming_total_streams", "Streams started.", snapshot->total_streams);
-    prometheus_one_uint(&text, METRIC_GAUGE, "streaming_active_streams", "Streams running now.",
-                        snapshot->active_streams);
-    prometheus_one_uint(&text, METRIC_COUNTER, "streaming_completed_streams", "Streams that completed.",
-                        snapshot->completed_streams);
-    prometheus_one_uint(&text, METRIC_COUNTER, "streaming_failed_streams", "Streams that failed.",
-                        snapshot->failed_streams);
-    prometheus_one_uint(&text, METRIC_COUNTER, "streaming_cancelled_streams", "Streams that were cancelled.",
-                        snapshot->cancelled_streams);
-    prometheus_one_uint(&text, METRIC_COUNTER, "streaming_total_tokens", "Tokens streamed.", snapshot->total_tokens);
-    prometheus_quantiles(&text, "streaming_ttft_milliseconds", "Time to first token of the streams in the window.",
-                         &snapshot->ttft_ms);
-    prometheus_quantiles(&text, "streaming_itl_milliseconds", "Inter-token latency of the tokens in the window.",
-                         &snapshot->itl_ms);
-    prometheus_quantiles(&text, "streaming_icl_milliseconds",
-                         "Inter-chunk latency: time between the events of a stream, in the window.", &snapshot->icl_ms);
-    prometheus_quantiles(&text, "streaming_tpot_milliseconds",
-                         "Time per output token after the first, of the streams in the window.", &snapshot->tpot_ms);
-    prometheus_quantiles(&text, "streaming_tokens_per_second", "Tokens per second of the streams in the window.",
-                         &snapshot->tokens_per_second);
-    prometheus_quantiles(&text, "streaming_duration_milliseconds", "Duration of the streams in the window.",
-                         &snapshot->duration_ms);
-    prometheus_one_double(&text, METRIC_GAUGE, "streaming_success_rate", "Streams completed / streams started.",
-                          snapshot->success_rate);
-    prometheus_one_uint(&text, METRIC_COUNTER, "streaming_backpressure_events",
-                        "Times that a client's buffer was full.", snapshot->backpressure_events);
+    add_counters(&text, snapshot);
+    add_window(&text, snapshot);
     add_models(&text, snapshot);
+    add_histograms(&text, snapshot);
     return text_take(&text, ret_text);
 }

@@ -3,6 +3,7 @@
 #define TALLYBUS_H
 
 #include <tallybus/base.h>
+#include <tallybus/buckets.h>
 #include <tallybus/bus.h>
 #include <tallybus/cost.h>
 #include <tallybus/distribution.h>

@@ -22,7 +22,10 @@ static tbus_token_kind_t kind_of(const char *kind)
 static int on_started(const tbus_event_t *event, void *streaming)
 {
     const tbus_stream_started_t *started = tbus_as_stream_started(event);
-    (void)tbus_streaming_record_start(streaming, started->stream_id, started->model, event->time_ns);
+    (void)tbus_streaming_record_start(streaming, started->stream_id,
+                                      &(tbus_stream_start_t){.model = started->model,
+                                                             .input_tokens = started->input_tokens,
+                                                             .time_ns = event->time_ns});
     return 0;
 }
 
@@ -41,36 +44,51 @@ static int on_token(const tbus_event_t *event, void *streaming)
     return 0;
 }
 
+static int end_stream(tbus_streaming_t *streaming, const char *stream_id, const tbus_stream_end_t *end)
+{
+    (void)tbus_streaming_record_end(streaming, stream_id, end);
+    return 0;
+}
+
 static int on_completed(const tbus_event_t *event, void *streaming)
 {
-    const tbus_stream_completed_t *end = tbus_as_stream_completed(event);
-    (void)tbus_streaming_record_end(streaming, end->stream_id, TBUS_STREAM_OUTCOME_COMPLETED, end->token_count,
-                                    event->time_ns);
-    return 0;
+    const tbus_stream_completed_t *completed = tbus_as_stream_completed(event);
+    return end_stream(streaming, completed->stream_id,
+                      &(tbus_stream_end_t){.outcome = TBUS_STREAM_OUTCOME_COMPLETED,
+                                           .token_count = completed->token_count,
+                                           .reason = completed->finish_reason,
+                                           .time_ns = event->time_ns});
 }
 
 static int on_failed(const tbus_event_t *event, void *streaming)
 {
-    const tbus_stream_failed_t *end = tbus_as_stream_failed(event);
-    (void)tbus_streaming_record_end(streaming, end->stream_id, TBUS_STREAM_OUTCOME_FAILED, end->token_count,
-                                    event->time_ns);
-    return 0;
+    const tbus_stream_failed_t *failed = tbus_as_stream_failed(event);
+    return end_stream(streaming, failed->stream_id,
+                      &(tbus_stream_end_t){.outcome = TBUS_STREAM_OUTCOME_FAILED,
+                                           .token_count = failed->token_count,
+                                           .reason = failed->error_message,
+                                           .time_ns = event->time_ns});
 }
 
 static int on_cancelled(const tbus_event_t *event, void *streaming)
 {
-    const tbus_stream_cancelled_t *end = tbus_as_stream_cancelled(event);
-    (void)tbus_streaming_record_end(streaming, end->stream_id, TBUS_STREAM_OUTCOME_CANCELLED, end->token_count,
-                                    event->time_ns);
-    return 0;
+    const tbus_stream_cancelled_t *cancelled = tbus_as_stream_cancelled(event);
+    return end_stream(
+        streaming, cancelled->stream_id,
+        &(tbus_stream_end_t){.outcome = TBUS_STREAM_OUTCOME_CANCELLED,
+                             .token_count = cancelled->token_count,
+                             .reason = cancelled->reason ? cancelled->reason : cancelled->cancellation_point,
+                             .time_ns = event->time_ns});
 }
 
 static int on_disconnected(const tbus_event_t *event, void *streaming)
 {
-    const tbus_client_disconnected_t *end = tbus_as_client_disconnected(event);
-    (void)tbus_streaming_record_end(streaming, end->stream_id, TBUS_STREAM_OUTCOME_CANCELLED, end->tokens_sent,
-                                    event->time_ns);
-    return 0;
+    const tbus_client_disconnected_t *gone = tbus_as_client_disconnected(event);
+    return end_stream(streaming, gone->stream_id,
+                      &(tbus_stream_end_t){.outcome = TBUS_STREAM_OUTCOME_CANCELLED,
+                                           .token_count = gone->tokens_sent,
+                                           .reason = gone->reason ? gone->reason : "client disconnected",
+                                           .time_ns = event->time_ns});
 }
 
 static int on_backpressure(const tbus_event_t *event, void *streaming)

@@ -31,8 +31,12 @@ static int open_prices(struct rig *rig, const char *path)
 
 static int open_trackers(struct rig *rig, uint32_t slo_ppm, uint32_t streams_max)
 {
-    const tbus_streaming_options_t streaming = {
-        .active_max = streams_max, .finished_max = streams_max, .window_ns = -1, .idle_ns = -1};
+    const tbus_streaming_options_t streaming = {.active_max = streams_max,
+                                                .finished_max = streams_max,
+                                                .findable_max = 1, /* nobody asks for one stream */
+                                                .window_ns = -1,
+                                                .idle_ns = -1,
+                                                .jump_ns = -1}; /* no window that a wrong time could empty */
     const tbus_errors_options_t errors = {.slo_target_ppm = slo_ppm};
     const tbus_cost_options_t cost = {.prices = rig->prices};
     int error = tbus_streaming_open(&streaming, &rig->streaming);

@@ -21,7 +21,7 @@ double distribution_at(const struct cut_point *cut, double below, double above);
 /* No samples: the count is 0, the figures are NaN. */
 tbus_distribution_t distribution_none(void);
 
-/* The figures of samples, none of them NaN; sorts them. */
+/* The figures of samples, none of them NaN; changes their order. */
 tbus_distribution_t distribution_of(double *samples, size_t count);
 
 #endif

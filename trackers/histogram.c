@@ -140,18 +140,42 @@ void histogram_window_add_to(const struct histogram_window *window, int64_t now_
         total->counts[i] += window->total.counts[i];
 }
 
-/* A value within the bucket's bound of the sample with this rank (from 0); the first and the last are known exactly. */
-static double sample_at(const struct histogram *histogram, uint64_t rank)
+bool histogram_window_is_empty(const struct histogram_window *window)
 {
-    uint64_t passed = 0;
-    uint32_t bucket = 0;
+    return window->total.samples == 0;
+}
+
+void histogram_add(struct histogram *total, const struct histogram *more)
+{
+    if (more->samples == 0)
+        return;
+    if (total->samples == 0 || more->min_ns < total->min_ns)
+        total->min_ns = more->min_ns;
+    if (total->samples == 0 || more->max_ns > total->max_ns)
+        total->max_ns = more->max_ns;
+    total->samples += more->samples;
+    total->sum_ns += more->sum_ns;
+    for (uint32_t i = 0; i < HISTOGRAM_BUCKETS; i++)
+        total->counts[i] += more->counts[i];
+}
+
+/* How far the counts have been walked. */
+struct walk {
+    uint32_t bucket;
+    uint64_t passed; /* samples in the buckets before it */
+};
+
+/* A value within the bucket's bound of the sample with this rank (from 0; not below one asked for with this walk); the
+ * first and the last are known exactly. */
+static double sample_at(const struct histogram *histogram, uint64_t rank, struct walk *walk)
+{
     if (rank == 0)
         return (double)histogram->min_ns;
     if (rank == histogram->samples - 1)
         return (double)histogram->max_ns;
-    while (bucket < HISTOGRAM_BUCKETS - 1 && passed + histogram->counts[bucket] <= rank)
-        passed += histogram->counts[bucket++];
-    double value = bucket == HISTOGRAM_BUCKETS - 1 ? (double)histogram->max_ns : middle_of(bucket);
+    while (walk->bucket < HISTOGRAM_BUCKETS - 1 && walk->passed + histogram->counts[walk->bucket] <= rank)
+        walk->passed += histogram->counts[walk->bucket++];
+    double value = walk->bucket == HISTOGRAM_BUCKETS - 1 ? (double)histogram->max_ns : middle_of(walk->bucket);
     if (value < (double)histogram->min_ns)
         return (double)histogram->min_ns;
     return value > (double)histogram->max_ns ? (double)histogram->max_ns : value;
@@ -161,13 +185,15 @@ tbus_distribution_t histogram_distribution_ms(const struct histogram *histogram)
 {
     const double ns_per_ms = 1e6;
     double found[PERCENTILES];
+    struct walk walk = {0, 0};
 
     if (histogram->samples == 0)
         return distribution_none();
-    for (int p = 0; p < PERCENTILES; p++) {
+    for (int p = 0; p < PERCENTILES; p++) { /* their ranks rise */
         struct cut_point cut = distribution_cut(histogram->samples, (enum percentile)p);
-        double below = sample_at(histogram, cut.below);
-        double above = histogram->samples > 1 ? sample_at(histogram, cut.below + 1) : below;
+        double below = sample_at(histogram, cut.below, &walk);
+        struct walk ahead = walk;
+        double above = histogram->samples > 1 ? sample_at(histogram, cut.below + 1, &ahead) : below;
         found[p] = distribution_at(&cut, below, above) / ns_per_ms;
     }
     return (tbus_distribution_t){histogram->samples,

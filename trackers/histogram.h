@@ -5,11 +5,13 @@
  * most 1/128 as wide as the values in it, and its middle is within 0.4 % of each of them. Count, sum, minimum and
  * maximum are exact.
  *
- * The window (window.h) is a row of time slices. Each keeps its own counts; beside them stands their total, from which a slice is
- * taken off when it leaves the window. Recording is two additions; reading copies the total. Memory is fixed at open. */
+ * The window (window.h) is a row of time slices. Each keeps its own counts; beside them stands their total, from which
+ * a slice is taken off when it leaves the window. Recording is two additions; reading copies the total. Memory is fixed
+ * at open. */
 #ifndef TRACKERS_HISTOGRAM_H
 #define TRACKERS_HISTOGRAM_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include <tallybus/distribution.h>
@@ -41,6 +43,12 @@ void histogram_window_record(struct histogram_window *window, int64_t time_ns, i
 
 /* Adds what lies in the window that ends at `now_ns` to a histogram. */
 void histogram_window_add_to(const struct histogram_window *window, int64_t now_ns, struct histogram *total);
+
+/* Whether it holds no sample; one that has left the window may still count. */
+bool histogram_window_is_empty(const struct histogram_window *window);
+
+/* Adds one histogram to another. */
+void histogram_add(struct histogram *total, const struct histogram *more);
 
 /* The figures, in milliseconds. */
 tbus_distribution_t histogram_distribution_ms(const struct histogram *histogram);

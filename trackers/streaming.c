@@ -1,10 +1,9 @@
-#include "trackers/streaming_internal.h"
+#include "trackers/streaming_window.h"
 
-#include <assert.h>
 #include <math.h>
 #include <string.h>
 
-#include "trackers/moment.h"
+#include "trackers/utf8_cut.h"
 
 enum {
     DEFAULT_ACTIVE = 10000,
@@ -14,25 +13,152 @@ enum {
     SWEEPS_PER_IDLE_LIMIT = 64
 };
 
-static const int64_t default_window_ns = INT64_C(300) * 1000000000, default_idle_ns = INT64_C(600) * 1000000000;
-static const double ns_per_ms = 1e6, ns_per_s = 1e9;
+#define SECONDS(count) (INT64_C(count) * 1000000000)
+
+/* --- Options --- */
+
+static bool is_limit(double limit)
+{
+    return limit >= 0 && isfinite(limit);
+}
+
+static bool is_usable(const tbus_streaming_options_t *options)
+{
+    for (size_t i = 0; i < sizeof options->reserved / sizeof options->reserved[0]; i++)
+        if (options->reserved[i] != 0)
+            return false;
+    return options->active_max <= LIMIT_MAX && options->finished_max <= LIMIT_MAX &&
+           options->findable_max <= LIMIT_MAX && options->models_max <= LIMIT_MAX &&
+           (unsigned)options->first_token <= TBUS_FIRST_TOKEN_ANY &&
+           (unsigned)options->numbering <= TBUS_NUMBERING_LAST_TOKEN && is_limit(options->ttft_max_ms) &&
+           is_limit(options->tpot_max_ms) && is_limit(options->duration_max_ms);
+}
+
+static void fill_in_defaults(tbus_streaming_options_t *own)
+{
+    own->active_max = own->active_max ? own->active_max : DEFAULT_ACTIVE;
+    own->finished_max = own->finished_max ? own->finished_max : DEFAULT_FINISHED;
+    if (own->findable_max == 0 || own->findable_max > own->finished_max)
+        own->findable_max = own->finished_max;
+    own->models_max = own->models_max ? own->models_max : DEFAULT_MODELS;
+    own->window_ns = own->window_ns ? own->window_ns : SECONDS(300);
+    own->idle_ns = own->idle_ns ? own->idle_ns : SECONDS(600);
+    own->cache_ns = own->cache_ns ? own->cache_ns : SECONDS(10);
+    own->jump_ns = own->jump_ns ? own->jump_ns : SECONDS(60);
+}
+
+static void copy_label(char label[LABEL_BYTES], const char *given, const char *otherwise)
+{
+    const char *text = given ? given : otherwise;
+    size_t kept = utf8_cut(text, strlen(text), LABEL_BYTES - 1);
+    memcpy(label, text, kept);
+    label[kept] = '\0';
+}
+
+static int set_bounds(tbus_streaming_t *streaming)
+{
+    const tbus_streaming_options_t *options = &streaming->options;
+    const struct {
+        const tbus_bounds_t *given;
+        tbus_bounds_preset_t preset;
+    } lists[BOUNDS_LISTS] = {
+        [BOUNDS_TTFT] = {options->ttft_bounds, TBUS_BOUNDS_TIME_TO_FIRST_TOKEN},
+        [BOUNDS_TPOT] = {options->tpot_bounds, TBUS_BOUNDS_TIME_PER_OUTPUT_TOKEN},
+        [BOUNDS_DURATION] = {options->duration_bounds, TBUS_BOUNDS_REQUEST_DURATION},
+        [BOUNDS_USAGE] = {options->usage_bounds, TBUS_BOUNDS_TOKEN_USAGE},
+    };
+    for (int i = 0; i < BOUNDS_LISTS; i++)
+        if (buckets_set_bounds(&streaming->bounds[i], lists[i].given, lists[i].preset) != 0)
+            return UV_EINVAL;
+    return 0;
+}
+
+/* Copies everything that the options point to. Errors: UV_EINVAL. */
+static int take_options(tbus_streaming_t *streaming, const tbus_streaming_options_t *options)
+{
+    static const tbus_streaming_options_t defaults;
+    tbus_streaming_options_t *own = &streaming->options;
+
+    *own = options ? *options : defaults;
+    if (!is_usable(own) || set_bounds(streaming) != 0)
+        return UV_EINVAL;
+    fill_in_defaults(own);
+    copy_label(streaming->operation_name, own->operation_name, "chat");
+    copy_label(streaming->provider_name, own->provider_name, "");
+    own->operation_name = streaming->operation_name;
+    own->provider_name = streaming->provider_name;
+    own->ttft_bounds = own->tpot_bounds = own->duration_bounds = own->usage_bounds = NULL;
+    return 0;
+}
 
 /* --- Open, close, reset --- */
 
-static int take_options(tbus_streaming_options_t *own, const tbus_streaming_options_t *options)
+static void init_time(tbus_streaming_t *streaming)
 {
-    *own = options ? *options : (tbus_streaming_options_t){0};
-    for (size_t i = 0; i < sizeof own->reserved / sizeof own->reserved[0]; i++)
-        if (own->reserved[i] != 0)
-            return UV_EINVAL;
-    if (own->active_max > LIMIT_MAX || own->finished_max > LIMIT_MAX || own->models_max > LIMIT_MAX ||
-        (unsigned)own->first_token > TBUS_FIRST_TOKEN_ANY)
+    latest_init(&streaming->latest, streaming->options.jump_ns);
+    streaming->idle_from_ns = MOMENT_MAX;
+    streaming->next_sweep_ns = MOMENT_MIN;
+    streaming->doubted_count = 0;
+}
+
+static void init_tables(tbus_streaming_t *streaming)
+{
+    static const int bounds_of[MODEL_HISTOGRAMS] = {[MODEL_TTFT] = BOUNDS_TTFT,
+                                                    [MODEL_TPOT] = BOUNDS_TPOT,
+                                                    [MODEL_DURATION] = BOUNDS_DURATION,
+                                                    [MODEL_INPUT] = BOUNDS_USAGE,
+                                                    [MODEL_OUTPUT] = BOUNDS_USAGE};
+    size_t bytes = sizeof(struct model);
+    for (int i = 0; i < MODEL_HISTOGRAMS; i++) {
+        streaming->histograms_at[i] = (uint32_t)bytes;
+        bytes += buckets_bytes(&streaming->bounds[bounds_of[i]]);
+    }
+    table_init(&streaming->models, (uint32_t)bytes, TBUS_STREAM_MODEL_BYTES - 1,
+               streaming->options.models_max + 1 /* and "other" */);
+    table_init_hot(&streaming->streams, sizeof(struct stream), sizeof(struct stream_life), STREAM_ID_MAX,
+                   streaming->options.active_max + streaming->options.findable_max);
+}
+
+static void free_parts(tbus_streaming_t *streaming)
+{
+    table_clear(&streaming->streams);
+    table_clear(&streaming->models);
+    tbus_mem_free(streaming->finished);
+    tbus_mem_free(streaming->ended);
+    streaming_close_windows(streaming);
+    tbus_mem_free(streaming);
+}
+
+static int open_parts(tbus_streaming_t *streaming)
+{
+    const tbus_streaming_options_t *options = &streaming->options;
+    init_time(streaming);
+    init_tables(streaming);
+    streaming->finished = tbus_mem_alloc(options->finished_max * sizeof *streaming->finished);
+    streaming->ended = tbus_mem_alloc(options->findable_max * sizeof *streaming->ended);
+    if (!streaming->finished || !streaming->ended)
+        return UV_ENOMEM;
+    int error = table_open_other(&streaming->models);
+    if (!error)
+        error = streaming_open_windows(streaming);
+    return error ? error : uv_mutex_init(&streaming->mu);
+}
+
+int tbus_streaming_open(const tbus_streaming_options_t *options, tbus_streaming_t **ret)
+{
+    if (!ret)
         return UV_EINVAL;
-    own->active_max = own->active_max ? own->active_max : DEFAULT_ACTIVE;
-    own->finished_max = own->finished_max ? own->finished_max : DEFAULT_FINISHED;
-    own->models_max = own->models_max ? own->models_max : DEFAULT_MODELS;
-    own->window_ns = own->window_ns ? own->window_ns : default_window_ns;
-    own->idle_ns = own->idle_ns ? own->idle_ns : default_idle_ns;
+    tbus_streaming_t *streaming = tbus_mem_alloc(sizeof *streaming);
+    if (!streaming)
+        return UV_ENOMEM;
+    int error = take_options(streaming, options);
+    if (!error)
+        error = open_parts(streaming);
+    if (error) {
+        free_parts(streaming);
+        return error;
+    }
+    *ret = streaming;
     return 0;
 }
 
@@ -41,41 +167,7 @@ void tbus_streaming_close(tbus_streaming_t *streaming)
     if (!streaming)
         return;
     uv_mutex_destroy(&streaming->mu);
-    table_clear(&streaming->active);
-    table_clear(&streaming->models);
-    tbus_mem_free(streaming->finished);
-    histogram_window_close(streaming->gaps);
-    histogram_window_close(streaming->itl);
-    histogram_window_close(streaming->icl);
-    tbus_mem_free(streaming);
-}
-
-int tbus_streaming_open(const tbus_streaming_options_t *options, tbus_streaming_t **ret)
-{
-    tbus_streaming_options_t own;
-    if (!ret || take_options(&own, options) != 0)
-        return UV_EINVAL;
-    tbus_streaming_t *streaming = tbus_mem_alloc(sizeof *streaming);
-    if (!streaming)
-        return UV_ENOMEM;
-    streaming->options = own;
-    table_init(&streaming->active, sizeof(struct stream), STREAM_ID_MAX, own.active_max);
-    table_init(&streaming->models, sizeof(struct model), MODEL_NAME_MAX, own.models_max + 1);
-    int error = uv_mutex_init(&streaming->mu);
-    if (error) {
-        tbus_mem_free(streaming);
-        return error;
-    }
-    streaming->finished = tbus_mem_alloc(own.finished_max * sizeof *streaming->finished);
-    if (!streaming->finished || (error = table_open_other(&streaming->models)) != 0 ||
-        (error = histogram_window_open(own.window_ns, &streaming->gaps)) != 0 ||
-        (error = histogram_window_open(own.window_ns, &streaming->itl)) != 0 ||
-        (error = histogram_window_open(own.window_ns, &streaming->icl)) != 0) {
-        tbus_streaming_close(streaming);
-        return UV_ENOMEM;
-    }
-    *ret = streaming;
-    return 0;
+    free_parts(streaming);
 }
 
 void tbus_streaming_reset(tbus_streaming_t *streaming)
@@ -83,279 +175,71 @@ void tbus_streaming_reset(tbus_streaming_t *streaming)
     if (!streaming)
         return;
     uv_mutex_lock(&streaming->mu);
-    table_clear(&streaming->active);
+    table_clear(&streaming->streams);
     table_empty_but_other(&streaming->models);
     streaming->counters = (struct streaming_counters){0};
+    streaming->active_count = 0;
     streaming->finished_count = streaming->finished_next = 0;
-    streaming->has_now = false;
-    histogram_window_reset(streaming->gaps);
-    histogram_window_reset(streaming->itl);
-    histogram_window_reset(streaming->icl);
+    streaming->ended_count = streaming->ended_next = 0;
+    streaming->has_cached = false;
+    streaming->resets++;
+    streaming_reset_windows_locked(streaming);
+    init_time(streaming);
     uv_mutex_unlock(&streaming->mu);
 }
 
-/* --- Ends --- */
+/* --- Time --- */
 
-/* The oldest one goes when there is no room left. */
-static void keep_finished_locked(tbus_streaming_t *streaming, const struct finished *finished)
+void streaming_abandon_locked(tbus_streaming_t *streaming, struct stream *stream)
 {
-    streaming->finished[streaming->finished_next++] = *finished;
-    streaming->finished_next %= streaming->options.finished_max;
-    if (streaming->finished_count < streaming->options.finished_max)
-        streaming->finished_count++;
-}
-
-static void end_locked(tbus_streaming_t *streaming, struct stream *stream, tbus_outcome_t outcome, int64_t end_ns)
-{
-    struct streaming_counters *counters = &streaming->counters;
-    int64_t duration = moment_interval(stream->start_ns, end_ns, &counters->negative_intervals);
-    struct finished finished = {end_ns, NAN, NAN, NAN, (double)duration / ns_per_ms};
-
-    if (stream->has_first)
-        finished.ttft_ms = stream->ttft_ms;
-    if (stream->has_first && stream->tokens > 1) {
-        int64_t decode = moment_interval(stream->first_token_ns, end_ns, &counters->negative_intervals);
-        finished.tpot_ms = (double)decode / (double)(stream->tokens - 1) / ns_per_ms;
-    }
-    if (duration > 0)
-        finished.tokens_per_second = (double)stream->tokens / ((double)duration / ns_per_s);
-    counters->completed += outcome == TBUS_STREAM_OUTCOME_COMPLETED;
-    counters->failed += outcome == TBUS_STREAM_OUTCOME_FAILED;
-    counters->cancelled += outcome == TBUS_STREAM_OUTCOME_CANCELLED;
-    keep_finished_locked(streaming, &finished);
-    table_remove(&streaming->active, stream);
+    streaming->counters.abandoned++;
+    streaming_end_locked(streaming, stream, TBUS_STREAM_OUTCOME_FAILED, "abandoned",
+                         moment_after(stream->last_event_ns, streaming->options.idle_ns));
 }
 
 void streaming_sweep_locked(tbus_streaming_t *streaming, int64_t now_ns)
 {
-    int64_t idle_ns = streaming->options.idle_ns;
-    if (idle_ns < 0 || now_ns <= streaming->idle_from_ns)
+    if (streaming->options.idle_ns < 0 || now_ns <= streaming->idle_from_ns)
         return;
     streaming->idle_from_ns = MOMENT_MAX;
-    for (uint32_t i = 0; i < streaming->active.used; i++) {
-        struct stream *stream = table_at(&streaming->active, i);
-        if (!stream)
+    for (uint32_t i = 0; i < streaming->streams.used; i++) {
+        struct stream *stream = table_at(&streaming->streams, i);
+        if (!stream || stream->status != TBUS_STREAM_STATUS_ACTIVE)
             continue;
-        int64_t limit = moment_after(stream->last_event_ns, idle_ns);
-        if (now_ns > limit) {
-            streaming->counters.abandoned++;
-            end_locked(streaming, stream, TBUS_STREAM_OUTCOME_FAILED, limit);
-        } else if (limit < streaming->idle_from_ns) {
+        int64_t limit = moment_after(stream->last_event_ns, streaming->options.idle_ns);
+        if (now_ns > limit)
+            streaming_abandon_locked(streaming, stream);
+        else if (limit < streaming->idle_from_ns)
             streaming->idle_from_ns = limit;
-        }
     }
-    streaming->next_sweep_ns = moment_after(now_ns, idle_ns / SWEEPS_PER_IDLE_LIMIT);
 }
 
-/* --- Recording --- */
-
-static void advance_locked(tbus_streaming_t *streaming, int64_t time_ns)
+/* The first times were wrong: what little there is was recorded in a window far ahead, and streams had events there. */
+static void go_back_locked(tbus_streaming_t *streaming)
 {
-    if (streaming->has_now && time_ns <= streaming->now_ns)
+    streaming_reset_windows_locked(streaming);
+    for (uint32_t i = 0; i < streaming->streams.used; i++) {
+        struct stream *stream = table_at(&streaming->streams, i);
+        if (stream && stream->last_event_ns > streaming->latest.now_ns)
+            stream->last_event_ns = streaming->latest.now_ns;
+    }
+    streaming->idle_from_ns = streaming->next_sweep_ns = MOMENT_MIN;
+    streaming->has_cached = false;
+}
+
+void streaming_advance_slowly_locked(tbus_streaming_t *streaming, enum latest_verdict verdict)
+{
+    if (verdict == LATEST_DOUBTED)
         return;
-    streaming->now_ns = time_ns;
-    if (!streaming->has_now) {
-        streaming->has_now = true;
-        streaming->next_sweep_ns = time_ns;
-        streaming->idle_from_ns = MOMENT_MAX;
-    }
-    if (time_ns > streaming->next_sweep_ns)
-        streaming_sweep_locked(streaming, time_ns);
-}
-
-static int start_locked(tbus_streaming_t *streaming, const char *stream_id, const char *model_name, int64_t time_ns)
-{
-    bool is_new;
-    int error;
-    advance_locked(streaming, time_ns);
-    struct stream *stream = table_add(&streaming->active, stream_id, &is_new, &error);
-    if (!stream && error == UV_ENOSPC) {
-        streaming_sweep_locked(streaming, streaming->now_ns);
-        stream = table_add(&streaming->active, stream_id, &is_new, &error);
-    }
-    if (!stream) {
-        streaming->counters.refused_starts++;
-        return error;
-    }
-    if (!is_new) {
-        streaming->counters.duplicate_starts++;
-        return UV_EEXIST;
-    }
-    struct model *model = table_add_or_other(&streaming->models, model_name, &error);
-    stream->start_ns = stream->last_event_ns = time_ns;
-    stream->model = table_cell_of(&streaming->models, model);
-    if (streaming->options.idle_ns >= 0 && moment_after(time_ns, streaming->options.idle_ns) < streaming->idle_from_ns)
-        streaming->idle_from_ns = moment_after(time_ns, streaming->options.idle_ns);
-    model->streams++;
-    streaming->counters.total_streams++;
-    return 0;
-}
-
-int tbus_streaming_record_start(tbus_streaming_t *streaming, const char *stream_id, const char *model, int64_t time_ns)
-{
-    if (!streaming)
-        return UV_EINVAL;
-    uv_mutex_lock(&streaming->mu);
-    int error = start_locked(streaming, stream_id, model, moment_of(time_ns));
-    uv_mutex_unlock(&streaming->mu);
-    return error;
-}
-
-/* The stream that an event is about, as of its time; NULL counts as an orphan. */
-static struct stream *stream_of_locked(tbus_streaming_t *streaming, const char *stream_id, int64_t time_ns)
-{
-    advance_locked(streaming, time_ns);
-    struct stream *stream = table_find(&streaming->active, stream_id);
-    if (!stream)
-        streaming->counters.orphans++;
-    else if (time_ns > stream->last_event_ns)
-        stream->last_event_ns = time_ns;
-    return stream;
-}
-
-static bool is_first_token(const tbus_streaming_t *streaming, tbus_token_kind_t kind)
-{
-    switch (streaming->options.first_token) {
-    case TBUS_FIRST_TOKEN_ANY:
-        return true;
-    case TBUS_FIRST_TOKEN_CONTENT:
-        return kind == TBUS_TOKEN_CONTENT;
-    case TBUS_FIRST_TOKEN_OUTPUT:
-        break;
-    }
-    return kind != TBUS_TOKEN_ROLE;
-}
-
-static void set_first_locked(tbus_streaming_t *streaming, struct stream *stream, int64_t time_ns)
-{
-    int64_t ttft = moment_interval(stream->start_ns, time_ns, &streaming->counters.negative_intervals);
-    stream->has_first = true;
-    stream->first_token_ns = time_ns;
-    stream->ttft_ms = (double)ttft / ns_per_ms;
-}
-
-static bool sequence_jumps(const struct stream *stream, int64_t sequence_number, int64_t tokens)
-{
-    if (sequence_number <= stream->last_sequence)
-        return false;
-    uint64_t step = (uint64_t)sequence_number - (uint64_t)stream->last_sequence;
-    return step != 1 && step != (uint64_t)tokens && step != (uint64_t)stream->last_tokens;
-}
-
-static void record_gap_locked(tbus_streaming_t *streaming, int64_t gap, int64_t tokens, int64_t time_ns)
-{
-    if (tokens == 1) {
-        histogram_window_record(streaming->gaps, time_ns, gap, 1, gap);
+    if (verdict == LATEST_WENT_BACK)
+        go_back_locked(streaming);
+    if (streaming->doubted_count > 0)
+        streaming_add_believed_locked(streaming);
+    if (streaming->latest.now_ns <= streaming->next_sweep_ns)
         return;
-    }
-    histogram_window_record(streaming->itl, time_ns, gap / tokens, (uint64_t)tokens, gap);
-    histogram_window_record(streaming->icl, time_ns, gap, 1, gap);
-}
-
-static uint64_t sum_up_to_max(uint64_t a, uint64_t b)
-{
-    return a > UINT64_MAX - b ? UINT64_MAX : a + b;
-}
-
-static void count_tokens_locked(tbus_streaming_t *streaming, struct stream *stream, uint64_t tokens)
-{
-    struct model *model = table_at(&streaming->models, stream->model);
-    assert(model);
-    stream->tokens = sum_up_to_max(stream->tokens, tokens);
-    model->tokens = sum_up_to_max(model->tokens, tokens);
-    streaming->counters.total_tokens = sum_up_to_max(streaming->counters.total_tokens, tokens);
-}
-
-static void token_locked(tbus_streaming_t *streaming, struct stream *stream, int64_t tokens, int64_t sequence_number,
-                         tbus_token_kind_t kind, int64_t time_ns)
-{
-    if (!stream->has_first && is_first_token(streaming, kind))
-        set_first_locked(streaming, stream, time_ns);
-    if (kind == TBUS_TOKEN_ROLE) {
-        stream->last_sequence = sequence_number;
-        return;
-    }
-    if (stream->has_token && !sequence_jumps(stream, sequence_number, tokens)) {
-        int64_t gap = moment_interval(stream->last_token_ns, time_ns, &streaming->counters.negative_intervals);
-        record_gap_locked(streaming, gap, tokens, time_ns);
-    }
-    stream->has_token = true;
-    stream->last_token_ns = time_ns;
-    stream->last_sequence = sequence_number;
-    stream->last_tokens = tokens;
-    count_tokens_locked(streaming, stream, (uint64_t)tokens);
-}
-
-int tbus_streaming_record_token(tbus_streaming_t *streaming, const char *stream_id, int64_t tokens,
-                                int64_t sequence_number, tbus_token_kind_t kind, int64_t time_ns)
-{
-    if (!streaming)
-        return UV_EINVAL;
-    time_ns = moment_of(time_ns);
-    uv_mutex_lock(&streaming->mu);
-    struct stream *stream = stream_of_locked(streaming, stream_id, time_ns);
-    if (stream)
-        token_locked(streaming, stream, tokens < 1 ? 1 : tokens, sequence_number, kind, time_ns);
-    uv_mutex_unlock(&streaming->mu);
-    return stream ? 0 : UV_ENOENT;
-}
-
-static void first_token_locked(tbus_streaming_t *streaming, struct stream *stream, double ttft_ms, int64_t time_ns)
-{
-    if (stream->has_first)
-        return;
-    set_first_locked(streaming, stream, time_ns);
-    if (ttft_ms >= 0 && isfinite(ttft_ms)) {
-        const double most_ms = (double)MOMENT_MAX / ns_per_ms;
-        stream->ttft_ms = ttft_ms < most_ms ? ttft_ms : most_ms;
-        stream->first_token_ns = moment_after(stream->start_ns, (int64_t)llround(stream->ttft_ms * ns_per_ms));
-    }
-}
-
-int tbus_streaming_record_first_token(tbus_streaming_t *streaming, const char *stream_id, double ttft_ms,
-                                      int64_t time_ns)
-{
-    if (!streaming)
-        return UV_EINVAL;
-    time_ns = moment_of(time_ns);
-    uv_mutex_lock(&streaming->mu);
-    struct stream *stream = stream_of_locked(streaming, stream_id, time_ns);
-    if (stream)
-        first_token_locked(streaming, stream, ttft_ms, time_ns);
-    uv_mutex_unlock(&streaming->mu);
-    return stream ? 0 : UV_ENOENT;
-}
-
-int tbus_streaming_record_end(tbus_streaming_t *streaming, const char *stream_id, tbus_outcome_t outcome,
-                              int64_t token_count, int64_t time_ns)
-{
-    if (!streaming || (unsigned)outcome > TBUS_STREAM_OUTCOME_CANCELLED)
-        return UV_EINVAL;
-    time_ns = moment_of(time_ns);
-    uv_mutex_lock(&streaming->mu);
-    struct stream *stream = stream_of_locked(streaming, stream_id, time_ns);
-    if (stream) {
-        if (token_count > 0 && (uint64_t)token_count > stream->tokens) {
-            uint64_t shed = (uint64_t)token_count - stream->tokens;
-            streaming->counters.shed_tokens = sum_up_to_max(streaming->counters.shed_tokens, shed);
-            count_tokens_locked(streaming, stream, shed);
-        }
-        end_locked(streaming, stream, outcome, time_ns);
-    }
-    uv_mutex_unlock(&streaming->mu);
-    return stream ? 0 : UV_ENOENT;
-}
-
-int tbus_streaming_record_backpressure(tbus_streaming_t *streaming, const char *stream_id, int64_t time_ns)
-{
-    if (!streaming)
-        return UV_EINVAL;
-    time_ns = moment_of(time_ns);
-    uv_mutex_lock(&streaming->mu);
-    streaming->counters.backpressure++;
-    struct stream *stream = stream_of_locked(streaming, stream_id, time_ns);
-    if (stream)
-        stream->backpressure++;
-    uv_mutex_unlock(&streaming->mu);
-    return stream ? 0 : UV_ENOENT;
+    streaming_sweep_locked(streaming, streaming->latest.now_ns);
+    streaming->next_sweep_ns =
+        streaming->options.idle_ns < 0
+            ? MOMENT_MAX
+            : moment_after(streaming->latest.now_ns, streaming->options.idle_ns / SWEEPS_PER_IDLE_LIMIT);
 }

@@ -6,16 +6,29 @@
 #include "tests/check.h"
 #include "tests/oom.h"
 
+/* What a sample's name has behind its family's: nothing, or a histogram's word. NULL = it is another's. */
+static const char *behind_family(const char *sample, const char *family, const char *type)
+{
+    static const char *const words[] = {"_bucket", "_sum", "_count"};
+    if (strncmp(sample, family, strlen(family)) != 0)
+        return NULL;
+    sample += strlen(family);
+    for (size_t i = 0; strcmp(type, "histogram") == 0 && i < sizeof words / sizeof *words; i++)
+        if (strncmp(sample, words[i], strlen(words[i])) == 0)
+            return sample + strlen(words[i]);
+    return strcmp(type, "histogram") == 0 ? NULL : sample;
+}
+
 /* Each family has its HELP and TYPE once, before its samples; each sample belongs to the family above it; no series
  * twice. */
 static void check_form(const char *page)
 {
-    char *copy = strdup(page), family[128] = "", *series[512];
+    char *copy = strdup(page), family[128] = "", type[32] = "", *series[512];
     size_t count = 0;
     cr_assert_not_null(copy);
     cr_assert_eq(page[strlen(page) - 1], '\n');
     for (char *line = strtok(copy, "\n"); line; line = strtok(NULL, "\n")) {
-        char name[128], type[32];
+        char name[128];
         if (sscanf(line, "# HELP %127s", name) == 1) {
             snprintf(family, sizeof family, "%s", name);
             for (size_t i = 0; i < count; i++)
@@ -28,8 +41,8 @@ static void check_form(const char *page)
         }
         char *value = strrchr(line, ' ');
         cr_assert_not_null(value);
-        cr_assert_eq(strncmp(line, family, strlen(family)), 0, "%s below %s", line, family);
-        cr_assert(strchr("{ ", line[strlen(family)]), "%s below %s", line, family);
+        const char *behind = behind_family(line, family, type);
+        cr_assert(behind && strchr("{ ", *behind), "%s below %s", line, family);
         *value = '\0';
         for (size_t i = 0; i < count; i++)
             cr_assert_str_neq(series[i], line, "twice");
@@ -46,18 +59,24 @@ static void has(const char *page, const char *sample)
     cr_assert_not_null(strstr(page, line), "%s is not in\n%s", sample, page);
 }
 
-static char *streaming_page(const char *model)
+/* The page of a stream that completed and one that is running. */
+static char *streaming_page(const char *model, const tbus_streaming_options_t *options)
 {
     tbus_streaming_t *streaming;
     tbus_streaming_snapshot_t *s;
     char *page;
     const int64_t start = 1000000000, ms = 1000000;
-    cr_assert_eq(tbus_streaming_open(NULL, &streaming), 0);
-    cr_assert_eq(tbus_streaming_record_start(streaming, "s", model, start), 0);
+    cr_assert_eq(tbus_streaming_open(options, &streaming), 0);
+    const tbus_stream_start_t begin = {.model = model, .input_tokens = 150, .time_ns = start};
+    cr_assert_eq(tbus_streaming_record_start(streaming, "s", &begin), 0);
     for (int i = 0; i < 3; i++)
         cr_assert_eq(tbus_streaming_record_token(streaming, "s", 1, 0, TBUS_TOKEN_CONTENT, start + (100 + i) * ms), 0);
-    cr_assert_eq(tbus_streaming_record_end(streaming, "s", TBUS_STREAM_OUTCOME_COMPLETED, 3, start + 150 * ms), 0);
-    cr_assert_eq(tbus_streaming_record_start(streaming, "t", model, start), 0);
+    cr_assert_eq(tbus_streaming_record_end(streaming, "s",
+                                           &(tbus_stream_end_t){.outcome = TBUS_STREAM_OUTCOME_COMPLETED,
+                                                                .token_count = 3,
+                                                                .time_ns = start + 150 * ms}),
+                 0);
+    cr_assert_eq(tbus_streaming_record_start(streaming, "t", &begin), 0);
     cr_assert_eq(tbus_streaming_record_backpressure(streaming, "t", start), 0);
     cr_assert_eq(tbus_streaming_snapshot(streaming, 0, &s), 0);
     cr_assert_eq(tbus_prometheus_streaming(s, &page), 0);
@@ -68,7 +87,7 @@ static char *streaming_page(const char *model)
 
 Test(prometheus, the_streaming_page_has_every_specified_name)
 {
-    char *page = streaming_page("gpt-4o");
+    char *page = streaming_page("gpt-4o", NULL);
     check_form(page);
     has(page, "streaming_total_streams 2");
     has(page, "streaming_active_streams 1");
@@ -84,12 +103,67 @@ Test(prometheus, the_streaming_page_has_every_specified_name)
     has(page, "streaming_backpressure_events 1");
     has(page, "streaming_streams_by_model{model=\"gpt-4o\"} 2");
     has(page, "streaming_tokens_by_model{model=\"gpt-4o\"} 3");
+    has(page, "streaming_recent_streams_by_model{model=\"gpt-4o\"} 2");
+    has(page, "streaming_recent_tokens_by_model{model=\"gpt-4o\"} 3");
+    has(page, "streaming_tpot_milliseconds{quantile=\"0.5\"} 25");
+    has(page, "streaming_icl_milliseconds{quantile=\"0.95\"} 1");
+    cr_assert_null(strstr(page, "goodput"), "without limits there is none");
+    tbus_mem_free(page);
+}
+
+#define GEN_AI "{gen_ai_operation_name=\"chat\",gen_ai_provider_name=\"\",gen_ai_request_model=\"gpt-4o\""
+
+/* The buckets of one histogram add up, end with all, and are as many as its bounds and one. */
+static void check_buckets(const char *page, const char *name, const char *labels, int expected_buckets,
+                          const char *expected_sum, unsigned long long expected_count)
+{
+    char wanted[256], sample[512];
+    unsigned long long before = 0, samples = 0;
+    int buckets = 0;
+    snprintf(wanted, sizeof wanted, "\n%s_bucket%s,le=\"", name, labels);
+    for (const char *at = strstr(page, wanted); at; at = strstr(at + 1, wanted), buckets++) {
+        cr_assert_eq(sscanf(at + strlen(wanted), "%*[^}]} %llu", &samples), 1);
+        cr_assert_geq(samples, before);
+        before = samples;
+    }
+    cr_assert_eq(buckets, expected_buckets, "%s: %d buckets", name, buckets);
+    snprintf(sample, sizeof sample, "%s_bucket%s,le=\"+Inf\"} %llu", name, labels, expected_count);
+    has(page, sample);
+    snprintf(sample, sizeof sample, "%s_count%s} %llu", name, labels, expected_count);
+    has(page, sample);
+    snprintf(sample, sizeof sample, "%s_sum%s} %s", name, labels, expected_sum);
+    has(page, sample);
+}
+
+Test(prometheus, the_streaming_page_has_opentelemetrys_histograms)
+{
+    char *page = streaming_page("gpt-4o", NULL);
+    check_buckets(page, "gen_ai_server_time_to_first_token_seconds", GEN_AI, 17, "0.1", 1);
+    check_buckets(page, "gen_ai_server_time_per_output_token_seconds", GEN_AI, 14, "0.025", 1);
+    check_buckets(page, "gen_ai_server_request_duration_seconds", GEN_AI, 15, "0.15", 1);
+    check_buckets(page, "gen_ai_client_token_usage", GEN_AI ",gen_ai_token_type=\"input\"", 15, "150", 1);
+    check_buckets(page, "gen_ai_client_token_usage", GEN_AI ",gen_ai_token_type=\"output\"", 15, "3", 1);
+    has(page, "gen_ai_server_time_to_first_token_seconds_bucket" GEN_AI ",le=\"0.08\"} 0");
+    has(page, "gen_ai_server_time_to_first_token_seconds_bucket" GEN_AI ",le=\"0.1\"} 1");
+    has(page, "# TYPE gen_ai_client_token_usage histogram");
+    tbus_mem_free(page);
+}
+
+Test(prometheus, labels_and_goodput_are_the_hosts)
+{
+    char *page = streaming_page("gpt-4o", &(tbus_streaming_options_t){.operation_name = "text_completion",
+                                                                      .provider_name = "openai",
+                                                                      .duration_max_ms = 150});
+    check_form(page);
+    has(page, "streaming_goodput_ratio 1");
+    has(page, "gen_ai_server_request_duration_seconds_count{gen_ai_operation_name=\"text_completion\","
+              "gen_ai_provider_name=\"openai\",gen_ai_request_model=\"gpt-4o\"} 1");
     tbus_mem_free(page);
 }
 
 Test(prometheus, hostile_labels_are_escaped)
 {
-    char *page = streaming_page("evil\"} 1\nx{a=\"\\");
+    char *page = streaming_page("evil\"} 1\nx{a=\"\\", NULL);
     check_form(page);
     has(page, "streaming_streams_by_model{model=\"evil\\\"} 1\\nx{a=\\\"\\\\\"} 2");
     tbus_mem_free(page);

@@ -21,7 +21,7 @@ static void open_used(struct hosted *hosted)
     cr_assert_gt(tbus_subscriber_add(
                      hosted->bus, &(tbus_subscriber_t){.name = "mine \"quoted\"", .routes = &route, .routes_count = 1}),
                  0);
-    for (int i = 0; i < 70; i++)
+    for (int i = 0; i < 300; i++)
         cr_assert_eq(publish_number(hosted->bus, i), 0);
     cr_assert_eq(tbus_publish_decode_started(hosted->bus, &(tbus_decode_started_t){0}), 0);
     cr_assert_eq(tbus_reserve(hosted->bus, TBUS_CACHE_MISS, 0, &reserved, NULL), 0);
@@ -40,14 +40,14 @@ Test(stats, the_page_of_a_bus)
     char *page;
     open_used(&hosted);
     cr_assert_eq(tbus_prometheus_bus(hosted.bus, &page), 0);
-    has(page, "\ntallybus_bus_published_total 71\n");
-    has(page, "\ntallybus_bus_delivered_total 71\n");
+    has(page, "\ntallybus_bus_published_total 301\n");
+    has(page, "\ntallybus_bus_delivered_total 301\n");
     has(page, "\ntallybus_bus_unclaimed_total 1\n");
     has(page, "\ntallybus_bus_undelivered_total{reason=\"aborted\"} 1\n");
     has(page, "\ntallybus_bus_undelivered_total{reason=\"overdue\"} 0\n");
     has(page, "\ntallybus_bus_queued_events 0\n");
-    has(page, "\ntallybus_bus_events_total{type=\"queue.depth_changed\"} 70\n");
-    has(page, "\ntallybus_bus_subscriber_calls_total{subscriber=\"1 mine \\\"quoted\\\"\"} 70\n");
+    has(page, "\ntallybus_bus_events_total{type=\"queue.depth_changed\"} 300\n");
+    has(page, "\ntallybus_bus_subscriber_calls_total{subscriber=\"1 mine \\\"quoted\\\"\"} 300\n");
     has(page, "\ntallybus_bus_subscriber_errors_total{subscriber=\"1 mine \\\"quoted\\\"\"} 1\n");
     has(page, "\ntallybus_bus_subscriber_breaker_open{subscriber=\"1 mine \\\"quoted\\\"\"} 0\n");
     has(page, "tallybus_bus_latency_seconds{quantile=\"0.99\"} ");
@@ -88,10 +88,10 @@ Test(stats, the_document_of_a_bus)
     char *text;
     open_used(&hosted);
     cr_assert_eq(tbus_stats_to_json(hosted.bus, &text), 0);
-    has(text, "\"published\":71,");
+    has(text, "\"published\":301,");
     has(text, "\"undelivered\":{\"shed\":0,\"full\":0,\"oversized\":0,\"closing\":0,\"aborted\":1,\"overdue\":0}");
-    has(text, "\"queue.depth_changed\":{\"delivered\":70,");
-    has(text, "\"name\":\"mine \\\"quoted\\\"\",\"mode\":\"inline\",\"breaker\":\"closed\",\"calls\":70,\"errors\":1");
+    has(text, "\"queue.depth_changed\":{\"delivered\":300,");
+    has(text, "\"name\":\"mine \\\"quoted\\\"\",\"mode\":\"inline\",\"breaker\":\"closed\",\"calls\":300,\"errors\":1");
     has(text, "\"stalled_type\":null");
     tbus_mem_free(text);
     cr_assert_eq(tbus_stats_to_json(NULL, &text), UV_EINVAL);

@@ -68,6 +68,58 @@ Test(streaming_subscriber, each_event_reaches_the_trackers_call)
     tbus_streaming_close(streaming);
 }
 
+static void expect_end(tbus_streaming_t *streaming, const char *id, tbus_stream_status_t status, const char *reason)
+{
+    tbus_stream_info_t info;
+    cr_assert_eq(tbus_streaming_find(streaming, id, &info), 0, "%s", id);
+    cr_assert_eq(info.status, status, "%s", id);
+    cr_assert_str_eq(info.reason, reason);
+    cr_assert_eq(info.input_tokens, 150u);
+}
+
+Test(streaming_subscriber, why_a_stream_ended_reaches_the_tracker)
+{
+    tbus_t *bus;
+    tbus_streaming_t *streaming;
+    cr_assert_eq(tbus_open(NULL, &bus), 0);
+    cr_assert_eq(tbus_streaming_open(NULL, &streaming), 0);
+    cr_assert_gt(tbus_streaming_attach(streaming, bus), 0);
+    static const char *const ids[] = {"completed", "failed", "cancelled", "stopped", "gone", "left"};
+    for (int i = 0; i < 6; i++)
+        cr_assert_eq(tbus_publish_stream_started(
+                         bus, &(tbus_stream_started_t){.base = at(0), .stream_id = ids[i], .input_tokens = 150}),
+                     0);
+    cr_assert_eq(
+        tbus_publish_stream_completed(
+            bus, &(tbus_stream_completed_t){.base = at(1), .stream_id = "completed", .finish_reason = "length"}),
+        0);
+    cr_assert_eq(tbus_publish_stream_failed(
+                     bus, &(tbus_stream_failed_t){.base = at(1), .stream_id = "failed", .error_message = "no GPU"}),
+                 0);
+    cr_assert_eq(tbus_publish_stream_cancelled(bus, &(tbus_stream_cancelled_t){.base = at(1),
+                                                                               .stream_id = "cancelled",
+                                                                               .cancellation_point = "decode",
+                                                                               .reason = "by the user"}),
+                 0);
+    cr_assert_eq(
+        tbus_publish_stream_cancelled(
+            bus, &(tbus_stream_cancelled_t){.base = at(1), .stream_id = "stopped", .cancellation_point = "decode"}),
+        0);
+    cr_assert_eq(tbus_publish_client_disconnected(
+                     bus, &(tbus_client_disconnected_t){.base = at(1), .stream_id = "gone", .reason = "reset by peer"}),
+                 0);
+    cr_assert_eq(
+        tbus_publish_client_disconnected(bus, &(tbus_client_disconnected_t){.base = at(1), .stream_id = "left"}), 0);
+    cr_assert_eq(tbus_free(bus), 0);
+    expect_end(streaming, "completed", TBUS_STREAM_STATUS_COMPLETED, "length");
+    expect_end(streaming, "failed", TBUS_STREAM_STATUS_FAILED, "no GPU");
+    expect_end(streaming, "cancelled", TBUS_STREAM_STATUS_CANCELLED, "by the user");
+    expect_end(streaming, "stopped", TBUS_STREAM_STATUS_CANCELLED, "decode");
+    expect_end(streaming, "gone", TBUS_STREAM_STATUS_CANCELLED, "reset by peer");
+    expect_end(streaming, "left", TBUS_STREAM_STATUS_CANCELLED, "client disconnected");
+    tbus_streaming_close(streaming);
+}
+
 static int see_models(const tbus_event_t *event, void *user)
 {
     tbus_streaming_snapshot_t *s;

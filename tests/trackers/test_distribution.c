@@ -1,6 +1,7 @@
 #include "trackers/distribution.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "tests/check.h"
@@ -47,6 +48,41 @@ Test(distribution, cut_points_of_huge_counts_do_not_overflow)
     struct cut_point cut = distribution_cut(UINT64_MAX - 1, PERCENTILE_99);
     cr_assert_gt(cut.below, UINT64_MAX / 100 * 98);
     cr_assert_lt(cut.below, UINT64_MAX - 1);
+}
+
+static int by_value(const void *a, const void *b)
+{
+    double left = *(const double *)a, right = *(const double *)b;
+    return (left > right) - (left < right);
+}
+
+/* Orders that make a careless selection slow or wrong: sorted, falling, all equal, few values, organ pipes, saws. */
+Test(distribution, selects_what_sorting_would_find_whatever_the_order)
+{
+    enum { SHAPES = 7, MOST = 3000 };
+    static double samples[MOST], sorted[MOST];
+    uint64_t seed = oracle_seed("distribution");
+    for (int round = 0; round < 700; round++) {
+        size_t count = 20 + oracle_random(&seed) % (MOST - 20);
+        for (size_t i = 0; i < count; i++) {
+            const double shapes[SHAPES] = {(double)i,
+                                           (double)(count - i),
+                                           7,
+                                           (double)(oracle_random(&seed) % 3),
+                                           (double)(i < count / 2 ? i : count - i),
+                                           (double)(i % 17),
+                                           (double)(oracle_random(&seed) % 100000)};
+            samples[i] = sorted[i] = shapes[round % SHAPES];
+        }
+        qsort(sorted, count, sizeof *sorted, by_value);
+        tbus_distribution_t own = distribution_of(samples, count);
+        const double *const told[PERCENTILES] = {&own.p50, &own.p95, &own.p99};
+        for (int p = 0; p < PERCENTILES; p++) {
+            struct cut_point cut = distribution_cut(count, (enum percentile)p);
+            cr_assert(*told[p] == distribution_at(&cut, sorted[cut.below], sorted[cut.below + 1]), "round %d", round);
+        }
+        cr_assert(own.min == sorted[0] && own.max == sorted[count - 1]);
+    }
 }
 
 /* Lists of all lengths up to 130 and longer ones: integers, ties, wide ranges. */

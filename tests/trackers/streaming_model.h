@@ -1,0 +1,398 @@
+/* The streaming tracker once more, plain and slow: every stream and every sample in a list, nothing kept ready, written
+ * from the definitions. */
+#ifndef TESTS_TRACKERS_STREAMING_MODEL_H
+#define TESTS_TRACKERS_STREAMING_MODEL_H
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <tallybus/streaming.h>
+
+enum { MODEL_STREAMS = 8000, MODEL_SAMPLES = 60000, MODEL_ROW = 8, MODEL_SLICES = 30, MODEL_NAMES = 8 };
+
+struct plain_stream {
+    char id[16], reason[32];
+    int model, status;
+    bool has_first, has_token, has_event, jumped;
+    int64_t start, end, last_event, last_token, first, next;
+    double ttft_ms;
+    uint64_t tokens, input, pressure;
+    double itl_sum_ns;
+    uint64_t itl_count;
+    long ended_as; /* how many had ended before it */
+};
+
+/* What an event adds to the window. */
+struct plain_sample {
+    int64_t time, gap;
+    uint64_t tokens;
+    int model;
+    bool has_gap, starts;
+    long stream; /* whose event it was */
+};
+
+struct plain {
+    tbus_streaming_options_t options; /* nothing left to its default */
+    struct plain_stream streams[MODEL_STREAMS];
+    long count, ended;
+    struct plain_sample samples[MODEL_SAMPLES], doubted[MODEL_ROW];
+    size_t samples_count, doubted_count;
+    int64_t now, row[MODEL_ROW];
+    int row_count, believed;
+    char models[MODEL_NAMES][16];
+    int models_count;
+    struct {
+        uint64_t streams, tokens;
+    } by_model[MODEL_NAMES];
+    uint64_t outcomes[3], abandoned, tokens, shed, pressure, duplicates, refused, orphans, negatives, jumps, oversized,
+        doubts;
+    double list[MODEL_SAMPLES * 4]; /* for one column at a time */
+};
+
+static inline bool plain_doubts(const struct plain *p, int64_t time)
+{
+    return p->options.jump_ns >= 0 && time > p->now && time - p->now > p->options.jump_ns;
+}
+
+static inline int64_t plain_interval(struct plain *p, int64_t from, int64_t to)
+{
+    p->negatives += to < from;
+    return to < from ? 0 : to - from;
+}
+
+static inline struct plain_stream *plain_active(struct plain *p, const char *id)
+{
+    for (long i = p->count - 1; i >= 0; i--)
+        if (p->streams[i].status == TBUS_STREAM_STATUS_ACTIVE && strcmp(p->streams[i].id, id) == 0)
+            return &p->streams[i];
+    return NULL;
+}
+
+static inline uint64_t plain_active_count(const struct plain *p)
+{
+    uint64_t count = 0;
+    for (long i = 0; i < p->count; i++)
+        count += p->streams[i].status == TBUS_STREAM_STATUS_ACTIVE;
+    return count;
+}
+
+static inline void plain_end(struct plain *p, struct plain_stream *s, int outcome, const char *reason, int64_t time)
+{
+    s->end = time;
+    s->status = outcome + 1;
+    s->ended_as = p->ended++;
+    snprintf(s->reason, sizeof s->reason, "%s", reason);
+    p->outcomes[outcome]++;
+    (void)plain_interval(p, s->start, time);
+    if (s->has_first && s->tokens > 1)
+        (void)plain_interval(p, s->first, time);
+    for (size_t i = 0; i < p->doubted_count; i++)
+        if (p->doubted[i].stream == s - p->streams)
+            p->doubted[i].stream = -1;
+}
+
+static inline void plain_abandon_idle(struct plain *p, int64_t now)
+{
+    for (long i = 0; p->options.idle_ns >= 0 && i < p->count; i++) {
+        struct plain_stream *s = &p->streams[i];
+        if (s->status == TBUS_STREAM_STATUS_ACTIVE && now - s->last_event > p->options.idle_ns) {
+            p->abandoned++;
+            plain_end(p, s, TBUS_STREAM_OUTCOME_FAILED, "abandoned", s->last_event + p->options.idle_ns);
+        }
+    }
+}
+
+static inline void plain_touch(struct plain *p, long stream, int64_t time)
+{
+    if (stream >= 0 && time > p->streams[stream].last_event)
+        p->streams[stream].last_event = time;
+}
+
+/* After time has gone on, or a row of doubted times has been broken. */
+static inline void plain_settle_doubted(struct plain *p)
+{
+    size_t left = 0;
+    for (size_t i = 0; i < p->doubted_count; i++) {
+        struct plain_sample sample = p->doubted[i];
+        if (sample.time <= p->now) {
+            plain_touch(p, sample.stream, sample.time);
+            p->samples[p->samples_count++] = sample;
+        } else if (p->row_count > 0) {
+            plain_touch(p, sample.stream, p->now);
+            p->doubted[left++] = sample;
+        }
+    }
+    p->doubted_count = left;
+}
+
+static inline void plain_reach(struct plain *p)
+{
+    int64_t earliest = p->row[0];
+    for (int i = 1; i < p->row_count; i++)
+        earliest = p->row[i] < earliest ? p->row[i] : earliest;
+    p->now = earliest;
+    for (bool moved = true; moved;) {
+        moved = false;
+        for (int i = 0; i < p->row_count; i++)
+            if (p->row[i] > p->now && !plain_doubts(p, p->row[i])) {
+                p->now = p->row[i];
+                moved = true;
+            }
+    }
+    int left = 0;
+    for (int i = 0; i < p->row_count; i++)
+        if (plain_doubts(p, p->row[i]))
+            p->row[left++] = p->row[i];
+    p->row_count = left;
+    plain_settle_doubted(p);
+}
+
+static inline void plain_see(struct plain *p, int64_t time)
+{
+    if (p->believed > 0 && plain_doubts(p, time)) {
+        p->doubts++;
+        p->row[p->row_count++] = time;
+        if (p->row_count == MODEL_ROW)
+            plain_reach(p);
+    } else if (p->believed > 0 && p->believed < MODEL_ROW && p->options.jump_ns >= 0 &&
+               p->now - time > p->options.jump_ns) {
+        p->now = time;
+        p->believed = 1;
+        p->row_count = 0;
+        p->samples_count = p->doubted_count = 0;
+        for (long i = 0; i < p->count; i++)
+            p->streams[i].last_event = p->streams[i].last_event > time ? time : p->streams[i].last_event;
+    } else {
+        p->now = p->believed == 0 || time > p->now ? time : p->now;
+        p->believed += p->believed < MODEL_ROW;
+        p->row_count = 0;
+        plain_settle_doubted(p);
+    }
+    plain_abandon_idle(p, p->now);
+}
+
+/* The event's part in the window and in its stream's life. */
+static inline void plain_add(struct plain *p, struct plain_stream *s, struct plain_sample sample)
+{
+    sample.stream = s - p->streams;
+    sample.model = s->model;
+    if (plain_doubts(p, sample.time)) {
+        plain_touch(p, sample.stream, p->now);
+        if (s->status != TBUS_STREAM_STATUS_ACTIVE)
+            sample.stream = -1;
+        p->doubted[p->doubted_count++] = sample;
+    } else {
+        plain_touch(p, sample.stream, sample.time);
+        p->samples[p->samples_count++] = sample;
+    }
+}
+
+static inline int plain_model_of(struct plain *p, const char *name)
+{
+    int told_apart = (int)p->options.models_max;
+    for (int i = 0; i < p->models_count; i++)
+        if (strcmp(p->models[i], name) == 0)
+            return i;
+    if (p->models_count < told_apart) {
+        strcpy(p->models[p->models_count], name);
+        return p->models_count++;
+    }
+    strcpy(p->models[told_apart], "other");
+    return told_apart;
+}
+
+static inline int plain_start(struct plain *p, const char *id, const char *model, int64_t input, int64_t time)
+{
+    plain_see(p, time);
+    if (plain_active(p, id)) {
+        p->duplicates++;
+        return UV_EEXIST;
+    }
+    if (plain_active_count(p) >= p->options.active_max) {
+        p->refused++;
+        return UV_ENOSPC;
+    }
+    struct plain_stream *s = &p->streams[p->count++];
+    *s = (struct plain_stream){.start = time, .last_event = INT64_MIN, .input = input > 0 ? (uint64_t)input : 0};
+    strcpy(s->id, id);
+    s->model = plain_model_of(p, model);
+    s->next = p->options.numbering == TBUS_NUMBERING_LAST_TOKEN ? 0 : 1;
+    p->by_model[s->model].streams++;
+    plain_add(p, s, (struct plain_sample){.time = time, .starts = true});
+    return 0;
+}
+
+/* The stream that an event is about. */
+static inline struct plain_stream *plain_event(struct plain *p, const char *id, int64_t time)
+{
+    plain_see(p, time);
+    struct plain_stream *s = plain_active(p, id);
+    p->orphans += !s;
+    return s;
+}
+
+static inline void plain_first(struct plain *p, struct plain_stream *s, double ttft_ms, int64_t time)
+{
+    if (s->has_first)
+        return;
+    s->has_first = true;
+    s->first = time;
+    s->ttft_ms = ttft_ms;
+    if (isnan(ttft_ms))
+        s->ttft_ms = (double)plain_interval(p, s->start, time) / 1e6;
+    else
+        s->first = s->start + llround(ttft_ms * 1e6);
+}
+
+/* An event of n tokens takes the numbers begin .. begin + n, or one number. */
+static inline void plain_follow(struct plain *p, struct plain_stream *s, int64_t number, int64_t tokens)
+{
+    int64_t step = p->options.numbering == TBUS_NUMBERING_EVENTS ? 1 : tokens, begin = number;
+    if (p->options.numbering == TBUS_NUMBERING_LAST_TOKEN)
+        begin = number - tokens;
+    if (number > 0) {
+        if (begin > s->next) {
+            s->jumped = true;
+            p->jumps++;
+        }
+        s->next = begin + step > s->next ? begin + step : s->next;
+    } else if (s->has_event) {
+        s->next += step;
+    } else {
+        s->next = p->options.numbering == TBUS_NUMBERING_LAST_TOKEN ? 0 : step;
+    }
+    s->has_event = true;
+}
+
+static inline void plain_tokens(struct plain *p, struct plain_stream *s, uint64_t tokens)
+{
+    s->tokens += tokens;
+    p->tokens += tokens;
+    p->by_model[s->model].tokens += tokens;
+}
+
+static inline int plain_token(struct plain *p, const char *id, int64_t tokens, int64_t number, tbus_token_kind_t kind,
+                              int64_t time)
+{
+    struct plain_stream *s = plain_event(p, id, time);
+    bool role = kind == TBUS_TOKEN_ROLE;
+    struct plain_sample sample = {.time = time};
+    if (!s)
+        return UV_ENOENT;
+    if (p->options.first_token == TBUS_FIRST_TOKEN_ANY ||
+        (p->options.first_token == TBUS_FIRST_TOKEN_OUTPUT && !role) || kind == TBUS_TOKEN_CONTENT)
+        plain_first(p, s, NAN, time);
+    plain_follow(p, s, number, role ? 0 : tokens);
+    if (!role) {
+        if (s->has_token && !s->jumped) {
+            sample.has_gap = true;
+            sample.gap = plain_interval(p, s->last_token, time);
+            if (tokens <= TBUS_EVENT_TOKENS_MAX) {
+                s->itl_sum_ns += (double)sample.gap;
+                s->itl_count += (uint64_t)tokens;
+            }
+        }
+        p->oversized += tokens > TBUS_EVENT_TOKENS_MAX;
+        s->has_token = true;
+        s->jumped = false;
+        s->last_token = time;
+        sample.tokens = (uint64_t)tokens;
+        plain_tokens(p, s, (uint64_t)tokens);
+    }
+    plain_add(p, s, sample);
+    return 0;
+}
+
+static inline int plain_told_first(struct plain *p, const char *id, double ttft_ms, int64_t time)
+{
+    struct plain_stream *s = plain_event(p, id, time);
+    if (!s)
+        return UV_ENOENT;
+    plain_first(p, s, ttft_ms, time);
+    plain_add(p, s, (struct plain_sample){.time = time});
+    return 0;
+}
+
+static inline int plain_pressure(struct plain *p, const char *id, int64_t time)
+{
+    struct plain_stream *s = plain_event(p, id, time);
+    p->pressure++;
+    if (!s)
+        return UV_ENOENT;
+    s->pressure++;
+    plain_add(p, s, (struct plain_sample){.time = time});
+    return 0;
+}
+
+static inline int plain_finish(struct plain *p, const char *id, int outcome, int64_t token_count, const char *reason,
+                               int64_t time)
+{
+    struct plain_stream *s = plain_event(p, id, time);
+    struct plain_sample sample = {.time = time};
+    if (!s)
+        return UV_ENOENT;
+    if (token_count > (int64_t)s->tokens) {
+        sample.tokens = (uint64_t)token_count - s->tokens;
+        p->shed += sample.tokens;
+        plain_tokens(p, s, sample.tokens);
+    }
+    plain_add(p, s, sample);
+    plain_end(p, s, outcome, reason, time);
+    return 0;
+}
+
+/* --- What the figures should be --- */
+
+static inline double plain_duration_ms(const struct plain_stream *s, int64_t end)
+{
+    return end < s->start ? 0 : (double)(end - s->start) / 1e6;
+}
+
+static inline double plain_ttft_ms(const struct plain_stream *s)
+{
+    return s->has_first ? s->ttft_ms : (double)NAN;
+}
+
+static inline double plain_tpot_ms(const struct plain_stream *s)
+{
+    if (!s->has_first || s->tokens < 2)
+        return NAN;
+    return s->end < s->first ? 0 : (double)(s->end - s->first) / 1e6 / (double)(s->tokens - 1);
+}
+
+static inline double plain_tps(const struct plain_stream *s, int64_t end)
+{
+    return end > s->start ? (double)s->tokens * 1e9 / (double)(end - s->start) : (double)NAN;
+}
+
+/* Whether a finished stream is one of those that the percentiles are over. */
+static inline bool plain_is_kept(const struct plain *p, const struct plain_stream *s)
+{
+    const int64_t window = p->options.window_ns;
+    return s->status != TBUS_STREAM_STATUS_ACTIVE && p->ended - s->ended_as <= (long)p->options.finished_max &&
+           (window < 0 || (s->end <= p->now && p->now - s->end < window));
+}
+
+static inline bool plain_is_good(const struct plain *p, const struct plain_stream *s)
+{
+    const tbus_streaming_options_t *o = &p->options;
+    bool ttft = o->ttft_max_ms <= 0 || plain_ttft_ms(s) <= o->ttft_max_ms;
+    bool tpot = o->tpot_max_ms <= 0 || s->tokens < 2 || plain_tpot_ms(s) <= o->tpot_max_ms;
+    return ttft && tpot && (o->duration_max_ms <= 0 || plain_duration_ms(s, s->end) <= o->duration_max_ms);
+}
+
+static inline int64_t plain_slice(const struct plain *p, int64_t time)
+{
+    int64_t slice = (p->options.window_ns + MODEL_SLICES - 1) / MODEL_SLICES;
+    return time >= 0 ? time / slice : (time + 1) / slice - 1;
+}
+
+/* What is kept by slices leaves with its slice. */
+static inline bool plain_in_slices(const struct plain *p, int64_t time)
+{
+    return p->options.window_ns < 0 || plain_slice(p, p->now) - plain_slice(p, time) <= MODEL_SLICES;
+}
+
+#endif
