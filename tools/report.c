@@ -46,7 +46,7 @@ static int take_snapshots(struct report *report, const struct rig *rig)
 {
     int error = tbus_streaming_snapshot(rig->streaming, 0, &report->streaming);
     if (!error)
-        error = tbus_errors_snapshot(rig->errors, &report->errors);
+        error = tbus_errors_snapshot(rig->errors, 0, &report->errors);
     if (!error)
         error = tbus_cost_snapshot(rig->cost, &report->cost);
     return error;

@@ -106,7 +106,7 @@ Test(prometheus, the_errors_page_has_every_specified_name)
     tbus_error_t error = {
         .type = "Timeout", .message = "after 30 s", .endpoint = "/v1/chat", .model = "m", .status_code = 504};
     cr_assert_eq(tbus_errors_record_error(errors, &error), 0);
-    cr_assert_eq(tbus_errors_snapshot(errors, &s), 0);
+    cr_assert_eq(tbus_errors_snapshot(errors, 0, &s), 0);
     cr_assert_eq(tbus_prometheus_errors(s, &page), 0);
     check_form(page);
     has(page, "error_total_requests 1000");

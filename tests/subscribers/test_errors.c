@@ -7,7 +7,7 @@ static tbus_errors_snapshot_t *snapshot_of(tbus_errors_t *errors)
 {
     tbus_errors_snapshot_t *snapshot = NULL;
 
-    cr_assert_eq(tbus_errors_snapshot(errors, &snapshot), 0);
+    cr_assert_eq(tbus_errors_snapshot(errors, 0, &snapshot), 0);
     return snapshot;
 }
 

@@ -18,7 +18,7 @@ static tbus_errors_snapshot_t *snapshot_of(tbus_errors_t *errors)
 {
     tbus_errors_snapshot_t *snapshot = NULL;
 
-    cr_assert_eq(tbus_errors_snapshot(errors, &snapshot), 0);
+    cr_assert_eq(tbus_errors_snapshot(errors, 0, &snapshot), 0);
     return snapshot;
 }
 
@@ -67,14 +67,14 @@ Test(errors, bad_arguments)
     cr_assert_null(errors, "untouched");
     cr_assert_eq(tbus_errors_record_response(NULL, "", "", 200, 0), UV_EINVAL);
     cr_assert_eq(tbus_errors_record_error(NULL, &(tbus_error_t){0}), UV_EINVAL);
-    cr_assert_eq(tbus_errors_snapshot(NULL, &snapshot), UV_EINVAL);
+    cr_assert_eq(tbus_errors_snapshot(NULL, 0, &snapshot), UV_EINVAL);
     tbus_errors_close(NULL);
     tbus_errors_reset(NULL);
     tbus_errors_snapshot_free(NULL);
 
     cr_assert_eq(tbus_errors_open(NULL, &errors), 0);
     cr_assert_eq(tbus_errors_record_error(errors, NULL), UV_EINVAL);
-    cr_assert_eq(tbus_errors_snapshot(errors, NULL), UV_EINVAL);
+    cr_assert_eq(tbus_errors_snapshot(errors, 0, NULL), UV_EINVAL);
     tbus_errors_close(errors);
 }
 
