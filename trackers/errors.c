@@ -100,6 +100,7 @@ int tbus_errors_open(const tbus_errors_options_t *options, tbus_errors_t **ret)
     errors->finer_patterns = completed.finer_patterns;
     errors->excluded_status = completed.excluded_status;
     errors->name_secret = table_secret_open();
+    errors->findings.off = completed.findings_off;
     errors->latest_ns = INT64_MIN;
     window_init(&errors->window, completed.window_ns, COUNT_SLICES);
     patterns_init(&errors->patterns, completed.patterns_max, completed.pattern_threshold);

@@ -13,7 +13,8 @@ tbus_finding_t *findings_add(struct findings *findings)
 {
     if (is_full(findings))
         return NULL;
-    tbus_finding_t *place = &findings->list[(findings->first + findings->count++) % FINDINGS_MAX];
+    tbus_finding_t *place = &findings->list[(findings->first + findings->count) % FINDINGS_MAX];
+    findings->count += !findings->off;
     *place = (tbus_finding_t){0};
     return place;
 }

@@ -9,13 +9,14 @@
 enum { FINDINGS_MAX = 128 };
 
 struct findings {
+    bool off; /* [const after open] nothing is kept */
     uint32_t first, count;
     bool behind;      /* something found no room and has not been told since */
     uint64_t delayed; /* findings that found no room */
     tbus_finding_t list[FINDINGS_MAX];
 };
 
-/* A place at the end, zeroed, or NULL where there is no room. */
+/* A place at the end, zeroed, or NULL where there is no room. Where nothing is kept: one that nobody will look at. */
 tbus_finding_t *findings_add(struct findings *findings);
 
 /* Puts one back in front that was taken. False where there is no room: it is then as if it never had any. */

@@ -48,7 +48,8 @@ typedef struct tbus_errors_options {
     uint32_t compliance_s;
     bool rolling; /* true: the SLO is over the latest compliance period; default false: over all since the start */
     uint32_t alert_requests_min; /* an alert is not on with fewer requests in its long window; default 100 */
-    uint32_t endpoints_max;      /* endpoints whose SLO is watched; further ones share that of "other"; default 100 */
+    bool findings_off; /* true: what is found out is not kept to be taken: snapshots alone show it; default false */
+    uint32_t endpoints_max; /* endpoints whose SLO is watched; further ones share that of "other"; default 100 */
     const tbus_endpoint_slo_t *endpoint_slos; /* endpoints with a target of their own, always among the above */
     uint32_t endpoint_slos_count;
     uint64_t reserved[8];
