@@ -55,10 +55,10 @@ typedef struct tbus_errors_options {
     uint64_t reserved[8];
 } tbus_errors_options_t;
 
-/* Makes a tracker; `options` (copied, with its strings) may be NULL. Memory: at most about 4 KiB for each pattern, 1 KiB
- * for each recent error, 10 KiB for each endpoint watched, 700 bytes for each name and each status code seen, 100 KiB
- * beside them. Errors: UV_EINVAL (`ret` NULL, an option out of its range, a limit above 2^24, more endpoint_slos than
- * endpoints_max), UV_ENOMEM. [any thread] */
+/* Makes a tracker; `options` (copied, with its strings) may be NULL. Memory, what tables take for a moment as they grow
+ * included: at most 6 KiB for each pattern, 1 KiB for each recent error, 10 KiB for each endpoint watched, 1 KiB for each
+ * name and each status code seen, 100 KiB beside them. Errors: UV_EINVAL (`ret` NULL, an option out of its range, a
+ * limit above 2^24, more endpoint_slos than endpoints_max), UV_ENOMEM. [any thread] */
 TBUS_API TBUS_CHECKED int tbus_errors_open(const tbus_errors_options_t *options, tbus_errors_t **ret);
 
 /* Frees it; NULL is allowed. [any thread, no other call on it running] */
