@@ -441,39 +441,6 @@ Test(errors, a_request_is_told_with_all_that_is_known_of_it)
     tbus_errors_close(errors);
 }
 
-Test(errors, endpoints_past_the_cap_share_an_slo)
-{
-    static const tbus_endpoint_slo_t slo = {"/kept", 990000};
-    tbus_errors_t *errors =
-        open_with((tbus_errors_options_t){.endpoints_max = 2, .endpoint_slos = &slo, .endpoint_slos_count = 1});
-    static const char *const endpoints[] = {"/a", "/b", "/c", "/a", "/kept", "/b"};
-
-    for (size_t i = 0; i < sizeof endpoints / sizeof *endpoints; i++)
-        cr_assert_eq(tbus_errors_record_response(errors, endpoints[i], "m", 200, 1), 0);
-    for (int round = 0; round < 2; round++) {
-        tbus_errors_snapshot_t *snapshot = snapshot_of(errors);
-        cr_assert_eq(snapshot->slos_count, 3);
-        cr_assert_str_eq(snapshot->slos[0].endpoint, "/a");
-        cr_assert_eq(snapshot->slos[0].status.total_requests, 2);
-        cr_assert_str_eq(snapshot->slos[1].endpoint, "/kept");
-        cr_assert_eq(snapshot->slos[1].status.target_ppm, 990000);
-        cr_assert_eq(snapshot->slos[1].status.total_requests, 1);
-        cr_assert_str_eq(snapshot->slos[2].endpoint, "other");
-        cr_assert_eq(snapshot->slos[2].status.total_requests, 3);
-        tbus_errors_snapshot_free(snapshot);
-        tbus_errors_reset(errors);
-        for (size_t i = 0; i < sizeof endpoints / sizeof *endpoints; i++)
-            cr_assert_eq(tbus_errors_record_response(errors, endpoints[i], "m", 200, 1), 0);
-    }
-    tbus_errors_reset(errors);
-    tbus_errors_snapshot_t *snapshot = snapshot_of(errors);
-    cr_assert_eq(snapshot->slos_count, 1, "one with a target of its own stays");
-    cr_assert_eq(snapshot->slos[0].status.total_requests, 0);
-    cr_assert_eq(snapshot->slos[0].status.success_rate, 1);
-    tbus_errors_snapshot_free(snapshot);
-    tbus_errors_close(errors);
-}
-
 Test(errors, reset_starts_anew)
 {
     tbus_errors_t *errors = open_with((tbus_errors_options_t){.names_max = 2, .patterns_max = 2});

@@ -253,6 +253,41 @@ Test(errors_alerts, an_endpoint_has_a_target_of_its_own)
     tbus_errors_close(errors);
 }
 
+Test(errors_alerts, endpoints_past_the_cap_share_an_slo)
+{
+    static const tbus_endpoint_slo_t slo = {"/kept", 990000};
+    const tbus_errors_options_t options = {.endpoints_max = 2, .endpoint_slos = &slo, .endpoint_slos_count = 1};
+    tbus_errors_snapshot_t *snapshot;
+    tbus_errors_t *errors;
+    static const char *const endpoints[] = {"/a", "/b", "/c", "/a", "/kept", "/b"};
+
+    cr_assert_eq(tbus_errors_open(&options, &errors), 0);
+    for (size_t i = 0; i < sizeof endpoints / sizeof *endpoints; i++)
+        cr_assert_eq(tbus_errors_record_response(errors, endpoints[i], "m", 200, 1), 0);
+    for (int round = 0; round < 2; round++) {
+        cr_assert_eq(tbus_errors_snapshot(errors, 0, &snapshot), 0);
+        cr_assert_eq(snapshot->slos_count, 3);
+        cr_assert_str_eq(snapshot->slos[0].endpoint, "/a");
+        cr_assert_eq(snapshot->slos[0].status.total_requests, 2);
+        cr_assert_str_eq(snapshot->slos[1].endpoint, "/kept");
+        cr_assert_eq(snapshot->slos[1].status.target_ppm, 990000);
+        cr_assert_eq(snapshot->slos[1].status.total_requests, 1);
+        cr_assert_str_eq(snapshot->slos[2].endpoint, "other");
+        cr_assert_eq(snapshot->slos[2].status.total_requests, 3);
+        tbus_errors_snapshot_free(snapshot);
+        tbus_errors_reset(errors);
+        for (size_t i = 0; i < sizeof endpoints / sizeof *endpoints; i++)
+            cr_assert_eq(tbus_errors_record_response(errors, endpoints[i], "m", 200, 1), 0);
+    }
+    tbus_errors_reset(errors);
+    cr_assert_eq(tbus_errors_snapshot(errors, 0, &snapshot), 0);
+    cr_assert_eq(snapshot->slos_count, 1, "one with a target of its own stays");
+    cr_assert_eq(snapshot->slos[0].status.total_requests, 0);
+    cr_assert_eq(snapshot->slos[0].status.success_rate, 1);
+    tbus_errors_snapshot_free(snapshot);
+    tbus_errors_close(errors);
+}
+
 /* --- The findings' queue --- */
 
 /* 100 endpoints fail at once: 4 alerts each and 4 in all, of which 128 find room at first. */
