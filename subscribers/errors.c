@@ -99,11 +99,11 @@ static int publish_findings(tbus_errors_t *errors, tbus_t *bus)
 {
     tbus_finding_t finding;
 
-    while (tbus_errors_take_finding(errors, &finding) > 0) {
+    for (bool first = true; errors_take_to_publish(errors, first, &finding); first = false) {
         int error =
             finding.kind == TBUS_FINDING_PATTERN ? publish_pattern(bus, &finding) : publish_alert(bus, &finding);
         if (error) {
-            errors_return_finding(errors, &finding);
+            errors_return_unpublished(errors, &finding);
             return error;
         }
     }

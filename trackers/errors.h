@@ -33,6 +33,7 @@ struct tbus_errors {
     struct patterns patterns;                               /* [lock: mu] */
     struct recents recents;                                 /* [lock: mu] */
     struct findings findings;                               /* [lock: mu] */
+    bool publishing;                                        /* [lock: mu] a thread publishes findings */
 };
 
 /* The latest moment recorded, or 0. */
@@ -57,7 +58,11 @@ const tbus_error_pattern_t *errors_patterns_copy_locked(struct snapshot_block *b
                                                         const tbus_pattern_filter_t *filter, size_t *ret_count);
 void errors_patterns_finish(const tbus_error_pattern_t *patterns, size_t count);
 
-/* Puts a finding that could not be delivered back in front, or sees to it that it is told again. */
-void errors_return_finding(tbus_errors_t *errors, const tbus_finding_t *finding);
+/* For who publishes findings: as tbus_errors_take_finding(), but one thread at a time, so that what two of them publish
+ * can not change its order. `first` begins; while another is at it there is nothing to take, and that one will see
+ * whatever waits now. It ends when nothing is left, or when one could not be published and is returned: that is put
+ * back in front, or told again later. */
+bool errors_take_to_publish(tbus_errors_t *errors, bool first, tbus_finding_t *ret_finding);
+void errors_return_unpublished(tbus_errors_t *errors, const tbus_finding_t *finding);
 
 #endif

@@ -123,7 +123,9 @@ static struct tally sum(struct series *series, unsigned row, uint32_t slices, in
     settle(series);
     if (window->newest == INT64_MIN)
         return tally;
-    int64_t passed = now > window->newest_from ? (now - window->newest_from) / window->slice_ns : 0;
+    uint64_t since =
+        now > window->newest_from ? (uint64_t)now - (uint64_t)window->newest_from : 0; /* may have 64 bits */
+    int64_t passed = (int64_t)(since / (uint64_t)window->slice_ns);
     uint32_t slot = window->newest_slot;
     for (int64_t left = slices + 1 - passed; left > 0; left--) {
         add(&tally, series->rows[row][slot]);

@@ -327,30 +327,56 @@ static text_t match_duration(struct place place)
 
 /* --- All of them --- */
 
+/* What a match may begin with. */
+enum {
+    QUOTE = 1,
+    LETTER = 2,
+    HEX_LETTER = 4,
+    NUMERAL = 8,
+    COLON = 16,
+    MARK = 32, /* of a mailbox: . _ % + - */
+    ANY_LETTER = LETTER | HEX_LETTER
+};
+
+/* In the order in which they are tried. */
 static const struct {
     match_fn match;
     const char *token;
+    unsigned begins;
+    bool at_word; /* never behind a letter or digit */
 } rules[] = {
-    {match_quoted, "<QUOTED>"},      {match_url, "<URL>"},      {match_email, "<EMAIL>"},       {match_uuid, "<UUID>"},
-    {match_request, "<REQUEST_ID>"}, {match_date, "<DATE>"},    {match_time, "<TIME>"},         {match_ip, "<IP>"},
-    {match_hash, "<HASH>"},          {match_address, "<ADDR>"}, {match_duration, "<DURATION>"}, {match_number, "<NUM>"},
+    {match_quoted, "<QUOTED>", QUOTE, false},
+    {match_url, "<URL>", ANY_LETTER, true},
+    {match_email, "<EMAIL>", ANY_LETTER | NUMERAL | MARK, true},
+    {match_uuid, "<UUID>", HEX_LETTER | NUMERAL, false},
+    {match_request, "<REQUEST_ID>", LETTER, false},
+    {match_date, "<DATE>", NUMERAL, false},
+    {match_time, "<TIME>", NUMERAL, false},
+    {match_ip, "<IP>", HEX_LETTER | NUMERAL | COLON, false},
+    {match_hash, "<HASH>", HEX_LETTER | NUMERAL, true},
+    {match_address, "<ADDR>", NUMERAL, false},
+    {match_duration, "<DURATION>", NUMERAL, true},
+    {match_number, "<NUM>", NUMERAL, false},
 };
 
-/* Whether a match may begin here: at a letter or digit that no other precedes, at any digit, hex letter or 'r' (UUIDs,
- * addresses and ids may be glued to letters), at a quote, a colon (IPv6) or what a mailbox may begin with. */
-static bool may_begin(struct place place)
+static unsigned beginning_of(unsigned char c)
 {
-    unsigned char c = *place.at;
-
-    if (is_letter(c) && !is_hex(c) && c != 'r')
-        return !is_alnum(place.before);
-    return is_alnum(c) || is_one_of(c, "\"'`:._%+-");
+    if (is_digit(c))
+        return NUMERAL;
+    if (is_alnum(c))
+        return is_hex(c) ? HEX_LETTER : LETTER;
+    return c == ':' ? COLON : is_one_of(c, "\"'`") ? QUOTE : is_one_of(c, "._%+-") ? MARK : 0;
 }
 
 static text_t match_any(struct place place, const char **ret_token)
 {
+    unsigned beginning = beginning_of(*place.at);
+    bool in_word = is_alnum(place.before);
+
+    if (beginning == 0 || (beginning == LETTER && in_word && *place.at != 'r'))
+        return NULL;
     for (size_t i = 0; i < sizeof rules / sizeof *rules; i++) {
-        text_t end = rules[i].match(place);
+        text_t end = (rules[i].begins & beginning) && !(rules[i].at_word && in_word) ? rules[i].match(place) : NULL;
         if (end) {
             *ret_token = rules[i].token;
             return end;
@@ -368,7 +394,7 @@ size_t tbus_error_normalize_finer(const char *message, char normalized[TBUS_NORM
         return 0;
     while (out.points < FINGERPRINT_POINTS_MAX && *place.at) {
         const char *token;
-        text_t end = may_begin(place) ? match_any(place, &token) : NULL;
+        text_t end = match_any(place, &token);
         if (end)
             put_token(&out, token);
         else

@@ -3,8 +3,10 @@
  * needs to read or write plain memory; none calls the host.
  *
  * Times are those of the records, in nanoseconds since the epoch; a window ends at the latest of them, or at a later
- * moment that is asked for. Windows are kept in slices of time, so that one covers its length and at most one slice
- * more: 10 s for 5 m, 1 m for 30 m to 2 h, 15 m for 6 h to 3 d, a 30th of `window_ns`, a 120th of the compliance period.
+ * moment that is asked for. What comes late counts where it belongs, as far back as a window goes; so a time far ahead
+ * of all others makes windows pass over what comes behind it. Windows are kept in slices of time, so that one covers its
+ * length and at most one slice more: 10 s for 5 m, 1 m for 30 m to 2 h, 15 m for 6 h to 3 d, a 30th of `window_ns`, a
+ * 120th of the compliance period.
  *
  * Secrets: what is shown has API keys and tokens masked ("sk-*"), in messages, names and ids alike. Names are masked
  * before they are counted, so that two that differ in a key alone count as one. Fingerprints are over the text as given.
@@ -19,11 +21,11 @@ TBUS_BEGIN_DECLS
 
 typedef struct tbus_errors tbus_errors_t;
 
-#define TBUS_ERROR_NAME_BYTES                                                                                          \
-    192 /* an endpoint, type or model as it is kept, and NUL: a longer one is its beginning   \
-                                     and a hash of all of it */
-#define TBUS_ERROR_TEXT_BYTES 256 /* a recent error's message, and NUL: a longer one is cut between code points */
-#define TBUS_ERROR_ID_BYTES 64    /* a request's or user's id, and NUL: cut likewise */
+/* How much of a text is kept, NUL included: of an endpoint, type or model (a longer one is kept as its beginning and a
+ * hash of all of it), of a recent error's message, and of an id of a request or user (cut between code points). */
+#define TBUS_ERROR_NAME_BYTES 192
+#define TBUS_ERROR_TEXT_BYTES 256
+#define TBUS_ERROR_ID_BYTES 64
 
 typedef struct tbus_endpoint_slo {
     const char *endpoint;
@@ -48,7 +50,9 @@ typedef struct tbus_errors_options {
     uint32_t compliance_s;
     bool rolling; /* true: the SLO is over the latest compliance period; default false: over all since the start */
     uint32_t alert_requests_min; /* an alert is not on with fewer requests in its long window; default 100 */
-    bool findings_off; /* true: what is found out is not kept to be taken: snapshots alone show it; default false */
+    /* true: what is found out is not kept to be taken, so that nothing of it is published: for a tracker that is fed
+     * from a journal, where it stands already. Snapshots show it all the same. Default false. */
+    bool findings_off;
     uint32_t endpoints_max; /* endpoints whose SLO is watched; further ones share that of "other"; default 100 */
     const tbus_endpoint_slo_t *endpoint_slos; /* endpoints with a target of their own, always among the above */
     uint32_t endpoint_slos_count;
