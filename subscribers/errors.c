@@ -27,36 +27,38 @@ static int on_request_completed(const tbus_event_t *event, void *user)
     return 0;
 }
 
+/* An error with what the base of its event says of it. */
+static int record_error(const struct attached *attached, const tbus_event_t *event, tbus_error_t error)
+{
+    error.request_id = event->request_id;
+    error.user_id = event->user_id;
+    error.time_ns = event->time_ns;
+    (void)tbus_errors_record_error(attached->errors, &error);
+    return 0;
+}
+
 static int on_request_failed(const tbus_event_t *event, void *user)
 {
     const tbus_request_failed_t *failed = tbus_as_request_failed(event);
-    const struct attached *attached = user;
 
-    (void)tbus_errors_record_error(attached->errors, &(tbus_error_t){.type = failed->error_type,
-                                                                     .message = failed->error_message,
-                                                                     .endpoint = failed->endpoint,
-                                                                     .model = failed->model,
-                                                                     .request_id = event->request_id,
-                                                                     .user_id = event->user_id,
-                                                                     .status_code = failed->status_code,
-                                                                     .time_ns = event->time_ns});
-    return 0;
+    return record_error(user, event,
+                        (tbus_error_t){.type = failed->error_type,
+                                       .message = failed->error_message,
+                                       .endpoint = failed->endpoint,
+                                       .model = failed->model,
+                                       .status_code = failed->status_code});
 }
 
 static int on_error_occurred(const tbus_event_t *event, void *user)
 {
     const tbus_error_occurred_t *occurred = tbus_as_error_occurred(event);
-    const struct attached *attached = user;
 
-    (void)tbus_errors_record_error(attached->errors, &(tbus_error_t){.type = occurred->error_type,
-                                                                     .message = occurred->error_message,
-                                                                     .endpoint = occurred->endpoint,
-                                                                     .model = occurred->model,
-                                                                     .request_id = event->request_id,
-                                                                     .user_id = event->user_id,
-                                                                     .status_code = occurred->status_code,
-                                                                     .time_ns = event->time_ns});
-    return 0;
+    return record_error(user, event,
+                        (tbus_error_t){.type = occurred->error_type,
+                                       .message = occurred->error_message,
+                                       .endpoint = occurred->endpoint,
+                                       .model = occurred->model,
+                                       .status_code = occurred->status_code});
 }
 
 /* --- What it finds out --- */

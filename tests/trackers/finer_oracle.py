@@ -4,6 +4,9 @@ import re
 import socket
 import sys
 
+sys.dont_write_bytecode = True
+import code_points
+
 ALNUM = rb"[0-9A-Za-z]"
 HEX = rb"[0-9a-fA-F]"
 UNIT = rb"(?:ns|us|\xc2\xb5s|\xce\xbcs|ms|s|m|h)"
@@ -71,19 +74,6 @@ def match_at(message, at):
     return None
 
 
-def cut(text):
-    points = wanted = 0
-    for at, byte in enumerate(text):
-        if byte & 0xC0 == 0x80 and wanted > 0:
-            wanted -= 1
-            continue
-        if points == 200:
-            return text[:at]
-        points += 1
-        wanted = 3 if 0xF0 <= byte <= 0xF7 else 2 if 0xE0 <= byte <= 0xEF else 1 if 0xC0 <= byte <= 0xDF else 0
-    return text
-
-
 def normalize(message):
     result, at = bytearray(), 0
     while at < len(message):
@@ -94,7 +84,7 @@ def normalize(message):
         else:
             result.append(message[at])
             at += 1
-    return cut(bytes(result))
+    return code_points.cut(bytes(result))
 
 
 checked = wrong = 0

@@ -2,25 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include <tallybus/errors.h>
-
-#include "tests/check.h"
-
-static tbus_errors_t *open_with(tbus_errors_options_t options)
-{
-    tbus_errors_t *errors = NULL;
-
-    cr_assert_eq(tbus_errors_open(&options, &errors), 0);
-    return errors;
-}
-
-static tbus_errors_snapshot_t *snapshot_of(tbus_errors_t *errors)
-{
-    tbus_errors_snapshot_t *snapshot = NULL;
-
-    cr_assert_eq(tbus_errors_snapshot(errors, 0, &snapshot), 0);
-    return snapshot;
-}
+#include "tests/trackers/errors_fixture.h"
 
 static void fail(tbus_errors_t *errors, const char *type, const char *message, const char *endpoint, int64_t time_ns)
 {

@@ -3,13 +3,10 @@
 #include <stdio.h>
 #include <string.h>
 
-#include <tallybus/errors.h>
-
-#include "tests/check.h"
 #include "tests/oom.h"
 #include "tests/oracle.h"
+#include "tests/trackers/errors_fixture.h"
 
-#define SECOND INT64_C(1000000000)
 #define BEGIN_S INT64_C(1767225600) /* the first moment of a day, so also of a slice */
 
 enum { MINUTE_S = 60, HOUR_S = 3600, DAY_S = 86400 };
@@ -26,7 +23,7 @@ struct world {
 static void open_world(struct world *world, tbus_errors_options_t options)
 {
     *world = (struct world){.now_s = 0};
-    cr_assert_eq(tbus_errors_open(&options, &world->errors), 0);
+    world->errors = open_with(options);
 }
 
 static const char *short_name(tbus_alert_t alert)
@@ -228,7 +225,7 @@ Test(errors_alerts, an_endpoint_has_a_target_of_its_own)
         }
     }
     cr_assert_str_eq(heard.told, "all /strict ", "%s", heard.told);
-    cr_assert_eq(tbus_errors_snapshot(errors, 0, &snapshot), 0);
+    snapshot = snapshot_at(errors, 0);
     cr_assert_eq(snapshot->slos_count, 3);
     const tbus_slo_t *loose = &snapshot->slos[0], *plain = &snapshot->slos[1], *strict = &snapshot->slos[2];
     cr_assert_str_eq(loose->endpoint, "/loose");
@@ -265,7 +262,7 @@ Test(errors_alerts, endpoints_past_the_cap_share_an_slo)
     for (size_t i = 0; i < sizeof endpoints / sizeof *endpoints; i++)
         cr_assert_eq(tbus_errors_record_response(errors, endpoints[i], "m", 200, 1), 0);
     for (int round = 0; round < 2; round++) {
-        cr_assert_eq(tbus_errors_snapshot(errors, 0, &snapshot), 0);
+        snapshot = snapshot_at(errors, 0);
         cr_assert_eq(snapshot->slos_count, 3);
         cr_assert_str_eq(snapshot->slos[0].endpoint, "/a");
         cr_assert_eq(snapshot->slos[0].status.total_requests, 2);
@@ -280,7 +277,7 @@ Test(errors_alerts, endpoints_past_the_cap_share_an_slo)
             cr_assert_eq(tbus_errors_record_response(errors, endpoints[i], "m", 200, 1), 0);
     }
     tbus_errors_reset(errors);
-    cr_assert_eq(tbus_errors_snapshot(errors, 0, &snapshot), 0);
+    snapshot = snapshot_at(errors, 0);
     cr_assert_eq(snapshot->slos_count, 1, "one with a target of its own stays");
     cr_assert_eq(snapshot->slos[0].status.total_requests, 0);
     cr_assert_eq(snapshot->slos[0].status.success_rate, 1);
@@ -306,7 +303,7 @@ Test(errors_alerts, what_finds_no_room_is_told_later)
         cr_assert_eq(tbus_errors_record_response(errors, endpoint, "m", 500, BEGIN_S * SECOND), 0);
     }
     cr_assert_eq(tbus_errors_evaluate(errors, (BEGIN_S + 1) * SECOND), 0);
-    cr_assert_eq(tbus_errors_snapshot(errors, 0, &snapshot), 0);
+    snapshot = snapshot_at(errors, 0);
     cr_assert_eq(snapshot->findings_waiting, 128);
     cr_assert_eq(snapshot->findings_delayed, EXPECTED - 128);
     tbus_errors_snapshot_free(snapshot);
@@ -332,7 +329,7 @@ Test(errors_alerts, reset_leaves_the_alerts_that_are_on)
     tbus_errors_reset(world.errors);
     listen_to(&world);
     told(&world, "-page1h -page6h -ticket1d -ticket3d ");
-    cr_assert_eq(tbus_errors_snapshot(world.errors, 0, &snapshot), 0);
+    snapshot = snapshot_at(world.errors, 0);
     for (unsigned i = 0; i < TBUS_ALERTS; i++) {
         cr_assert_not(snapshot->slo_of_all.alerts[i].active);
         cr_assert_eq(snapshot->slo_of_all.alerts[i].entered, 0);
@@ -352,7 +349,7 @@ Test(errors_alerts, findings_can_be_off)
     open_world(&world, (tbus_errors_options_t){.findings_off = true});
     live(&world, 200, 2, 1);
     told(&world, "");
-    cr_assert_eq(tbus_errors_snapshot(world.errors, 0, &snapshot), 0);
+    snapshot = snapshot_at(world.errors, 0);
     cr_assert(snapshot->slo_of_all.alerts[TBUS_ALERT_PAGE_1H].active);
     cr_assert_eq(snapshot->findings_waiting + snapshot->findings_delayed, 0);
     tbus_errors_snapshot_free(snapshot);
@@ -432,12 +429,12 @@ Test(errors_alerts, a_rolling_period_forgets)
         cr_assert_eq(tbus_errors_record_response(errors, "/v1", "m", i < 10 ? 500 : 200, (BEGIN_S + i) * SECOND), 0);
     for (int i = 0; i < 1000; i++)
         cr_assert_eq(tbus_errors_record_response(errors, "/v1", "m", 200, (BEGIN_S + 4 * DAY_S + i) * SECOND), 0);
-    cr_assert_eq(tbus_errors_snapshot(errors, 0, &snapshot), 0);
+    snapshot = snapshot_at(errors, 0);
     cr_assert_eq(snapshot->slo.total_requests, 1100);
     cr_assert(snapshot->slo.violated);
     tbus_errors_snapshot_free(snapshot);
 
-    cr_assert_eq(tbus_errors_snapshot(errors, (BEGIN_S + 8 * DAY_S) * SECOND, &snapshot), 0);
+    snapshot = snapshot_at(errors, (BEGIN_S + 8 * DAY_S) * SECOND);
     cr_assert_eq(snapshot->slo.total_requests, 1000);
     cr_assert_eq(snapshot->slo.errors, 0);
     cr_assert_not(snapshot->slo.violated);

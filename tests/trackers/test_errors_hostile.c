@@ -5,19 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <tallybus/errors.h>
-
-#include "tests/check.h"
 #include "tests/oom.h"
 #include "tests/oracle.h"
-
-static tbus_errors_snapshot_t *snapshot_of(tbus_errors_t *errors)
-{
-    tbus_errors_snapshot_t *snapshot = NULL;
-
-    cr_assert_eq(tbus_errors_snapshot(errors, 0, &snapshot), 0);
-    return snapshot;
-}
+#include "tests/trackers/errors_fixture.h"
 
 /* --- Strings --- */
 

@@ -3,18 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include <tallybus/errors.h>
-
-#include "tests/check.h"
 #include "tests/oom.h"
-
-static tbus_errors_snapshot_t *snapshot_of(tbus_errors_t *errors)
-{
-    tbus_errors_snapshot_t *snapshot = NULL;
-
-    cr_assert_eq(tbus_errors_snapshot(errors, 0, &snapshot), 0);
-    return snapshot;
-}
+#include "tests/trackers/errors_fixture.h"
 
 Test(errors_memory, a_flood_of_names_can_not_grow_memory)
 {

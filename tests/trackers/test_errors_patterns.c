@@ -2,17 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include <tallybus/errors.h>
-
-#include "tests/check.h"
-
-static tbus_errors_t *open_with(tbus_errors_options_t options)
-{
-    tbus_errors_t *errors = NULL;
-
-    cr_assert_eq(tbus_errors_open(&options, &errors), 0);
-    return errors;
-}
+#include "tests/trackers/errors_fixture.h"
 
 static tbus_error_patterns_t *list_of(tbus_errors_t *errors, tbus_pattern_filter_t filter)
 {

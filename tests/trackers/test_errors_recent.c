@@ -1,19 +1,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include <tallybus/errors.h>
-
-#include "tests/check.h"
 #include "tests/oom.h"
 #include "tests/oracle.h"
-
-static tbus_errors_t *open_with(tbus_errors_options_t options)
-{
-    tbus_errors_t *errors = NULL;
-
-    cr_assert_eq(tbus_errors_open(&options, &errors), 0);
-    return errors;
-}
+#include "tests/trackers/errors_fixture.h"
 
 static tbus_recent_errors_t *recent_of(tbus_errors_t *errors, tbus_recent_filter_t filter)
 {

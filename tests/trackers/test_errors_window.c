@@ -1,28 +1,8 @@
 /* Counts within the window: errors by name and status, requests in all. */
 #include <string.h>
 
-#include <tallybus/errors.h>
-
-#include "tests/check.h"
 #include "tests/oracle.h"
-
-#define SECOND INT64_C(1000000000)
-
-static tbus_errors_t *open_with(tbus_errors_options_t options)
-{
-    tbus_errors_t *errors = NULL;
-
-    cr_assert_eq(tbus_errors_open(&options, &errors), 0);
-    return errors;
-}
-
-static tbus_errors_snapshot_t *snapshot_at(tbus_errors_t *errors, int64_t now_ns)
-{
-    tbus_errors_snapshot_t *snapshot = NULL;
-
-    cr_assert_eq(tbus_errors_snapshot(errors, now_ns, &snapshot), 0);
-    return snapshot;
-}
+#include "tests/trackers/errors_fixture.h"
 
 static void fail(tbus_errors_t *errors, const char *name, int64_t status_code, int64_t time_ns)
 {

@@ -1,10 +1,6 @@
-#include <stdlib.h>
-#include <string.h>
-
 #include <tallybus/fingerprint.h>
 
-#include "tests/check.h"
-#include "tests/oracle.h"
+#include "tests/trackers/messages.h"
 
 static void check(const char *message, const char *expected)
 {
@@ -153,30 +149,6 @@ static const char *const pieces[] = {"\"",
                                      "\xff",
                                      "!"};
 
-static void make_message(uint64_t *random, char *text, size_t room)
-{
-    size_t length = 0, wanted = oracle_random(random) % (oracle_random(random) % 8 == 0 ? 80 : 8);
-
-    for (size_t i = 0; i < wanted; i++) {
-        const char *piece = pieces[oracle_random(random) % (sizeof pieces / sizeof *pieces)];
-        size_t bytes = strlen(piece);
-        if (oracle_random(random) % 8 == 0)
-            bytes = 1 + oracle_random(random) % bytes;
-        if (length + bytes >= room)
-            break;
-        memcpy(text + length, piece, bytes);
-        length += bytes;
-    }
-    text[length] = '\0';
-}
-
-static void put_hex(FILE *file, const char *text, char end)
-{
-    for (; *text; text++)
-        fprintf(file, "%02x", (unsigned char)*text);
-    fputc(end, file);
-}
-
 Test(fingerprint_finer, one_pass_equals_regular_expressions)
 {
     enum { MESSAGES = 100000 };
@@ -186,10 +158,12 @@ Test(fingerprint_finer, one_pass_equals_regular_expressions)
     oracle_open(&oracle);
     for (int i = 0; i < MESSAGES; i++) {
         char message[1024], normalized[TBUS_NORMALIZED_BYTES];
-        make_message(&random, message, sizeof message);
+        message_of_pieces(&random, pieces, sizeof pieces / sizeof *pieces, message, sizeof message);
         cr_assert_eq(tbus_error_normalize_finer(message, normalized), strlen(normalized));
-        put_hex(oracle.cases, message, ' ');
-        put_hex(oracle.cases, normalized, '\n');
+        message_put_hex(oracle.cases, message);
+        fputc(' ', oracle.cases);
+        message_put_hex(oracle.cases, normalized);
+        fputc('\n', oracle.cases);
         oracle.lines++;
     }
     oracle_check(&oracle, "tests/trackers/finer_oracle.py", "");
@@ -201,19 +175,14 @@ Test(fingerprint_finer, one_pass_equals_regular_expressions)
  * quadratic, one of these would take hours. */
 Test(fingerprint_finer, ten_megabytes_take_linear_time)
 {
-    enum { BYTES = 10 * 1000 * 1000 };
     static const char *const fillers[] = {"a",    "1",       "f",  ".",   ":",    "-",     "'",        "\"",
                                           "`",    "1.",      "1h", "a:",  "a.",   "a@",    "@a.",      "://",
                                           "a://", "http://", "1:", "f:",  "req-", "0x",    " '",       "1 ",
                                           "%",    "\x80",    "'a", "x\"", "12:",  "2026-", "https://."};
-    char *text = malloc(BYTES + 1), normalized[TBUS_NORMALIZED_BYTES];
+    char *text = message_huge_open(), normalized[TBUS_NORMALIZED_BYTES];
 
-    cr_assert_not_null(text);
     for (size_t i = 0; i < sizeof fillers / sizeof *fillers; i++) {
-        size_t length = strlen(fillers[i]);
-        for (size_t at = 0; at < BYTES; at++)
-            text[at] = fillers[i][at % length];
-        text[BYTES] = '\0';
+        message_huge_fill(text, fillers[i]);
         tbus_error_normalize_finer(text, normalized);
         cr_assert_geq(strlen(normalized), 5, "%s", fillers[i]);
         text[0] = '"';

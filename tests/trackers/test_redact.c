@@ -1,7 +1,4 @@
-#include <stdlib.h>
-#include <string.h>
-
-#include "tests/check.h"
+#include "tests/trackers/messages.h"
 #include "trackers/redact.h"
 
 static void check(const char *text, const char *expected)
@@ -121,19 +118,14 @@ Test(redact, masking_twice_changes_nothing_more)
 /* Were it quadratic, one of these would take hours. */
 Test(redact, ten_megabytes_take_linear_time)
 {
-    enum { BYTES = 10 * 1000 * 1000 };
     static const char *const fillers[] = {"token ",  "token:",     "bearer ", "token=a ", "bearer:", "s-",
                                           "api key", "password\"", "eyJ ",    "AKIA ",    "token",   " "};
-    char *text = malloc(BYTES + 1);
+    char *text = message_huge_open();
 
-    cr_assert_not_null(text);
     for (size_t i = 0; i < sizeof fillers / sizeof *fillers; i++) {
-        size_t length = strlen(fillers[i]);
-        for (size_t at = 0; at < BYTES; at++)
-            text[at] = fillers[i][at % length];
-        text[BYTES] = '\0';
+        message_huge_fill(text, fillers[i]);
         redact_secrets_of_cut(text);
-        cr_assert_leq(strlen(text), BYTES);
+        cr_assert_leq(strlen(text), MESSAGE_HUGE);
     }
     free(text);
 }
