@@ -193,7 +193,7 @@ static void tell_all_of(const struct slos *slos, struct watch *watch, const char
 {
     for (unsigned i = 0; i < TBUS_ALERTS; i++) {
         if (watch->alerts[i].told != watch->alerts[i].active)
-            tell(slos, watch, i, endpoint, slos->looked_at, findings);
+            tell(slos, watch, i, endpoint, watch->alerts[i].since_ns, findings);
     }
 }
 
@@ -233,8 +233,10 @@ static bool has_to_tell(const struct watch *watch)
 /* Nothing is active any more; what has not been told yet still has to be. */
 static void reset_alerts(struct watch *watch)
 {
-    for (unsigned i = 0; i < TBUS_ALERTS; i++)
-        watch->alerts[i] = (struct alert){.told = watch->alerts[i].told};
+    for (unsigned i = 0; i < TBUS_ALERTS; i++) {
+        struct alert *alert = &watch->alerts[i];
+        *alert = (struct alert){.told = alert->told, .since_ns = alert->told ? alert->since_ns : 0};
+    }
 }
 
 void slos_reset(struct slos *slos, struct findings *findings)

@@ -126,8 +126,8 @@ typedef struct tbus_finding {
     char endpoint[TBUS_ERROR_NAME_BYTES];
 } tbus_finding_t;
 
-/* Looks at the alerts as of `now_ns` (nothing older than the latest time recorded): so that alerts are left when traffic
- * stops, call it from a timer. Errors: UV_EINVAL. [any thread] */
+/* Looks at the alerts as of `now_ns`; what lies before the latest time recorded, or before the last look, means that. So
+ * that alerts are left when traffic stops, call it from a timer. Errors: UV_EINVAL. [any thread] */
 TBUS_API int tbus_errors_evaluate(tbus_errors_t *errors, int64_t now_ns);
 
 /* Takes what was found out longest ago. Returns 1, 0 (nothing waits) or UV_EINVAL. [any thread] */

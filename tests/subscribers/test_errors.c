@@ -1,3 +1,5 @@
+#include <stdatomic.h>
+
 #include <tallybus/subscribers.h>
 
 #include "tests/bus/fixture.h"
@@ -377,4 +379,83 @@ Test(errors_subscriber, a_bus_without_room_is_offered_everything_again)
     cr_assert_gt(rounds, 0, "there was a time without room");
     cr_assert_eq(stats.delivered, PATTERNS + 8, "and 8 alerts");
     newsroom_close(&room);
+}
+
+/* --- Order --- */
+
+enum { CROWD_THREADS = 3, CROWD_OUTAGES = 40 };
+
+struct crowd {
+    tbus_t *bus;
+    tbus_errors_t *errors;
+    atomic_bool done;
+    uv_sem_t recorded; /* a request */
+    bool on[2][4];     /* [loop thread] of all and of "/chat", by window */
+    int entered, out_of_order;
+};
+
+static int keep_books(const tbus_event_t *event, void *user)
+{
+    static const char *const windows[] = {"1h", "6h", "1d", "3d"};
+    struct crowd *crowd = user;
+    const tbus_slo_violation_t *violation = tbus_as_slo_violation(event);
+    const tbus_slo_recovered_t *recovered = tbus_as_slo_recovered(event);
+    const char *window = violation ? violation->window : recovered->window;
+    const char *endpoint = violation ? violation->endpoint : recovered->endpoint;
+    int which = 0;
+
+    while (strcmp(windows[which], window) != 0)
+        which++;
+    bool *on = &crowd->on[endpoint != NULL][which];
+    crowd->out_of_order += *on == (violation != NULL);
+    *on = violation != NULL;
+    crowd->entered += violation != NULL;
+    return 0;
+}
+
+static int say_recorded(const tbus_event_t *event, void *user)
+{
+    struct crowd *crowd = user;
+
+    (void)event;
+    uv_sem_post(&crowd->recorded);
+    return 0;
+}
+
+static void publish_on(void *user)
+{
+    struct crowd *crowd = user;
+
+    while (!atomic_load(&crowd->done))
+        cr_assert_eq(tbus_errors_publish_findings(crowd->errors, crowd->bus, 0), 0);
+}
+
+/* Several threads publish what one outage after the other makes, and the loop does: entered and left take turns. */
+Test(errors_subscriber, threads_that_publish_do_not_swap_entered_and_left)
+{
+    struct crowd crowd = {.bus = NULL};
+    uv_thread_t threads[CROWD_THREADS];
+
+    cr_assert_eq(tbus_open(NULL, &crowd.bus), 0);
+    cr_assert_eq(tbus_errors_open(&(tbus_errors_options_t){.alert_requests_min = 1}, &crowd.errors), 0);
+    cr_assert_gt(tbus_errors_attach(crowd.errors, crowd.bus), 0);
+    cr_assert_gt(tbus_subscribe(crowd.bus, "slo.*", 0, keep_books, &crowd), 0);
+    cr_assert_eq(uv_sem_init(&crowd.recorded, 0), 0);
+    cr_assert_gt(tbus_subscribe(crowd.bus, "request.completed", 0, say_recorded, &crowd), 0);
+    for (int i = 0; i < CROWD_THREADS; i++)
+        cr_assert_eq(uv_thread_create(&threads[i], publish_on, &crowd), 0);
+    for (int i = 0; i < 2 * CROWD_OUTAGES; i++) {
+        tbus_request_completed_t completed = {
+            .base = {.time_ns = BEGIN_NS + i * 86400 * SECOND}, .endpoint = "/chat", .status_code = i % 2 ? 200 : 503};
+        cr_assert_eq(tbus_publish_request_completed(crowd.bus, &completed), 0);
+        uv_sem_wait(&crowd.recorded); /* else there would be more findings than can wait */
+    }
+    atomic_store(&crowd.done, true);
+    for (int i = 0; i < CROWD_THREADS; i++)
+        cr_assert_eq(uv_thread_join(&threads[i]), 0);
+    cr_assert_eq(tbus_free(crowd.bus), 0);
+    uv_sem_destroy(&crowd.recorded);
+    cr_assert_eq(crowd.out_of_order, 0);
+    cr_assert_gt(crowd.entered, CROWD_OUTAGES);
+    tbus_errors_close(crowd.errors);
 }

@@ -312,8 +312,10 @@ Test(errors_alerts, what_finds_no_room_is_told_later)
     cr_assert_eq(entered, EXPECTED);
     cr_assert_eq(tbus_errors_evaluate(errors, (BEGIN_S + 10 * DAY_S) * SECOND), 0);
     tbus_errors_reset(errors); /* what was left before and not told yet is not forgotten */
-    while (tbus_errors_take_finding(errors, &finding) > 0)
-        left += finding.kind == TBUS_FINDING_ALERT_LEFT;
+    for (; tbus_errors_take_finding(errors, &finding) > 0; left++) {
+        cr_assert_eq(finding.kind, TBUS_FINDING_ALERT_LEFT);
+        cr_assert_eq(finding.time_ns, (BEGIN_S + 10 * DAY_S) * SECOND, "when it was left, not when it was told");
+    }
     cr_assert_eq(left, EXPECTED);
     tbus_errors_close(errors);
 }
