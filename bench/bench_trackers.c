@@ -173,10 +173,14 @@ static void close_streaming(void *state)
 
 /* --- errors --- */
 
+enum { ENDPOINTS = 20, USERS = 1000 };
+
 struct errors_bench {
     tbus_errors_t *tracker;
     int64_t time_ns;
-    uint64_t number; /* of the next new pattern */
+    uint64_t number; /* of the next new pattern, and of the next request */
+    char endpoints[ENDPOINTS][ID_BYTES], users[USERS][ID_BYTES];
+    uint32_t order[ORDER];
 };
 
 static void *open_errors(void)
@@ -184,7 +188,25 @@ static void *open_errors(void)
     struct errors_bench *bench = calloc(1, sizeof *bench);
     bench_require(bench && tbus_errors_open(NULL, &bench->tracker) == 0, "tbus_errors_open");
     bench->time_ns = BEGIN_NS;
+    for (unsigned i = 0; i < ENDPOINTS; i++)
+        snprintf(bench->endpoints[i], ID_BYTES, "/v1/organisation-%u/chat", i);
+    for (unsigned i = 0; i < USERS; i++)
+        snprintf(bench->users[i], ID_BYTES, "user-%08u", i);
+    make_order(bench->order, ENDPOINTS * USERS);
     return bench;
+}
+
+static double run_success_20(void *state, uint64_t operations)
+{
+    struct errors_bench *bench = state;
+    int failures = 0;
+    const uint64_t begin_ns = uv_hrtime();
+    for (uint64_t i = 0; i < operations; i++)
+        failures += tbus_errors_record_response(bench->tracker, bench->endpoints[bench->order[i % ORDER] % ENDPOINTS],
+                                                "gpt-4o", 200, bench->time_ns += 1000) != 0;
+    const double figure = ns_since(begin_ns, operations);
+    bench_require(failures == 0, "tbus_errors_record_response");
+    return figure;
 }
 
 static double run_success(void *state, uint64_t operations)
@@ -208,13 +230,15 @@ _Static_assert(sizeof error_message - 1 == 105, "the figure is told for 105 byte
 
 static double record_errors(struct errors_bench *bench, uint64_t operations, bool each_anew)
 {
-    char message[sizeof error_message];
+    char message[sizeof error_message], request_id[ID_BYTES] = "5f0c7a52-9d1e-4b0b-8a36-000000000000";
     int failures = 0;
     memcpy(message, error_message, sizeof message);
     const uint64_t begin_ns = uv_hrtime();
     for (uint64_t i = 0; i < operations; i++) {
+        uint64_t number = bench->number++;
+        for (uint64_t digit = ID_BYTES - 2, rest = number; rest > 0; rest /= 8)
+            request_id[digit--] = (char)('0' + rest % 8);
         if (each_anew) {
-            uint64_t number = bench->number++;
             for (unsigned letter = 0; letter < VARIABLE_BYTES; letter++, number /= 16)
                 message[VARIABLE_AT + letter] = (char)('g' + number % 16);
         }
@@ -222,6 +246,8 @@ static double record_errors(struct errors_bench *bench, uint64_t operations, boo
                                     .message = message,
                                     .endpoint = "/v1/chat/completions",
                                     .model = "gpt-4o",
+                                    .request_id = request_id,
+                                    .user_id = bench->users[bench->order[i % ORDER] % USERS],
                                     .status_code = 504,
                                     .time_ns = bench->time_ns += 1000};
         failures += tbus_errors_record_error(bench->tracker, &error) != 0;
@@ -239,6 +265,63 @@ static double run_known_error(void *state, uint64_t operations)
 static double run_new_error(void *state, uint64_t operations)
 {
     return record_errors(state, operations, true);
+}
+
+/* 1,000 patterns, 501 endpoints, types and models: what a scrape of a busy tracker takes. */
+static void *open_errors_snapshot(void)
+{
+    struct errors_bench *bench = open_errors();
+    char name[ID_BYTES];
+    for (unsigned i = 0; i < 1000; i++) {
+        snprintf(name, sizeof name, "name-%c%c%c", 'a' + i / 100, 'a' + i / 10 % 10, 'a' + i % 10);
+        const tbus_error_t error = {.type = name,
+                                    .message = name,
+                                    .endpoint = name,
+                                    .model = name,
+                                    .request_id = name,
+                                    .user_id = name,
+                                    .status_code = 100 + i % 300,
+                                    .time_ns = BEGIN_NS};
+        bench_require(tbus_errors_record_error(bench->tracker, &error) == 0, "tbus_errors_record_error");
+    }
+    return bench;
+}
+
+static double run_errors_snapshot(void *state, uint64_t operations)
+{
+    struct errors_bench *bench = state;
+    const uint64_t begin_ns = uv_hrtime();
+    for (uint64_t i = 0; i < operations; i++) {
+        tbus_errors_snapshot_t *snapshot;
+        bench_require(tbus_errors_snapshot(bench->tracker, 0, &snapshot) == 0, "tbus_errors_snapshot");
+        bench_require(snapshot->patterns_count == 1000, "a snapshot of all patterns");
+        tbus_errors_snapshot_free(snapshot);
+    }
+    return ns_since(begin_ns, operations) / 1e3;
+}
+
+/* A look at the alerts of all endpoints, each of which has failed lately: what a slice of 10 s costs. */
+static double run_evaluate(void *state, uint64_t operations)
+{
+    struct errors_bench *bench = state;
+    const uint64_t begin_ns = uv_hrtime();
+    for (uint64_t i = 0; i < operations; i++)
+        bench_require(tbus_errors_evaluate(bench->tracker, bench->time_ns + (int64_t)(i % 1000)) == 0,
+                      "tbus_errors_evaluate");
+    return ns_since(begin_ns, operations) / 1e3;
+}
+
+static double run_normalize_finer(void *state, uint64_t operations)
+{
+    char normalized[TBUS_NORMALIZED_BYTES];
+    size_t bytes = 0;
+    (void)state;
+    const uint64_t begin_ns = uv_hrtime();
+    for (uint64_t i = 0; i < operations; i++)
+        bytes += tbus_error_normalize_finer(error_message, normalized);
+    const double figure = ns_since(begin_ns, operations);
+    bench_require(bytes > 0, "tbus_error_normalize_finer");
+    return figure;
 }
 
 static void close_errors(void *state)
@@ -320,8 +403,12 @@ static const struct bench benches[] = {
     {"streaming.snapshot", "us", 500, open_snapshot, run_snapshot, close_streaming},
     {"streaming.snapshot_cached", "us", 5000, open_snapshot_cached, run_snapshot, close_streaming},
     {"errors.record_success", "ns", 2000000, open_errors, run_success, close_errors},
+    {"errors.record_success_20", "ns", 2000000, open_errors, run_success_20, close_errors},
     {"errors.record_error", "ns", 400000, open_errors, run_known_error, close_errors},
     {"errors.record_error_new", "ns", 200000, open_errors, run_new_error, close_errors},
+    {"errors.normalize_finer", "ns", 200000, open_errors, run_normalize_finer, close_errors},
+    {"errors.snapshot", "us", 300, open_errors_snapshot, run_errors_snapshot, close_errors},
+    {"errors.evaluate", "us", 2000, open_errors_snapshot, run_evaluate, close_errors},
     {"cost.record_usage", "ns", 500000, open_cost, run_usage, close_cost},
 };
 

@@ -28,6 +28,18 @@ static void add_statuses(struct text *text, const tbus_errors_snapshot_t *snapsh
     }
 }
 
+/* On the SLO's basis without a label, then over each window. */
+static void add_burn_rates(struct text *text, const tbus_slo_t *slo)
+{
+    static const char name[] = "error_burn_rate";
+
+    prometheus_family(text, METRIC_GAUGE, name,
+                      "Error rate / error rate that the SLO allows: above 1 the budget will not last.");
+    prometheus_double(text, name, NULL, NULL, slo->status.burn_rate);
+    for (unsigned i = 0; i < TBUS_BURN_WINDOWS; i++)
+        prometheus_double(text, name, "window", tbus_burn_window_name(i), slo->burn[i].burn_rate);
+}
+
 int tbus_prometheus_errors(const tbus_errors_snapshot_t *snapshot, char **ret_text)
 {
     struct text text = {0};
@@ -35,9 +47,9 @@ int tbus_prometheus_errors(const tbus_errors_snapshot_t *snapshot, char **ret_te
         return UV_EINVAL;
     const tbus_slo_status_t *slo = &snapshot->slo;
     prometheus_one_uint(&text, METRIC_COUNTER, "error_total_requests", "Requests and errors that count for the SLO.",
-                        slo->total_requests);
+                        snapshot->requests);
     prometheus_one_uint(&text, METRIC_COUNTER, "error_total_errors",
-                        "Requests that failed, and errors outside of requests.", slo->errors);
+                        "Requests that failed, and errors outside of requests.", snapshot->failed);
     prometheus_one_double(&text, METRIC_GAUGE, "error_rate", "Errors / requests.", slo->error_rate);
     prometheus_one_double(&text, METRIC_GAUGE, "error_success_rate", "1 - error rate.", slo->success_rate);
     prometheus_one_uint(&text, METRIC_GAUGE, "error_slo_violated", "1 when more failed than the SLO allows.",
@@ -46,9 +58,7 @@ int tbus_prometheus_errors(const tbus_errors_snapshot_t *snapshot, char **ret_te
                         slo->budget_remaining);
     prometheus_one_double(&text, METRIC_GAUGE, "error_budget_percentage", "Per cent of the error budget that is left.",
                           slo->budget_percentage);
-    prometheus_one_double(&text, METRIC_GAUGE, "error_burn_rate",
-                          "Error rate / error rate that the SLO allows: above 1 the budget will not last.",
-                          slo->burn_rate);
+    add_burn_rates(&text, &snapshot->slo_of_all);
     add_counts(&text, "error_by_endpoint", "Errors by endpoint.", "endpoint", snapshot->by_endpoint,
                snapshot->by_endpoint_count);
     add_counts(&text, "error_by_type", "Errors by type.", "type", snapshot->by_type, snapshot->by_type_count);

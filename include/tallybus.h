@@ -9,12 +9,14 @@
 #include <tallybus/distribution.h>
 #include <tallybus/errors.h>
 #include <tallybus/events.h>
+#include <tallybus/fingerprint.h>
 #include <tallybus/journal.h>
 #include <tallybus/json.h>
 #include <tallybus/log.h>
 #include <tallybus/money.h>
 #include <tallybus/prices.h>
 #include <tallybus/prometheus.h>
+#include <tallybus/slo.h>
 #include <tallybus/streaming.h>
 #include <tallybus/subscribers.h>
 #include <tallybus/usage.h>

@@ -42,11 +42,15 @@ static int write_prometheus(const struct report *report, FILE *out)
     return error;
 }
 
+/* Alerts are looked at once more: what came on and went meanwhile depends on how the threads that published took turns,
+ * what is on at the end does not. */
 static int take_snapshots(struct report *report, const struct rig *rig)
 {
-    int error = tbus_streaming_snapshot(rig->streaming, 0, &report->streaming);
+    int error = tbus_errors_evaluate(rig->errors, INT64_MIN);
     if (!error)
-        error = tbus_errors_snapshot(rig->errors, &report->errors);
+        error = tbus_streaming_snapshot(rig->streaming, 0, &report->streaming);
+    if (!error)
+        error = tbus_errors_snapshot(rig->errors, 0, &report->errors);
     if (!error)
         error = tbus_cost_snapshot(rig->cost, &report->cost);
     return error;

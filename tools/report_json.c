@@ -175,8 +175,26 @@ static void put_errors(struct object root, const tbus_errors_snapshot_t *errors)
     put_patterns(object, errors);
 }
 
-static void put_slo(struct object root, const tbus_slo_status_t *slo)
+static void put_alerts(struct object parent, const tbus_slo_t *slo)
 {
+    json_t *list = put(parent, "alerts", json_array());
+    for (unsigned i = 0; i < TBUS_ALERTS; i++) {
+        const tbus_alert_status_t *alert = &slo->alerts[i];
+        const tbus_alert_rule_t rule = tbus_alert_rule(i, 0);
+        struct object object = new_object(parent.failed);
+        put_text(object, "severity", rule.severity);
+        put_text(object, "window", tbus_burn_window_name(rule.long_window));
+        put_double(object, "factor", alert->factor);
+        put(object, "reachable", json_boolean(!alert->unreachable));
+        put(object, "active", json_boolean(alert->active));
+        if (json_array_append_new(list, object.json))
+            *parent.failed = true;
+    }
+}
+
+static void put_slo(struct object root, const tbus_slo_t *all)
+{
+    const tbus_slo_status_t *slo = &all->status;
     struct object object = put_object(root, "slo");
     put_double(object, "target", slo->target_ppm / 1e6);
     put_count(object, "target_ppm", slo->target_ppm);
@@ -185,6 +203,7 @@ static void put_slo(struct object root, const tbus_slo_status_t *slo)
     put_double(object, "budget_percentage", slo->budget_percentage);
     put(object, "violated", json_boolean(slo->violated));
     put_double(object, "burn_rate", slo->burn_rate);
+    put_alerts(object, all);
 }
 
 static void put_sum(struct object object, const tbus_cost_sum_t *sum)
@@ -237,7 +256,7 @@ int report_write_json(const struct report *report, FILE *out)
     put_events(root, report);
     put_streaming(root, report->streaming);
     put_errors(root, report->errors);
-    put_slo(root, &report->errors->slo);
+    put_slo(root, &report->errors->slo_of_all);
     put_cost(root, report->cost);
     if (!failed) {
         json_dumpf(root.json, out, JSON_INDENT(2) | JSON_REAL_PRECISION(17)); /* what fails is left in `out` */

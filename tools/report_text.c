@@ -156,8 +156,22 @@ static void write_latencies(const tbus_streaming_snapshot_t *streaming, FILE *ou
     write_distribution("tokens per second", &streaming->tokens_per_second, out);
 }
 
-static void write_slo(const tbus_slo_status_t *slo, FILE *out)
+/* Those that are on at the end. */
+static void write_alerts(const tbus_slo_t *slo, FILE *out)
 {
+    for (unsigned i = 0; i < TBUS_ALERTS; i++) {
+        const tbus_alert_rule_t rule = tbus_alert_rule(i, 0);
+        if (!slo->alerts[i].active)
+            continue;
+        put_label(out, "alert");
+        fprintf(out, "%14s   over %s and %s more than %.2f\n", rule.severity, tbus_burn_window_name(rule.long_window),
+                tbus_burn_window_name(rule.short_window), slo->alerts[i].factor);
+    }
+}
+
+static void write_slo(const tbus_slo_t *all, FILE *out)
+{
+    const tbus_slo_status_t *slo = &all->status;
     fprintf(out, "\nRequests\n");
     put_line(out, "requests", slo->total_requests);
     put_label(out, "errors");
@@ -174,6 +188,7 @@ static void write_slo(const tbus_slo_status_t *slo, FILE *out)
     put_label(out, "burn rate");
     put_figure(out, 14, slo->burn_rate);
     fputc('\n', out);
+    write_alerts(all, out);
 }
 
 static void write_errors(const tbus_errors_snapshot_t *errors, FILE *out)
@@ -269,7 +284,7 @@ int report_write_text(const struct report *report, FILE *out)
     write_streams(report->streaming, out);
     write_models(report->streaming, out);
     write_latencies(report->streaming, out);
-    write_slo(&report->errors->slo, out);
+    write_slo(&report->errors->slo_of_all, out);
     write_errors(report->errors, out);
     write_cost(report->cost, out);
     return 0;

@@ -37,7 +37,8 @@ static int open_trackers(struct rig *rig, uint32_t slo_ppm, uint32_t streams_max
                                                 .window_ns = -1,
                                                 .idle_ns = -1,
                                                 .jump_ns = -1}; /* no window that a wrong time could empty */
-    const tbus_errors_options_t errors = {.slo_target_ppm = slo_ppm};
+    const tbus_errors_options_t errors = {.slo_target_ppm = slo_ppm,
+                                          .findings_off = true /* nobody listens, and events are told as they came */};
     const tbus_cost_options_t cost = {.prices = rig->prices};
     int error = tbus_streaming_open(&streaming, &rig->streaming);
     if (error)

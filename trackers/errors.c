@@ -1,3 +1,4 @@
+/* Recording, and what is found out by it. */
 #include "trackers/errors.h"
 
 #include <assert.h>
@@ -5,111 +6,18 @@
 #include <string.h>
 
 #include "trackers/fingerprint.h"
+#include "trackers/moment.h"
 
-enum { LIMIT_MAX = 1 << 24, NAMES_DEFAULT = 500, PATTERNS_DEFAULT = 1000, EXCLUDED_DEFAULT = 499 };
-enum { TARGET_DEFAULT_PPM = 999000, TARGET_MAX_PPM = 1000000 };
-
-static int init_tables(tbus_errors_t *errors, uint32_t names_max, uint32_t patterns_max)
-{
-    struct table *const tables[] = {&errors->by_endpoint, &errors->by_type, &errors->by_model};
-    int error = 0;
-
-    patterns_init(&errors->patterns, patterns_max);
-    for (size_t i = 0; i < sizeof tables / sizeof *tables; i++) {
-        table_init(tables[i], sizeof(uint64_t), ERRORS_NAME_MAX, names_max + 1); /* and "other" */
-        if (!error)
-            error = table_open_other(tables[i]);
-    }
-    return error;
-}
-
-static void clear_tables(tbus_errors_t *errors)
-{
-    table_clear(&errors->by_endpoint);
-    table_clear(&errors->by_type);
-    table_clear(&errors->by_model);
-    patterns_clear(&errors->patterns);
-}
-
-int tbus_errors_open(const tbus_errors_options_t *options, tbus_errors_t **ret)
-{
-    static const tbus_errors_options_t defaults;
-    const tbus_errors_options_t *given = options ? options : &defaults;
-
-    if (!ret || given->slo_target_ppm > TARGET_MAX_PPM || given->names_max > LIMIT_MAX ||
-        given->patterns_max > LIMIT_MAX)
-        return UV_EINVAL;
-    tbus_errors_t *errors = tbus_mem_alloc(sizeof *errors);
-    if (!errors)
-        return UV_ENOMEM;
-    errors->slo_target_ppm = given->slo_target_ppm ? given->slo_target_ppm : TARGET_DEFAULT_PPM;
-    errors->client_errors_count = given->client_errors_count;
-    errors->excluded_status = given->excluded_status ? given->excluded_status : EXCLUDED_DEFAULT;
-    errors->latest_ns = INT64_MIN;
-
-    int error = init_tables(errors, given->names_max ? given->names_max : NAMES_DEFAULT,
-                            given->patterns_max ? given->patterns_max : PATTERNS_DEFAULT);
-    if (!error)
-        error = uv_mutex_init(&errors->mu);
-    if (error) {
-        clear_tables(errors);
-        tbus_mem_free(errors);
-        return error;
-    }
-    errors->name_secret = errors->by_endpoint.secret;
-    *ret = errors;
-    return 0;
-}
-
-void tbus_errors_close(tbus_errors_t *errors)
-{
-    if (!errors)
-        return;
-    uv_mutex_destroy(&errors->mu);
-    clear_tables(errors);
-    tbus_mem_free(errors);
-}
-
-void tbus_errors_reset(tbus_errors_t *errors)
-{
-    if (!errors)
-        return;
-    uv_mutex_lock(&errors->mu);
-    errors->requests = errors->failed = errors->excluded = 0;
-    errors->latest_ns = INT64_MIN;
-    memset(errors->by_status, 0, sizeof errors->by_status);
-    table_empty_but_other(&errors->by_endpoint);
-    table_empty_but_other(&errors->by_type);
-    table_empty_but_other(&errors->by_model);
-    patterns_empty(&errors->patterns);
-    uv_mutex_unlock(&errors->mu);
-}
-
-/* A name as the tables keep it, made before the lock is taken, so that nobody waits while 10 MB are hashed. */
-struct name {
-    const char *text; /* the caller's, or `room` */
-    size_t length;    /* of `text` */
-    char room[ERRORS_NAME_MAX + 1];
+/* An error with all that can be worked out before the lock is taken. */
+struct failure {
+    const tbus_error_t *error;
+    int64_t moment;
+    struct name type, endpoint, model;
+    struct signature signature;
+    struct cut_text texts[RECENT_TEXTS];
+    char request_id[TBUS_ERROR_ID_BYTES];
+    struct sighting sighting;
 };
-
-/* A name that is too long becomes its beginning, cut between code points, and 16 hex digits of a hash of all of it: two
- * that differ late stay apart. */
-static void fit_name(const tbus_errors_t *errors, const char *text, struct name *name)
-{
-    name->text = text ? text : "";
-    name->length = strlen(name->text);
-    if (name->length <= ERRORS_NAME_MAX)
-        return;
-
-    uint64_t hash = table_hash(text, name->length, &errors->name_secret);
-    size_t kept = ERRORS_NAME_MAX - 17;
-    for (int back = 0; back < 3 && ((unsigned char)text[kept] & 0xc0) == 0x80; back++)
-        kept--;
-    memcpy(name->room, text, kept);
-    snprintf(name->room + kept, sizeof name->room - kept, "~%016llx", (unsigned long long)hash);
-    name->text = name->room;
-    name->length = kept + 17;
-}
 
 static char *put(char *to, const char *text, size_t length)
 {
@@ -117,22 +25,67 @@ static char *put(char *to, const char *text, size_t length)
     return to + length;
 }
 
-static void make_signature(const struct name *type, const struct name *endpoint, const char *message,
-                           struct signature *signature)
+static void make_signature(const tbus_errors_t *errors, struct failure *failure)
 {
-    char *to = put(signature->text, type->text, type->length);
+    struct signature *signature = &failure->signature;
+    char *to = put(signature->text, failure->type.text, failure->type.length);
+
     *to++ = ':';
-    to = put(to, endpoint->text, endpoint->length);
+    to = put(to, failure->endpoint.text, failure->endpoint.length);
     *to++ = ':';
     assert(sizeof signature->text - (size_t)(to - signature->text) >= TBUS_NORMALIZED_BYTES);
-    tbus_error_normalize(message, to);
-    signature->type_length = (uint16_t)type->length;
-    signature->endpoint_length = (uint16_t)endpoint->length;
+    if (errors->finer_patterns)
+        tbus_error_normalize_finer(failure->error->message, to);
+    else
+        tbus_error_normalize(failure->error->message, to);
+    signature->type_length = (uint16_t)failure->type.length;
+    signature->endpoint_length = (uint16_t)failure->endpoint.length;
 }
 
 static const char *normalized_of(const struct signature *signature)
 {
     return signature->text + signature->type_length + 1 + signature->endpoint_length + 1;
+}
+
+/* 0 = there is no id. */
+static uint64_t hash_id(const tbus_errors_t *errors, const char *id)
+{
+    return id && *id ? table_hash(id, strlen(id), &errors->name_secret) | 1 : 0;
+}
+
+static void prepare(const tbus_errors_t *errors, const tbus_error_t *error, struct failure *failure)
+{
+    failure->error = error;
+    failure->moment = moment_of(error->time_ns);
+    name_fit(&failure->type, error->type, &errors->name_secret);
+    name_fit(&failure->endpoint, error->endpoint, &errors->name_secret);
+    name_fit(&failure->model, error->model, &errors->name_secret);
+    make_signature(errors, failure);
+    failure->texts[RECENT_MESSAGE] = cut_text(error->message, TBUS_ERROR_TEXT_BYTES);
+    failure->texts[RECENT_REQUEST_ID] = cut_text(error->request_id, TBUS_ERROR_ID_BYTES);
+    failure->texts[RECENT_USER_ID] = cut_text(error->user_id, TBUS_ERROR_ID_BYTES);
+    const struct cut_text *id = &failure->texts[RECENT_REQUEST_ID];
+    *put(failure->request_id, id->text, id->length) = '\0';
+    failure->sighting = (struct sighting){.time_ns = error->time_ns,
+                                          .user = hash_id(errors, error->user_id),
+                                          .request = hash_id(errors, error->request_id),
+                                          .request_id = failure->request_id};
+}
+
+/* Enters the window of all counts. */
+static uint32_t enter_locked(tbus_errors_t *errors, int64_t moment)
+{
+    struct window_stale stale;
+    uint32_t slot = window_enter(&errors->window, moment, &stale);
+
+    for (; stale.count > 0; window_next_stale(&errors->window, &stale)) {
+        errors->within[stale.slot] = (struct tally){0};
+        counts_expire(&errors->by_endpoint, stale.slot);
+        counts_expire(&errors->by_type, stale.slot);
+        counts_expire(&errors->by_model, stale.slot);
+        counts_expire(&errors->by_status, stale.slot);
+    }
+    return slot;
 }
 
 static void see_time_locked(tbus_errors_t *errors, int64_t time_ns)
@@ -141,70 +94,89 @@ static void see_time_locked(tbus_errors_t *errors, int64_t time_ns)
         errors->latest_ns = time_ns;
 }
 
-static void count_status_locked(tbus_errors_t *errors, int64_t status_code)
+/* A request, in all that counts good ones, too. Errors: UV_ENOMEM, as everywhere below. */
+static int count_request_locked(tbus_errors_t *errors, struct name *endpoint, int64_t moment, bool failed,
+                                uint32_t *ret_slot)
 {
-    int64_t slot = STATUS_OTHER;
+    bool due = slos_are_due(&errors->slos, moment);
 
-    if (status_code == 0)
-        slot = 0;
-    else if (status_code >= STATUS_FIRST && status_code <= STATUS_LAST)
-        slot = status_code - STATUS_FIRST + 1;
-    errors->by_status[slot]++;
-}
-
-/* Errors: UV_ENOMEM, where a new name counts as "other" instead. */
-static int count_name_locked(struct table *table, const char *name)
-{
-    int error;
-    uint64_t *count = table_add_or_other(table, name, &error);
-
-    assert(count);
-    ++*count;
+    *ret_slot = enter_locked(errors, moment);
+    if (*ret_slot != WINDOW_PAST) {
+        errors->within[*ret_slot].requests++;
+        errors->within[*ret_slot].errors += failed;
+    }
+    int error = slos_add(&errors->slos, endpoint, moment, failed);
+    if (due)
+        slos_look(&errors->slos, moment, &errors->findings);
     return error;
 }
 
-/* The error in all counts but its pattern's. */
-static int count_error_locked(tbus_errors_t *errors, const tbus_error_t *error, const struct name *type,
-                              const struct name *endpoint, const struct name *model)
+static int count_status_locked(tbus_errors_t *errors, int64_t status_code, uint32_t slot)
 {
-    errors->requests++;
-    errors->failed++;
-    see_time_locked(errors, error->time_ns);
-    count_status_locked(errors, error->status_code);
-    int type_failed = count_name_locked(&errors->by_type, type->text);
-    int endpoint_failed = count_name_locked(&errors->by_endpoint, endpoint->text);
-    int model_failed = count_name_locked(&errors->by_model, model->text);
-    return type_failed ? type_failed : endpoint_failed ? endpoint_failed : model_failed;
+    char text[4] = "";
+    struct name name = {.text = TABLE_OTHER, .clean = true};
+    uint32_t cell;
+
+    if (status_code == 0) {
+        name.text = STATUS_NONE;
+    } else if (status_code >= STATUS_FIRST && status_code <= STATUS_LAST) {
+        text[0] = (char)('0' + status_code / 100);
+        text[1] = (char)('0' + status_code / 10 % 10);
+        text[2] = (char)('0' + status_code % 10);
+        name.text = text;
+    }
+    return counts_add(&errors->by_status, &name, slot, &cell);
+}
+
+/* The error in all counts. */
+static int count_error_locked(tbus_errors_t *errors, struct failure *failure)
+{
+    uint32_t slot, cell;
+
+    see_time_locked(errors, failure->error->time_ns);
+    int failed = count_request_locked(errors, &failure->endpoint, failure->moment, true, &slot);
+    int error = count_status_locked(errors, failure->error->status_code, slot);
+    failed = error ? error : failed;
+    error = counts_add(&errors->by_type, &failure->type, slot, &cell);
+    failed = error ? error : failed;
+    error = counts_add(&errors->by_endpoint, &failure->endpoint, slot, &cell);
+    failed = error ? error : failed;
+    error = counts_add(&errors->by_model, &failure->model, slot, &failure->sighting.model);
+    return error ? error : failed;
+}
+
+/* Names are clean from here on: the counts have seen to that. */
+static void keep_recent_locked(tbus_errors_t *errors, struct failure *failure, const char *fingerprint)
+{
+    failure->texts[RECENT_TYPE] = (struct cut_text){failure->type.text, failure->type.length};
+    failure->texts[RECENT_ENDPOINT] = (struct cut_text){failure->endpoint.text, failure->endpoint.length};
+    failure->texts[RECENT_MODEL] = (struct cut_text){failure->model.text, failure->model.length};
+    recents_add(&errors->recents, failure->texts, fingerprint, failure->error->status_code, failure->error->time_ns);
 }
 
 static int record_failure(tbus_errors_t *errors, const tbus_error_t *error)
 {
-    struct name type, endpoint, model;
-    struct signature signature;
+    struct failure failure;
     char fingerprint[TBUS_FINGERPRINT_BYTES];
-    int pattern_failed = 0;
 
-    fit_name(errors, error->type, &type);
-    fit_name(errors, error->endpoint, &endpoint);
-    fit_name(errors, error->model, &model);
-    make_signature(&type, &endpoint, error->message, &signature);
-
+    prepare(errors, error, &failure);
     uv_mutex_lock(&errors->mu);
-    struct pattern *pattern = patterns_find(&errors->patterns, &signature);
+    struct pattern *pattern = patterns_find(&errors->patterns, &failure.signature);
     if (!pattern) {
         /* SHA-256 is for new patterns only, and nobody has to wait for it; meanwhile another thread may add the same */
         uv_mutex_unlock(&errors->mu);
-        fingerprint_of(error->type, error->endpoint, normalized_of(&signature), fingerprint);
+        fingerprint_of(error->type, error->endpoint, normalized_of(&failure.signature), fingerprint);
         uv_mutex_lock(&errors->mu);
-        pattern = patterns_find(&errors->patterns, &signature);
+        pattern = patterns_find(&errors->patterns, &failure.signature);
+        if (!pattern)
+            pattern = patterns_add(&errors->patterns, &failure.signature, fingerprint);
     }
-    int count_failed = count_error_locked(errors, error, &type, &endpoint, &model);
+    int failed = count_error_locked(errors, &failure);
     if (pattern)
-        patterns_see(&errors->patterns, pattern, error->time_ns);
-    else
-        pattern_failed = patterns_add(&errors->patterns, &signature, fingerprint, error->time_ns);
+        patterns_see(&errors->patterns, pattern, &failure.sighting, &errors->findings);
+    keep_recent_locked(errors, &failure, pattern ? pattern->fingerprint : fingerprint);
     uv_mutex_unlock(&errors->mu);
-    return count_failed ? count_failed : pattern_failed;
+    return pattern ? failed : UV_ENOMEM;
 }
 
 static bool is_excluded(const tbus_errors_t *errors, int64_t status_code)
@@ -225,34 +197,43 @@ static void record_excluded(tbus_errors_t *errors, int64_t time_ns)
     uv_mutex_unlock(&errors->mu);
 }
 
-static void record_success(tbus_errors_t *errors, int64_t time_ns)
+static int record_success(tbus_errors_t *errors, const char *endpoint, int64_t time_ns)
 {
+    struct name name;
+    uint32_t slot;
+
+    name_fit(&name, endpoint, &errors->name_secret);
     uv_mutex_lock(&errors->mu);
-    errors->requests++;
     see_time_locked(errors, time_ns);
+    int error = count_request_locked(errors, &name, moment_of(time_ns), false, &slot);
     uv_mutex_unlock(&errors->mu);
+    return error;
+}
+
+int tbus_errors_record_request(tbus_errors_t *errors, const tbus_error_t *request)
+{
+    char type[32];
+
+    if (!errors || !request)
+        return UV_EINVAL;
+    if (is_excluded(errors, request->status_code)) {
+        record_excluded(errors, request->time_ns);
+        return 0;
+    }
+    if (!is_failure(errors, request->status_code))
+        return record_success(errors, request->endpoint, request->time_ns);
+    tbus_error_t error = *request;
+    snprintf(type, sizeof type, "http_%lld", (long long)request->status_code);
+    error.type = type;
+    error.message = NULL;
+    return record_failure(errors, &error);
 }
 
 int tbus_errors_record_response(tbus_errors_t *errors, const char *endpoint, const char *model, int64_t status_code,
                                 int64_t time_ns)
 {
-    char type[32];
-
-    if (!errors)
-        return UV_EINVAL;
-    if (is_excluded(errors, status_code)) {
-        record_excluded(errors, time_ns);
-        return 0;
-    }
-    if (!is_failure(errors, status_code)) {
-        record_success(errors, time_ns);
-        return 0;
-    }
-    snprintf(type, sizeof type, "http_%lld", (long long)status_code);
-    return record_failure(
-        errors,
-        &(tbus_error_t){
-            .type = type, .endpoint = endpoint, .model = model, .status_code = status_code, .time_ns = time_ns});
+    return tbus_errors_record_request(
+        errors, &(tbus_error_t){.endpoint = endpoint, .model = model, .status_code = status_code, .time_ns = time_ns});
 }
 
 int tbus_errors_record_error(tbus_errors_t *errors, const tbus_error_t *error)
@@ -264,4 +245,61 @@ int tbus_errors_record_error(tbus_errors_t *errors, const tbus_error_t *error)
         return 0;
     }
     return record_failure(errors, error);
+}
+
+/* --- Findings --- */
+
+int tbus_errors_evaluate(tbus_errors_t *errors, int64_t now_ns)
+{
+    if (!errors)
+        return UV_EINVAL;
+    uv_mutex_lock(&errors->mu);
+    int64_t latest = moment_of(errors_latest_locked(errors)), now = moment_of(now_ns);
+    slos_look(&errors->slos, now > latest ? now : latest, &errors->findings);
+    uv_mutex_unlock(&errors->mu);
+    return 0;
+}
+
+static bool take_finding_locked(tbus_errors_t *errors, tbus_finding_t *ret_finding)
+{
+    if (errors->findings.behind && errors->findings.count == 0) {
+        errors->findings.behind = false;
+        slos_tell(&errors->slos, &errors->findings);
+        patterns_tell(&errors->patterns, &errors->findings);
+    }
+    return findings_take(&errors->findings, ret_finding);
+}
+
+int tbus_errors_take_finding(tbus_errors_t *errors, tbus_finding_t *ret_finding)
+{
+    if (!errors || !ret_finding)
+        return UV_EINVAL;
+    uv_mutex_lock(&errors->mu);
+    bool taken = take_finding_locked(errors, ret_finding);
+    uv_mutex_unlock(&errors->mu);
+    return taken;
+}
+
+bool errors_take_to_publish(tbus_errors_t *errors, bool first, tbus_finding_t *ret_finding)
+{
+    bool taken = false;
+
+    uv_mutex_lock(&errors->mu);
+    if (!first || !errors->publishing)
+        errors->publishing = taken = take_finding_locked(errors, ret_finding);
+    uv_mutex_unlock(&errors->mu);
+    return taken;
+}
+
+void errors_return_unpublished(tbus_errors_t *errors, const tbus_finding_t *finding)
+{
+    uv_mutex_lock(&errors->mu);
+    errors->publishing = false;
+    if (!findings_return(&errors->findings, finding)) {
+        if (finding->kind == TBUS_FINDING_PATTERN)
+            patterns_untell(&errors->patterns, finding);
+        else
+            slos_untell(&errors->slos, finding);
+    }
+    uv_mutex_unlock(&errors->mu);
 }

@@ -3,10 +3,12 @@
 #include <assert.h>
 #include <string.h>
 
-void patterns_init(struct patterns *patterns, uint32_t max)
+#include "trackers/redact.h"
+
+void patterns_init(struct patterns *patterns, uint32_t max, uint32_t threshold)
 {
     assert(max > 0);
-    *patterns = (struct patterns){.newest = TABLE_NONE, .oldest = TABLE_NONE};
+    *patterns = (struct patterns){.threshold = threshold, .newest = TABLE_NONE, .oldest = TABLE_NONE};
     table_init(&patterns->table, sizeof(struct pattern), SIGNATURE_BYTES - 1, max);
 }
 
@@ -43,12 +45,15 @@ static void link_newest(struct patterns *patterns, struct pattern *pattern)
     patterns->newest = cell;
 }
 
-static void drop_oldest(struct patterns *patterns)
+static void drop(struct patterns *patterns, struct pattern *pattern)
 {
-    struct pattern *pattern = table_at(&patterns->table, patterns->oldest);
-
     unlink_pattern(patterns, pattern);
     table_remove(&patterns->table, pattern);
+}
+
+static void drop_oldest(struct patterns *patterns)
+{
+    drop(patterns, table_at(&patterns->table, patterns->oldest));
 }
 
 void patterns_empty(struct patterns *patterns)
@@ -59,25 +64,147 @@ void patterns_empty(struct patterns *patterns)
     patterns->dropped = 0;
 }
 
+uint32_t patterns_forget(struct patterns *patterns, int64_t seen_before_ns)
+{
+    uint32_t before = patterns->table.count;
+
+    for (uint32_t cell = 0; cell < patterns->table.used; cell++) {
+        struct pattern *pattern = table_at(&patterns->table, cell);
+        if (pattern && pattern->last_seen_ns < seen_before_ns)
+            drop(patterns, pattern);
+    }
+    return before - patterns->table.count;
+}
+
 struct pattern *patterns_find(const struct patterns *patterns, const struct signature *signature)
 {
     return table_find(&patterns->table, signature->text);
 }
 
-void patterns_see(struct patterns *patterns, struct pattern *pattern, int64_t time_ns)
+struct pattern_texts pattern_texts_of(const struct patterns *patterns, const struct pattern *pattern)
+{
+    uint32_t length;
+    struct pattern_texts texts = {.type = table_key(&patterns->table, pattern, &length),
+                                  .type_length = pattern->type_length,
+                                  .endpoint_length = pattern->endpoint_length};
+
+    texts.endpoint = texts.type + texts.type_length + 1;
+    texts.normalized = texts.endpoint + texts.endpoint_length + 1;
+    assert(texts.normalized <= texts.type + length);
+    texts.normalized_length = (size_t)(texts.type + length - texts.normalized);
+    return texts;
+}
+
+/* --- What it has met --- */
+
+static void see_model(struct pattern *pattern, uint32_t model)
+{
+    for (unsigned i = 0; i < pattern->models_count; i++) {
+        if (pattern->models[i] == model)
+            return;
+    }
+    if (pattern->models_count < PATTERN_MODELS_MAX)
+        pattern->models[pattern->models_count++] = model;
+    else
+        pattern->has_more_models = true;
+}
+
+static void see_user(struct pattern *pattern, uint64_t user)
+{
+    if (user == 0 || pattern->has_more_users)
+        return;
+    unsigned place = user % PATTERN_USERS_MAX;
+    for (unsigned looked = 0; looked < PATTERN_USERS_MAX; looked++, place = (place + 1) % PATTERN_USERS_MAX) {
+        if (pattern->users[place] == user)
+            return;
+        if (pattern->users[place] == 0) {
+            pattern->users[place] = user;
+            pattern->users_count++;
+            return;
+        }
+    }
+    pattern->has_more_users = true;
+}
+
+static void see_request(struct pattern *pattern, uint64_t request, const char *id)
+{
+    if (request == 0)
+        return;
+    for (unsigned i = 0; i < pattern->ids_count; i++) {
+        if (pattern->id_hashes[i] == request)
+            return;
+    }
+    pattern->id_hashes[pattern->ids_next] = request;
+    memcpy(pattern->ids[pattern->ids_next], id, strlen(id) + 1);
+    pattern->ids_next = (uint8_t)((pattern->ids_next + 1) % PATTERN_IDS_MAX);
+    if (pattern->ids_count < PATTERN_IDS_MAX)
+        pattern->ids_count++;
+}
+
+/* --- Telling --- */
+
+static void put_text(char *to, const char *text, size_t length)
+{
+    memcpy(to, text, length);
+    to[length] = '\0';
+    redact_secrets(to);
+}
+
+static void tell(const struct patterns *patterns, struct pattern *pattern, int64_t time_ns, struct findings *findings)
+{
+    struct pattern_texts texts = pattern_texts_of(patterns, pattern);
+    tbus_finding_t *finding = findings_add(findings);
+
+    if (!finding)
+        return;
+    pattern->told = true;
+    finding->kind = TBUS_FINDING_PATTERN;
+    finding->time_ns = time_ns;
+    finding->count = pattern->count;
+    memcpy(finding->fingerprint, pattern->fingerprint, sizeof finding->fingerprint);
+    put_text(finding->type, texts.type, texts.type_length);
+    put_text(finding->endpoint, texts.endpoint, texts.endpoint_length);
+}
+
+void patterns_tell(struct patterns *patterns, struct findings *findings)
+{
+    for (uint32_t cell = 0; cell < patterns->table.used; cell++) {
+        struct pattern *pattern = table_at(&patterns->table, cell);
+        if (pattern && !pattern->told && pattern->count >= patterns->threshold)
+            tell(patterns, pattern, pattern->last_seen_ns, findings);
+    }
+}
+
+/* There may be two with one fingerprint, of 32 bits: both are then told again, rather than neither. */
+void patterns_untell(struct patterns *patterns, const tbus_finding_t *finding)
+{
+    for (uint32_t cell = 0; cell < patterns->table.used; cell++) {
+        struct pattern *pattern = table_at(&patterns->table, cell);
+        if (pattern && strcmp(pattern->fingerprint, finding->fingerprint) == 0)
+            pattern->told = false;
+    }
+}
+
+void patterns_see(struct patterns *patterns, struct pattern *pattern, const struct sighting *sighting,
+                  struct findings *findings)
 {
     pattern->count++;
-    if (time_ns < pattern->first_seen_ns)
-        pattern->first_seen_ns = time_ns;
-    if (time_ns > pattern->last_seen_ns)
-        pattern->last_seen_ns = time_ns;
+    if (sighting->time_ns < pattern->first_seen_ns || pattern->count == 1)
+        pattern->first_seen_ns = sighting->time_ns;
+    if (sighting->time_ns > pattern->last_seen_ns || pattern->count == 1)
+        pattern->last_seen_ns = sighting->time_ns;
+    see_model(pattern, sighting->model);
+    see_user(pattern, sighting->user);
+    see_request(pattern, sighting->request, sighting->request_id);
     if (pattern->newer != TABLE_NONE) {
         unlink_pattern(patterns, pattern);
         link_newest(patterns, pattern);
     }
+    if (pattern->count == patterns->threshold)
+        tell(patterns, pattern, sighting->time_ns, findings);
 }
 
-int patterns_add(struct patterns *patterns, const struct signature *signature, const char *fingerprint, int64_t time_ns)
+struct pattern *patterns_add(struct patterns *patterns, const struct signature *signature, const char *fingerprint)
 {
     bool is_new;
     int error;
@@ -88,14 +215,11 @@ int patterns_add(struct patterns *patterns, const struct signature *signature, c
     }
     struct pattern *pattern = table_add(&patterns->table, signature->text, &is_new, &error);
     if (!pattern)
-        return error;
+        return NULL;
     assert(is_new);
-    *pattern = (struct pattern){.count = 1,
-                                .first_seen_ns = time_ns,
-                                .last_seen_ns = time_ns,
-                                .type_length = signature->type_length,
-                                .endpoint_length = signature->endpoint_length};
+    pattern->type_length = signature->type_length;
+    pattern->endpoint_length = signature->endpoint_length;
     memcpy(pattern->fingerprint, fingerprint, sizeof pattern->fingerprint);
     link_newest(patterns, pattern);
-    return 0;
+    return pattern;
 }

@@ -1,132 +1,168 @@
-/* Snapshots of the error tracker: measured and copied under the lock, sorted and redacted outside it. */
+/* Snapshots of the error tracker: measured and copied under the lock, sorted and masked outside it. */
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "trackers/errors.h"
-#include "trackers/redact.h"
-#include "trackers/snapshot.h"
+#include "trackers/moment.h"
 
 enum { SPARE_BYTES = 4096 /* for what comes in between measuring and copying; more makes another round */ };
 
-static size_t names_bytes_locked(const struct table *table)
+int errors_copy_out(tbus_errors_t *errors, const void *arguments, errors_bytes_fn bytes, errors_copy_fn copy,
+                    struct snapshot_block *ret_block)
 {
-    size_t bytes = snapshot_rounded(table->count * sizeof(tbus_error_count_t));
+    struct snapshot_block block = {.memory = NULL};
+
+    do {
+        tbus_mem_free(block.memory);
+        uv_mutex_lock(&errors->mu);
+        size_t wanted = bytes(errors, arguments);
+        uv_mutex_unlock(&errors->mu);
+        int error = snapshot_block_open(&block, wanted + SPARE_BYTES);
+        if (error)
+            return error;
+        uv_mutex_lock(&errors->mu);
+        copy(&block, errors, arguments);
+        uv_mutex_unlock(&errors->mu);
+    } while (block.overflowed);
+    *ret_block = block;
+    return 0;
+}
+
+/* --- Measuring --- */
+
+/* `each` is what an entry of the list takes beside its name. */
+static size_t names_bytes_locked(const struct table *table, size_t each)
+{
+    size_t bytes = snapshot_rounded(table->count * each);
 
     for (uint32_t cell = 0; cell < table->used; cell++) {
-        const uint64_t *count = table_at(table, cell);
+        const void *value = table_at(table, cell);
         uint32_t length;
-        if (!count)
+        if (!value)
             continue;
-        table_key(table, count, &length);
+        table_key(table, value, &length);
         bytes += snapshot_rounded(length + 1);
     }
     return bytes;
 }
 
-static size_t patterns_bytes_locked(const struct table *table)
-{
-    size_t bytes = snapshot_rounded(table->count * sizeof(tbus_error_pattern_t));
+static const tbus_pattern_filter_t all_patterns;
 
-    for (uint32_t cell = 0; cell < table->used; cell++) {
-        const struct pattern *pattern = table_at(table, cell);
-        uint32_t length;
-        if (!pattern)
-            continue;
-        table_key(table, pattern, &length);
-        bytes += length + 3 * snapshot_rounded(1); /* three texts, each rounded up */
-    }
-    return bytes;
+static size_t bytes_locked(tbus_errors_t *errors, const void *arguments)
+{
+    (void)arguments;
+    return snapshot_rounded(sizeof(tbus_errors_snapshot_t)) +
+           names_bytes_locked(&errors->by_endpoint, sizeof(tbus_error_count_t)) +
+           names_bytes_locked(&errors->by_type, sizeof(tbus_error_count_t)) +
+           names_bytes_locked(&errors->by_model, sizeof(tbus_error_count_t)) +
+           errors->by_status.count * sizeof(tbus_error_status_count_t) +
+           names_bytes_locked(&errors->slos.endpoints, sizeof(tbus_slo_t)) +
+           errors_patterns_bytes_locked(errors, &all_patterns);
 }
 
-static size_t bytes_locked(const tbus_errors_t *errors)
-{
-    return snapshot_rounded(sizeof(tbus_errors_snapshot_t)) + names_bytes_locked(&errors->by_endpoint) +
-           names_bytes_locked(&errors->by_type) + names_bytes_locked(&errors->by_model) +
-           STATUS_SLOTS * sizeof(tbus_error_status_count_t) + patterns_bytes_locked(&errors->patterns.table);
-}
+/* --- Copying --- */
 
 /* Names without an error are left out: "other" before it is needed. */
-static void copy_names_locked(struct snapshot_block *block, const struct table *table,
-                              const tbus_error_count_t **ret_list, size_t *ret_count)
+static void copy_counts_locked(struct snapshot_block *block, const struct table *table, const struct covered *covered,
+                               const tbus_error_count_t **ret_list, size_t *ret_count)
 {
     tbus_error_count_t *list = snapshot_take(block, table->count * sizeof *list);
     size_t count = 0;
 
     for (uint32_t cell = 0; list && cell < table->used; cell++) {
-        const uint64_t *errors = table_at(table, cell);
+        const struct count *errors = table_at(table, cell);
         uint32_t length;
-        if (!errors || *errors == 0)
+        if (!errors || errors->ever == 0)
             continue;
         const char *key = table_key(table, errors, &length);
-        list[count++] = (tbus_error_count_t){snapshot_text(block, key, length), *errors};
+        list[count++] =
+            (tbus_error_count_t){snapshot_text(block, key, length), errors->ever, counts_within(errors, covered)};
     }
     *ret_list = list;
     *ret_count = count;
 }
 
-static void copy_statuses_locked(struct snapshot_block *block, const tbus_errors_t *errors,
+static int64_t code_of(const char *name)
+{
+    if (strcmp(name, STATUS_NONE) == 0)
+        return 0;
+    return strcmp(name, TABLE_OTHER) == 0 ? -1 : (int64_t)strtol(name, NULL, 10);
+}
+
+static void copy_statuses_locked(struct snapshot_block *block, const struct table *table, const struct covered *covered,
                                  tbus_errors_snapshot_t *snapshot)
 {
-    tbus_error_status_count_t *list = snapshot_take(block, STATUS_SLOTS * sizeof *list);
+    tbus_error_status_count_t *list = snapshot_take(block, table->count * sizeof *list);
 
-    for (int slot = 0; list && slot < STATUS_SLOTS; slot++) {
-        int64_t code = slot == 0 ? 0 : slot == STATUS_OTHER ? -1 : slot - 1 + STATUS_FIRST;
-        if (errors->by_status[slot] > 0)
-            list[snapshot->by_status_count++] = (tbus_error_status_count_t){code, errors->by_status[slot]};
+    for (uint32_t cell = 0; list && cell < table->used; cell++) {
+        const struct count *errors = table_at(table, cell);
+        if (!errors || errors->ever == 0)
+            continue;
+        list[snapshot->by_status_count++] = (tbus_error_status_count_t){code_of(table_key(table, errors, NULL)),
+                                                                        errors->ever, counts_within(errors, covered)};
     }
     snapshot->by_status = list;
 }
 
-static tbus_error_pattern_t copy_pattern_locked(struct snapshot_block *block, const struct table *table,
-                                                const struct pattern *pattern)
+/* Endpoints that had no request and have no target of their own are left out. */
+static void copy_slos_locked(struct snapshot_block *block, const struct slos *slos, int64_t now,
+                             tbus_errors_snapshot_t *snapshot)
 {
-    tbus_error_pattern_t copy = {
-        .count = pattern->count, .first_seen_ns = pattern->first_seen_ns, .last_seen_ns = pattern->last_seen_ns};
-    uint32_t length;
-    const char *type = table_key(table, pattern, &length);
-    const char *endpoint = type + pattern->type_length + 1;
-    const char *normalized = endpoint + pattern->endpoint_length + 1;
+    const struct table *table = &slos->endpoints;
+    tbus_slo_t *list = snapshot_take(block, table->count * sizeof *list);
 
-    assert(normalized <= type + length);
-    memcpy(copy.fingerprint, pattern->fingerprint, sizeof copy.fingerprint);
-    copy.type = snapshot_text(block, type, pattern->type_length);
-    copy.endpoint = snapshot_text(block, endpoint, pattern->endpoint_length);
-    copy.normalized = snapshot_text(block, normalized, (size_t)(type + length - normalized));
-    return copy;
+    slos_show(slos, slos->all, now, &snapshot->slo_of_all);
+    for (uint32_t cell = 0; list && cell < table->used; cell++) {
+        struct watch *const *watch = table_at(table, cell);
+        uint32_t length;
+        if (!watch || (!(*watch)->is_reserved && series_ever(&(*watch)->series).requests == 0))
+            continue;
+        tbus_slo_t *slo = &list[snapshot->slos_count++];
+        const char *endpoint = table_key(table, watch, &length);
+        slo->endpoint = snapshot_text(block, endpoint, length);
+        slos_show(slos, *watch, now, slo);
+    }
+    snapshot->slos = list;
 }
 
-static void copy_patterns_locked(struct snapshot_block *block, const struct patterns *patterns,
-                                 tbus_errors_snapshot_t *snapshot)
+static void copy_totals_locked(const tbus_errors_t *errors, const struct covered *covered,
+                               tbus_errors_snapshot_t *snapshot)
 {
-    const struct table *table = &patterns->table;
-    tbus_error_pattern_t *list = snapshot_take(block, table->count * sizeof *list);
+    struct tally ever = series_ever(&errors->slos.all->series);
 
-    for (uint32_t cell = 0; list && cell < table->used; cell++) {
-        const struct pattern *pattern = table_at(table, cell);
-        if (pattern)
-            list[snapshot->patterns_count++] = copy_pattern_locked(block, table, pattern);
+    snapshot->time_ns = errors_latest_locked(errors);
+    snapshot->requests = ever.requests;
+    snapshot->failed = ever.errors;
+    snapshot->excluded = errors->excluded;
+    for (uint32_t slot = 0; slot < COUNT_SLOTS; slot++) {
+        snapshot->requests_in_window += covered->slots[slot] ? errors->within[slot].requests : 0;
+        snapshot->failed_in_window += covered->slots[slot] ? errors->within[slot].errors : 0;
     }
-    snapshot->patterns = list;
-    snapshot->patterns_dropped = patterns->dropped;
+    snapshot->patterns_dropped = errors->patterns.dropped;
+    snapshot->findings_waiting = errors->findings.count;
+    snapshot->findings_delayed = errors->findings.delayed;
 }
 
 /* The block overflows where it is too small; what it holds is then of no use. */
-static void copy_locked(struct snapshot_block *block, const tbus_errors_t *errors)
+static void copy_locked(struct snapshot_block *block, tbus_errors_t *errors, const void *arguments)
 {
     tbus_errors_snapshot_t *snapshot = snapshot_take(block, sizeof *snapshot);
+    int64_t latest = moment_of(errors_latest_locked(errors)), now = moment_of(*(const int64_t *)arguments);
 
     assert(snapshot);
-    snapshot->time_ns = errors->latest_ns == INT64_MIN ? 0 : errors->latest_ns;
-    snapshot->excluded = errors->excluded;
-    snapshot->slo.total_requests = errors->requests;
-    snapshot->slo.errors = errors->failed;
-    copy_names_locked(block, &errors->by_endpoint, &snapshot->by_endpoint, &snapshot->by_endpoint_count);
-    copy_names_locked(block, &errors->by_type, &snapshot->by_type, &snapshot->by_type_count);
-    copy_names_locked(block, &errors->by_model, &snapshot->by_model, &snapshot->by_model_count);
-    copy_statuses_locked(block, errors, snapshot);
-    copy_patterns_locked(block, &errors->patterns, snapshot);
+    now = now != 0 && now > latest ? now : latest;
+    const struct covered covered = counts_covered(&errors->window, now);
+    copy_totals_locked(errors, &covered, snapshot);
+    copy_counts_locked(block, &errors->by_endpoint, &covered, &snapshot->by_endpoint, &snapshot->by_endpoint_count);
+    copy_counts_locked(block, &errors->by_type, &covered, &snapshot->by_type, &snapshot->by_type_count);
+    copy_counts_locked(block, &errors->by_model, &covered, &snapshot->by_model, &snapshot->by_model_count);
+    copy_statuses_locked(block, &errors->by_status, &covered, snapshot);
+    copy_slos_locked(block, &errors->slos, now, snapshot);
+    snapshot->patterns = errors_patterns_copy_locked(block, errors, &all_patterns, &snapshot->patterns_count);
 }
+
+/* --- Outside the lock --- */
 
 static int by_falling_count(uint64_t a, uint64_t b)
 {
@@ -149,18 +185,11 @@ static int compare_statuses(const void *a, const void *b)
     return order ? order : (left->status_code > right->status_code) - (left->status_code < right->status_code);
 }
 
-static int compare_patterns(const void *a, const void *b)
+static int compare_slos(const void *a, const void *b)
 {
-    const tbus_error_pattern_t *left = a, *right = b;
-    int order = by_falling_count(left->count, right->count);
+    const tbus_slo_t *left = a, *right = b;
 
-    if (!order)
-        order = strcmp(left->type, right->type);
-    if (!order)
-        order = strcmp(left->endpoint, right->endpoint);
-    if (!order)
-        order = strcmp(left->normalized, right->normalized);
-    return order;
+    return strcmp(left->endpoint, right->endpoint);
 }
 
 /* The lists lie in the block, which is ours to write: that the struct shows them as const is for its reader. */
@@ -170,39 +199,30 @@ static void sort(const void *list, size_t count, size_t bytes, int (*compare)(co
         qsort((void *)(uintptr_t)list, count, bytes, compare);
 }
 
-static void finish(tbus_errors_snapshot_t *snapshot, uint32_t target_ppm)
+static void finish(tbus_errors_snapshot_t *snapshot)
 {
-    snapshot->slo = tbus_slo_status(snapshot->slo.total_requests, snapshot->slo.errors, target_ppm);
+    snapshot->slo = snapshot->slo_of_all.status;
+    if (snapshot->requests_in_window > 0)
+        snapshot->error_rate_in_window = (double)snapshot->failed_in_window / (double)snapshot->requests_in_window;
     sort(snapshot->by_endpoint, snapshot->by_endpoint_count, sizeof *snapshot->by_endpoint, compare_names);
     sort(snapshot->by_type, snapshot->by_type_count, sizeof *snapshot->by_type, compare_names);
     sort(snapshot->by_model, snapshot->by_model_count, sizeof *snapshot->by_model, compare_names);
     sort(snapshot->by_status, snapshot->by_status_count, sizeof *snapshot->by_status, compare_statuses);
-    sort(snapshot->patterns, snapshot->patterns_count, sizeof *snapshot->patterns, compare_patterns);
-    for (size_t i = 0; i < snapshot->patterns_count; i++)
-        redact_secrets((char *)(uintptr_t)snapshot->patterns[i].normalized);
+    sort(snapshot->slos, snapshot->slos_count, sizeof *snapshot->slos, compare_slos);
+    errors_patterns_finish(snapshot->patterns, snapshot->patterns_count);
 }
 
-int tbus_errors_snapshot(tbus_errors_t *errors, tbus_errors_snapshot_t **ret)
+int tbus_errors_snapshot(tbus_errors_t *errors, int64_t now_ns, tbus_errors_snapshot_t **ret)
 {
-    struct snapshot_block block = {.memory = NULL};
+    struct snapshot_block block;
 
     if (!errors || !ret)
         return UV_EINVAL;
-    do {
-        tbus_mem_free(block.memory);
-        uv_mutex_lock(&errors->mu);
-        size_t bytes = bytes_locked(errors);
-        uv_mutex_unlock(&errors->mu);
-        int error = snapshot_block_open(&block, bytes + SPARE_BYTES);
-        if (error)
-            return error;
-        uv_mutex_lock(&errors->mu);
-        copy_locked(&block, errors);
-        uv_mutex_unlock(&errors->mu);
-    } while (block.overflowed);
-
+    int error = errors_copy_out(errors, &now_ns, bytes_locked, copy_locked, &block);
+    if (error)
+        return error;
     tbus_errors_snapshot_t *snapshot = (tbus_errors_snapshot_t *)(void *)block.memory;
-    finish(snapshot, errors->slo_target_ppm);
+    finish(snapshot);
     *ret = snapshot;
     return 0;
 }

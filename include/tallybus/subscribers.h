@@ -15,8 +15,15 @@ TBUS_BEGIN_DECLS
 /* stream.* and network.backpressure, client.disconnected; lifecycle at priority 8, tokens at 5. [any thread] */
 TBUS_API TBUS_CHECKED int64_t tbus_streaming_attach(tbus_streaming_t *streaming, tbus_t *bus);
 
-/* request.completed, request.failed, error.occurred; priority 10. [any thread] */
+/* request.completed, request.failed, error.occurred; priority 10. What the tracker finds out it publishes at the end of
+ * a batch: slo.violation and slo.recovered (slo_type "burn_rate", the alert's long window, no endpoint = all requests),
+ * error.pattern_detected. What the bus does not take is offered again later. [any thread] */
 TBUS_API TBUS_CHECKED int64_t tbus_errors_attach(tbus_errors_t *errors, tbus_t *bus);
+
+/* tbus_errors_evaluate(), and publishes what has been found out. Alerts are left when traffic stops only if somebody
+ * looks: call this from a timer, each 10 s or so, with tbus_now(). Errors: UV_EINVAL, and what publishing returns: then
+ * what is left is offered again later. [any thread] */
+TBUS_API int tbus_errors_publish_findings(tbus_errors_t *errors, tbus_t *bus, int64_t now_ns);
 
 /* request.completed; priority 7. [any thread] */
 TBUS_API TBUS_CHECKED int64_t tbus_cost_attach(tbus_cost_t *cost, tbus_t *bus);

@@ -180,7 +180,7 @@ Test(prometheus, the_errors_page_has_every_specified_name)
     tbus_error_t error = {
         .type = "Timeout", .message = "after 30 s", .endpoint = "/v1/chat", .model = "m", .status_code = 504};
     cr_assert_eq(tbus_errors_record_error(errors, &error), 0);
-    cr_assert_eq(tbus_errors_snapshot(errors, &s), 0);
+    cr_assert_eq(tbus_errors_snapshot(errors, 0, &s), 0);
     cr_assert_eq(tbus_prometheus_errors(s, &page), 0);
     check_form(page);
     has(page, "error_total_requests 1000");
@@ -194,7 +194,44 @@ Test(prometheus, the_errors_page_has_every_specified_name)
     has(page, "error_by_type{type=\"Timeout\"} 1");
     has(page, "error_by_status{status_code=\"504\"} 1");
     has(page, "error_pattern_count 1");
-    cr_assert_not_null(strstr(page, "\nerror_burn_rate "));
+    has(page, "error_burn_rate 1");
+    static const char *const windows[] = {"5m", "30m", "1h", "2h", "6h", "1d", "3d"};
+    for (size_t i = 0; i < sizeof windows / sizeof *windows; i++) {
+        char sample[64];
+        snprintf(sample, sizeof sample, "error_burn_rate{window=\"%s\"} 1", windows[i]);
+        has(page, sample);
+    }
+    tbus_mem_free(page);
+    tbus_errors_snapshot_free(s);
+    tbus_errors_close(errors);
+}
+
+/* Burn rates are of their windows, counters for ever, whatever the SLO is over; a label shows no key. */
+Test(prometheus, the_errors_page_tells_windows_apart)
+{
+    const int64_t hour = INT64_C(3600) * 1000000000;
+    tbus_errors_t *errors;
+    tbus_errors_snapshot_t *s;
+    char *page;
+    cr_assert_eq(tbus_errors_open(&(tbus_errors_options_t){.rolling = true, .compliance_s = 86400}, &errors), 0);
+    for (int i = 0; i < 1000; i++)
+        cr_assert_eq(tbus_errors_record_response(errors, "/v1?api_key=aB3dE6gH9", "m", i < 2 ? 503 : 200, 0), 0);
+    cr_assert_eq(tbus_errors_snapshot(errors, 4 * hour, &s), 0);
+    cr_assert_eq(tbus_prometheus_errors(s, &page), 0);
+    has(page, "error_burn_rate 2");
+    has(page, "error_burn_rate{window=\"2h\"} 0");
+    has(page, "error_burn_rate{window=\"6h\"} 2");
+    has(page, "error_by_endpoint{endpoint=\"/v1?api_key=*\"} 2");
+    tbus_mem_free(page);
+    tbus_errors_snapshot_free(s);
+    cr_assert_eq(tbus_errors_snapshot(errors, 48 * hour, &s), 0);
+    cr_assert_eq(tbus_prometheus_errors(s, &page), 0);
+    check_form(page);
+    has(page, "error_total_requests 1000");
+    has(page, "error_total_errors 2");
+    has(page, "error_burn_rate 0");
+    has(page, "error_slo_violated 0");
+    has(page, "error_burn_rate{window=\"3d\"} 2");
     tbus_mem_free(page);
     tbus_errors_snapshot_free(s);
     tbus_errors_close(errors);

@@ -4,6 +4,9 @@ import hashlib
 import re
 import sys
 
+sys.dont_write_bytecode = True
+import code_points
+
 REPLACEMENTS = [
     (re.compile(rb"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}"), b"<UUID>"),
     (re.compile(rb"req-[a-zA-Z0-9]+"), b"<REQUEST_ID>"),
@@ -12,27 +15,13 @@ REPLACEMENTS = [
 ]
 
 
-def cut_as_defined(text):
-    """The first 200 code points of any bytes: a continuation byte counts only where it continues nothing."""
-    points = wanted = 0
-    for at, byte in enumerate(text):
-        if byte & 0xC0 == 0x80 and wanted > 0:
-            wanted -= 1
-            continue
-        if points == 200:
-            return text[:at]
-        points += 1
-        wanted = 3 if 0xF0 <= byte <= 0xF7 else 2 if 0xE0 <= byte <= 0xEF else 1 if 0xC0 <= byte <= 0xDF else 0
-    return text
-
-
 def cut(text):
     """Where the bytes are UTF-8, Python's own notion of a code point decides."""
     try:
         by_python = text.decode()[:200].encode()
     except UnicodeDecodeError:
-        return cut_as_defined(text)
-    assert by_python == cut_as_defined(text)
+        return code_points.cut(text)
+    assert by_python == code_points.cut(text)
     return by_python
 
 

@@ -2,25 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include <tallybus/errors.h>
-
-#include "tests/check.h"
-
-static tbus_errors_t *open_with(tbus_errors_options_t options)
-{
-    tbus_errors_t *errors = NULL;
-
-    cr_assert_eq(tbus_errors_open(&options, &errors), 0);
-    return errors;
-}
-
-static tbus_errors_snapshot_t *snapshot_of(tbus_errors_t *errors)
-{
-    tbus_errors_snapshot_t *snapshot = NULL;
-
-    cr_assert_eq(tbus_errors_snapshot(errors, &snapshot), 0);
-    return snapshot;
-}
+#include "tests/trackers/errors_fixture.h"
 
 static void fail(tbus_errors_t *errors, const char *type, const char *message, const char *endpoint, int64_t time_ns)
 {
@@ -64,17 +46,36 @@ Test(errors, bad_arguments)
     cr_assert_eq(tbus_errors_open(&(tbus_errors_options_t){.slo_target_ppm = 1000001}, &errors), UV_EINVAL);
     cr_assert_eq(tbus_errors_open(&(tbus_errors_options_t){.names_max = (1 << 24) + 1}, &errors), UV_EINVAL);
     cr_assert_eq(tbus_errors_open(&(tbus_errors_options_t){.patterns_max = (1 << 24) + 1}, &errors), UV_EINVAL);
+    static const tbus_endpoint_slo_t good = {"/a", 1}, bad[] = {{"/a", 0}, {"/a", 1000001}};
+    const tbus_errors_options_t out_of_range[] = {
+        {.recent_max = (1 << 24) + 1},
+        {.endpoints_max = (1 << 24) + 1},
+        {.compliance_s = 3599},
+        {.compliance_s = 366 * 86400 + 1},
+        {.endpoint_slos_count = 1},
+        {.endpoint_slos = bad, .endpoint_slos_count = 1},
+        {.endpoint_slos = bad + 1, .endpoint_slos_count = 1},
+        {.endpoint_slos = &good, .endpoint_slos_count = 101},
+        {.endpoint_slos = &good, .endpoint_slos_count = 3, .endpoints_max = 2},
+    };
+    for (size_t i = 0; i < sizeof out_of_range / sizeof *out_of_range; i++)
+        cr_assert_eq(tbus_errors_open(&out_of_range[i], &errors), UV_EINVAL, "%zu", i);
     cr_assert_null(errors, "untouched");
+    cr_assert_eq(tbus_errors_evaluate(NULL, 0), UV_EINVAL);
+    cr_assert_eq(tbus_errors_take_finding(NULL, &(tbus_finding_t){0}), UV_EINVAL);
+    cr_assert_eq(tbus_errors_record_request(NULL, &(tbus_error_t){0}), UV_EINVAL);
     cr_assert_eq(tbus_errors_record_response(NULL, "", "", 200, 0), UV_EINVAL);
     cr_assert_eq(tbus_errors_record_error(NULL, &(tbus_error_t){0}), UV_EINVAL);
-    cr_assert_eq(tbus_errors_snapshot(NULL, &snapshot), UV_EINVAL);
+    cr_assert_eq(tbus_errors_snapshot(NULL, 0, &snapshot), UV_EINVAL);
     tbus_errors_close(NULL);
     tbus_errors_reset(NULL);
     tbus_errors_snapshot_free(NULL);
 
     cr_assert_eq(tbus_errors_open(NULL, &errors), 0);
     cr_assert_eq(tbus_errors_record_error(errors, NULL), UV_EINVAL);
-    cr_assert_eq(tbus_errors_snapshot(errors, NULL), UV_EINVAL);
+    cr_assert_eq(tbus_errors_record_request(errors, NULL), UV_EINVAL);
+    cr_assert_eq(tbus_errors_take_finding(errors, NULL), UV_EINVAL);
+    cr_assert_eq(tbus_errors_snapshot(errors, 0, NULL), UV_EINVAL);
     tbus_errors_close(errors);
 }
 
@@ -349,6 +350,76 @@ Test(errors, secrets_are_not_shown)
     cr_assert_eq(tbus_error_fingerprint("auth", "/v1", message, fingerprint), 0);
     cr_assert_str_eq(snapshot->patterns[0].fingerprint, fingerprint, "masking regroups nothing");
     tbus_errors_snapshot_free(snapshot);
+    tbus_errors_close(errors);
+}
+
+/* Two names that differ in a key alone are one: else a page of metrics had two series of one name. */
+Test(errors, names_are_counted_without_their_keys)
+{
+    char fingerprints[2][TBUS_FINGERPRINT_BYTES];
+    static const char *const endpoints[] = {"/v1?api_key=abcdefgh1", "/v1?api_key=ijklmnop2"};
+    tbus_errors_t *errors = open_with((tbus_errors_options_t){.names_max = 2});
+
+    for (int i = 0; i < 10; i++) {
+        tbus_error_t error = {.type = "Bearer x", .endpoint = endpoints[i % 2], .model = i % 2 ? "ft:sk-a" : "ft:sk-b"};
+        cr_assert_eq(tbus_errors_record_error(errors, &error), 0);
+        cr_assert_eq(tbus_errors_record_response(errors, endpoints[i % 2], "m", 200, 0), 0);
+    }
+    tbus_errors_snapshot_t *snapshot = snapshot_of(errors);
+    cr_assert_eq(snapshot->by_endpoint_count, 1);
+    check_count(&snapshot->by_endpoint[0], "/v1?api_key=*", 10);
+    check_count(&snapshot->by_type[0], "Bearer *", 10);
+    check_count(&snapshot->by_model[0], "ft:sk-*", 10);
+    cr_assert_eq(snapshot->slos_count, 1);
+    cr_assert_str_eq(snapshot->slos[0].endpoint, "/v1?api_key=*");
+    cr_assert_eq(snapshot->slos[0].status.total_requests, 20);
+    cr_assert_eq(snapshot->patterns_count, 2, "fingerprints are over what was given");
+    for (int i = 0; i < 2; i++) {
+        cr_assert_eq(tbus_error_fingerprint("Bearer x", endpoints[i], NULL, fingerprints[i]), 0);
+        cr_assert_str_eq(snapshot->patterns[i].endpoint, "/v1?api_key=*");
+        cr_assert_str_eq(snapshot->patterns[i].type, "Bearer *");
+        cr_assert_eq(snapshot->patterns[i].models_count, 1);
+        cr_assert_str_eq(snapshot->patterns[i].models[0], "ft:sk-*");
+    }
+    cr_assert(strcmp(snapshot->patterns[0].fingerprint, fingerprints[0]) == 0 ||
+              strcmp(snapshot->patterns[0].fingerprint, fingerprints[1]) == 0);
+    cr_assert_str_neq(snapshot->patterns[0].fingerprint, snapshot->patterns[1].fingerprint);
+    tbus_errors_snapshot_free(snapshot);
+    tbus_errors_close(errors);
+}
+
+Test(errors, a_request_is_told_with_all_that_is_known_of_it)
+{
+    tbus_recent_errors_t *recent;
+    tbus_errors_t *errors = open_with((tbus_errors_options_t){0});
+    tbus_error_t request = {.type = "not looked at",
+                            .message = "neither",
+                            .endpoint = "/v1",
+                            .model = "m",
+                            .request_id = "req-1",
+                            .user_id = "amina",
+                            .status_code = 200,
+                            .time_ns = 5};
+
+    cr_assert_eq(tbus_errors_record_request(errors, &request), 0);
+    request.status_code = 499;
+    cr_assert_eq(tbus_errors_record_request(errors, &request), 0);
+    request.status_code = 502;
+    cr_assert_eq(tbus_errors_record_request(errors, &request), 0);
+    tbus_errors_snapshot_t *snapshot = snapshot_of(errors);
+    cr_assert_eq(snapshot->requests, 2);
+    cr_assert_eq(snapshot->failed, 1);
+    cr_assert_eq(snapshot->excluded, 1);
+    check_count(&snapshot->by_type[0], "http_502", 1);
+    cr_assert_eq(snapshot->patterns[0].users, 1);
+    cr_assert_str_eq(snapshot->patterns[0].request_ids[0], "req-1");
+    cr_assert_str_eq(snapshot->patterns[0].normalized, "");
+    tbus_errors_snapshot_free(snapshot);
+    cr_assert_eq(tbus_errors_recent(errors, NULL, &recent), 0);
+    cr_assert_str_eq(recent->errors[0].type, "http_502");
+    cr_assert_str_eq(recent->errors[0].message, "");
+    cr_assert_str_eq(recent->errors[0].user_id, "amina");
+    tbus_mem_free(recent);
     tbus_errors_close(errors);
 }
 

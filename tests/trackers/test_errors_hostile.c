@@ -1,22 +1,13 @@
-/* The error tracker under input and circumstances that mean no good: long and broken strings, floods of names, no
- * memory, many threads. */
+/* The error tracker under input and circumstances that mean no good: long and broken strings,
+ * numbers at their ends, many threads. */
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <tallybus/errors.h>
-
-#include "tests/check.h"
 #include "tests/oom.h"
-
-static tbus_errors_snapshot_t *snapshot_of(tbus_errors_t *errors)
-{
-    tbus_errors_snapshot_t *snapshot = NULL;
-
-    cr_assert_eq(tbus_errors_snapshot(errors, &snapshot), 0);
-    return snapshot;
-}
+#include "tests/oracle.h"
+#include "tests/trackers/errors_fixture.h"
 
 /* --- Strings --- */
 
@@ -62,7 +53,7 @@ Test(errors_hostile, ten_megabytes_in_every_string)
         cr_assert_eq(tbus_error_fingerprint("t", text, text, fingerprint[i % 2]), 0);
     }
     tbus_errors_snapshot_t *snapshot = snapshot_of(errors);
-    cr_assert_lt(oom.bytes_peak, 100000, "%zu", (size_t)oom.bytes_peak);
+    cr_assert_lt(oom.bytes_peak, 800000, "%zu", (size_t)oom.bytes_peak); /* of it 500 recent errors: 500 KiB */
     cr_assert_eq(snapshot->by_endpoint_count, 2);
     cr_assert_eq(snapshot->by_model_count, 2);
     cr_assert_eq(snapshot->patterns_count, 2);
@@ -135,125 +126,52 @@ Test(errors_hostile, the_longest_signature_fits)
     tbus_errors_close(errors);
 }
 
-/* --- Memory --- */
-
-Test(errors_hostile, a_flood_of_names_can_not_grow_memory)
+/* Any bytes but NUL, any numbers: whatever comes is counted, and what is shown is NUL-terminated and bounded. */
+Test(errors_hostile, any_bytes_and_numbers)
 {
-    enum { NAMES = 500, PATTERNS = 1000, FLOOD = 100000 };
-    struct oom oom = {.fail_at = -1};
-    size_t after_half = 0;
+    static const int64_t numbers[] = {INT64_MIN, INT64_MIN + 1, -1, 0, 1, 499, 500, 599, INT64_MAX - 1, INT64_MAX};
+    enum { RECORDS = 20000, NUMBERS = sizeof numbers / sizeof *numbers };
+    uint64_t random = oracle_seed("errors_hostile"), excluded = 0;
     tbus_errors_t *errors;
+    tbus_recent_errors_t *recent;
 
-    oom_install(&oom);
-    cr_assert_eq(tbus_errors_open(NULL, &errors), 0);
-    for (int i = 0; i < FLOOD; i++) {
-        char name[32], message[32];
-        snprintf(name, sizeof name, "/v1/%d", i);
-        snprintf(message, sizeof message, "%c%c%c%c", 'g' + i % 10, 'g' + i / 10 % 10, 'g' + i / 100 % 10,
-                 'g' + i / 1000 % 10);
-        tbus_error_t error = {.type = name, .message = message, .endpoint = name, .model = name, .status_code = i};
-        cr_assert_eq(tbus_errors_record_error(errors, &error), 0);
-        if (i == FLOOD / 2)
-            after_half = oom.bytes_live;
-    }
-    cr_assert_eq(oom.bytes_live, after_half);
-    size_t bound = PATTERNS * 2048 + 3 * NAMES * 350 + sizeof(uint64_t) * 1024;
-    cr_assert_lt(oom.bytes_peak, bound, "%zu of %zu", (size_t)oom.bytes_peak, bound);
-
-    tbus_errors_snapshot_t *snapshot = snapshot_of(errors);
-    cr_assert_eq(snapshot->slo.errors + snapshot->excluded, FLOOD);
-    cr_assert_eq(snapshot->by_endpoint_count, NAMES + 1);
-    cr_assert_str_eq(snapshot->by_endpoint[0].name, "other");
-    cr_assert_eq(snapshot->by_endpoint[0].errors, FLOOD - NAMES - 1);
-    cr_assert_eq(snapshot->patterns_count, PATTERNS);
-    cr_assert_eq(snapshot->patterns_dropped, FLOOD - PATTERNS - 1);
-    tbus_errors_snapshot_free(snapshot);
-    tbus_errors_close(errors);
-    oom_remove();
-    cr_assert_eq(oom.live, 0);
-}
-
-/* Opens, records so much that every table grows more than once, and takes a snapshot. */
-static int live_a_life(uint64_t *ret_counted)
-{
-    tbus_errors_t *errors;
-    tbus_errors_snapshot_t *snapshot;
-    int error = tbus_errors_open(NULL, &errors), failed = 0;
-
-    *ret_counted = 40;
-    if (error)
-        return error;
-    for (int i = 0; i < 40; i++) {
-        char name[16];
-        snprintf(name, sizeof name, "%c%c", 'g' + i / 10, 'g' + i % 10);
-        tbus_error_t record = {.type = name, .message = name, .endpoint = name, .model = name, .time_ns = i};
-        error = tbus_errors_record_error(errors, &record);
-        failed = error ? error : failed;
-    }
-    error = tbus_errors_snapshot(errors, &snapshot);
-    if (!error) {
-        *ret_counted = snapshot->slo.errors;
-        uint64_t listed = 0;
-        for (size_t i = 0; i < snapshot->by_endpoint_count; i++)
-            listed += snapshot->by_endpoint[i].errors;
-        cr_assert_eq(listed, 40, "what finds no memory counts as other");
-        cr_assert_geq(snapshot->patterns_count, failed ? 39 : 40);
-        tbus_errors_snapshot_free(snapshot);
-    }
-    tbus_errors_close(errors);
-    return error ? error : failed;
-}
-
-Test(errors_hostile, every_allocation_may_fail)
-{
-    for (long at = 0;; at++) {
-        struct oom oom = {.fail_at = at};
-        uint64_t counted;
-        oom_install(&oom);
-        int error = live_a_life(&counted);
-        oom_remove();
-        cr_assert_eq(oom.live, 0);
-        cr_assert_eq(counted, 40, "the totals hold whatever fails");
-        if (!oom.failed) {
-            cr_assert_eq(error, 0);
-            cr_assert_gt(at, 15);
-            break;
+    cr_assert_eq(tbus_errors_open(&(tbus_errors_options_t){.finer_patterns = true, .rolling = true}, &errors), 0);
+    for (int i = 0; i < RECORDS; i++) {
+        char text[6][300];
+        for (int t = 0; t < 6; t++) {
+            size_t length = oracle_random(&random) % (i % 8 ? 12 : sizeof text[t]);
+            for (size_t at = 0; at < length; at++)
+                text[t][at] = (char)(1 + oracle_random(&random) % 255);
+            text[t][length] = '\0';
         }
-        cr_assert_eq(error, UV_ENOMEM, "allocation %ld", at);
+        tbus_error_t error = {text[0],
+                              text[1],
+                              text[2],
+                              text[3],
+                              text[4],
+                              text[5],
+                              numbers[oracle_random(&random) % NUMBERS],
+                              numbers[oracle_random(&random) % NUMBERS]};
+        excluded += error.status_code == 499;
+        cr_assert_eq(i % 2 ? tbus_errors_record_error(errors, &error) : tbus_errors_record_request(errors, &error), 0);
+        if (i % 512 == 0) {
+            cr_assert_eq(tbus_errors_evaluate(errors, numbers[oracle_random(&random) % NUMBERS]), 0);
+            tbus_errors_forget_patterns(errors, numbers[oracle_random(&random) % NUMBERS]);
+        }
     }
-}
-
-/* From some allocation on nothing can be had any more: what is known goes on being counted. */
-Test(errors_hostile, without_memory_known_names_go_on)
-{
-    struct oom oom = {.fail_at = -1};
-    tbus_errors_t *errors;
-
-    oom_install(&oom);
-    cr_assert_eq(tbus_errors_open(NULL, &errors), 0);
-    cr_assert_eq(tbus_errors_record_error(errors, &(tbus_error_t){.type = "t", .message = "m"}), 0);
-    oom.fail_at = atomic_load(&oom.calls);
-    oom.keep_failing = true;
-    int refused = 0;
-    for (int i = 0; i < 100; i++) {
-        char type[16];
-        snprintf(type, sizeof type, "t%d", i);
-        refused += tbus_errors_record_error(errors, &(tbus_error_t){.type = type}) == UV_ENOMEM;
-        cr_assert_eq(tbus_errors_record_error(errors, &(tbus_error_t){.type = "t", .message = "m"}), 0);
-    }
-    tbus_errors_snapshot_t *snapshot = NULL;
-    cr_assert_eq(tbus_errors_snapshot(errors, &snapshot), UV_ENOMEM);
-    cr_assert_null(snapshot);
-    tbus_errors_reset(errors);
-    cr_assert_eq(tbus_errors_record_error(errors, &(tbus_error_t){.type = "u"}), 0, "reset keeps its memory");
-    oom.fail_at = -1;
-    cr_assert_gt(refused, 80);
-    snapshot = snapshot_of(errors);
-    cr_assert_eq(snapshot->slo.errors, 1);
+    tbus_errors_snapshot_t *snapshot = snapshot_of(errors);
+    cr_assert_eq(snapshot->requests + snapshot->excluded, RECORDS);
+    cr_assert_eq(snapshot->excluded, excluded);
     tbus_errors_snapshot_free(snapshot);
+    cr_assert_eq(tbus_errors_recent(errors, NULL, &recent), 0);
+    cr_assert_eq(recent->count, 500);
+    for (size_t i = 0; i < recent->count; i++) {
+        cr_assert_lt(strlen(recent->errors[i].message), TBUS_ERROR_TEXT_BYTES);
+        cr_assert_lt(strlen(recent->errors[i].endpoint), TBUS_ERROR_NAME_BYTES);
+        cr_assert_lt(strlen(recent->errors[i].user_id), TBUS_ERROR_ID_BYTES);
+    }
+    tbus_mem_free(recent);
     tbus_errors_close(errors);
-    oom_remove();
-    cr_assert_eq(oom.live, 0);
 }
 
 /* --- Threads --- */
@@ -261,9 +179,30 @@ Test(errors_hostile, without_memory_known_names_go_on)
 struct crowd {
     tbus_errors_t *errors;
     atomic_uint next;
+    atomic_uint told; /* patterns */
 };
 
 enum { CROWD_THREADS = 4, CROWD_RECORDS = 5000 };
+
+/* All that reads. */
+static void crowd_look(struct crowd *crowd, int64_t now_ns)
+{
+    tbus_recent_errors_t *recent;
+    tbus_error_patterns_t *patterns;
+    tbus_finding_t finding;
+
+    cr_assert_eq(tbus_errors_recent(crowd->errors, &(tbus_recent_filter_t){.type = "odd"}, &recent), 0);
+    cr_assert_leq(recent->count, 500);
+    tbus_mem_free(recent);
+    cr_assert_eq(tbus_errors_patterns(crowd->errors, &(tbus_pattern_filter_t){.count_min = 3}, &patterns), 0);
+    cr_assert_leq(patterns->count, 128);
+    tbus_mem_free(patterns);
+    cr_assert_eq(tbus_errors_evaluate(crowd->errors, now_ns), 0);
+    while (tbus_errors_take_finding(crowd->errors, &finding) > 0) {
+        if (finding.kind == TBUS_FINDING_PATTERN)
+            atomic_fetch_add(&crowd->told, 1);
+    }
+}
 
 static void crowd_run(void *user)
 {
@@ -281,6 +220,8 @@ static void crowd_run(void *user)
             cr_assert_leq(snapshot->patterns_count, 128);
             tbus_errors_snapshot_free(snapshot);
         }
+        if (i % 1000 == 500)
+            crowd_look(crowd, i);
     }
 }
 
@@ -304,6 +245,8 @@ Test(errors_hostile, many_threads_count_exactly)
         in_patterns += snapshot->patterns[i].count;
     cr_assert_eq(in_patterns, CROWD_THREADS * CROWD_RECORDS);
     tbus_errors_snapshot_free(snapshot);
+    crowd_look(&crowd, 0);
+    cr_assert_eq(atomic_load(&crowd.told), 128, "each pattern once, by whomever");
     tbus_errors_close(crowd.errors);
 }
 

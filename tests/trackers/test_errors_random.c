@@ -206,7 +206,7 @@ static void compare(const struct model *model, tbus_errors_t *errors)
 {
     tbus_errors_snapshot_t *snapshot = NULL;
 
-    cr_assert_eq(tbus_errors_snapshot(errors, &snapshot), 0);
+    cr_assert_eq(tbus_errors_snapshot(errors, 0, &snapshot), 0);
     cr_assert_eq(snapshot->slo.total_requests, model->total);
     cr_assert_eq(snapshot->slo.errors, model->errors);
     cr_assert_eq(snapshot->excluded, model->excluded);

@@ -1,7 +1,6 @@
 #include <tallybus/errors.h>
 
-#include "tests/check.h"
-#include "tests/oracle.h"
+#include "tests/trackers/messages.h"
 
 #define UUID "12345678-90ab-CDEF-1234-567890abcdef"
 
@@ -207,31 +206,14 @@ static const char *const pieces[] = {UUID,
                                      "\xff",
                                      "the quick brown fox jumps over the lazy dog while nobody is looking "};
 
-static size_t make_message(uint64_t *random, char *text, size_t room)
+static void make_message(uint64_t *random, char *text, size_t room)
 {
-    size_t length = 0, wanted = oracle_random(random) % (oracle_random(random) % 8 == 0 ? 60 : 9);
-
-    for (size_t i = 0; i < wanted; i++) {
-        const char *piece = pieces[oracle_random(random) % (sizeof pieces / sizeof *pieces)];
-        size_t skipped = oracle_random(random) % 4 == 0 ? oracle_random(random) % strlen(piece) : 0;
-        size_t bytes = strlen(piece + skipped);
-        if (oracle_random(random) % 4 == 0)
-            bytes = 1 + oracle_random(random) % bytes;
-        if (length + bytes >= room)
-            break;
-        memcpy(text + length, piece + skipped, bytes);
-        length += bytes;
-    }
-    if (length > 0 && oracle_random(random) % 8 == 0)
-        text[oracle_random(random) % length] = (char)(1 + oracle_random(random) % 255);
-    text[length] = '\0';
-    return length;
+    message_of_pieces(random, pieces, sizeof pieces / sizeof *pieces, text, room);
 }
 
 static void put_hex(FILE *file, const char *text)
 {
-    for (; *text; text++)
-        fprintf(file, "%02x", (unsigned char)*text);
+    message_put_hex(file, text);
     fputc(' ', file);
 }
 

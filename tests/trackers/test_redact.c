@@ -1,6 +1,4 @@
-#include <string.h>
-
-#include "tests/check.h"
+#include "tests/trackers/messages.h"
 #include "trackers/redact.h"
 
 static void check(const char *text, const char *expected)
@@ -41,4 +39,93 @@ Test(redact, the_rest_stays)
     check("bearers of x", "bearers of x");
     check("SK-abc", "SK-abc");
     check("\xff\x80sk-abc\xc3\xa4", "\xff\x80sk-*\xc3\xa4");
+}
+
+Test(redact, keys_of_many_makers_are_masked)
+{
+    check("sk-ant-api03-Ab_c, AKIAIOSFODNN7EXAMPLE.", "sk-*, AKIA*");
+    check("(ASIAIOSFODNN<NUM>EXAMPLE)", "(ASIA*)");
+    check("?key=AIzaSyD-<NUM>_x&v=1", "?key=AIza*&v=1");
+    check("ghp_a gho_b ghu_c ghs_d ghr_e github_pat_f", "ghp_* gho_* ghu_* ghs_* ghr_* github_pat_*");
+    check("xoxb-1 xoxp-2, xoxa-3; glpat-x", "xoxb-* xoxp-*, xoxa-*; glpat-*");
+    check("sk_live_1 rk_live_2", "sk_live_* rk_live_*");
+    check("hf_abcdefghijklmnop and hf_hub", "hf_* and hf_hub");
+    check("eyJhbGciOiJIUzI1NiIs.eyJz.c and eyJ", "eyJ* and eyJ");
+    check("AKIA AIza ghp_ xox-1 xoxB-1 taskAKIA1234", "AKIA AIza ghp_ xox-1 xoxB-1 taskAKIA1234");
+}
+
+Test(redact, what_is_assigned_to_a_key_is_masked)
+{
+    check("api_key=Abcdefgh", "api_key=*");
+    check("api-key: 1abcdefg, next", "api-key: *, next");
+    check("apikey='abcdefgh1' API KEY: \"<UUID>-<NUM>\"", "apikey='*' API KEY: \"*\"");
+    check("{\"token\":\"aB3aB3aB3\",\"n\":1}", "{\"token\":\"*\",\"n\":1}");
+    check("{\\\"token\\\": \\\"aB3aB3aB3\\\"}", "{\\\"token\\\": \\\"*\\\"}");
+    check("OPENAI_API_KEY=abcdefgh9 X-Api-Key:abcdefgh9", "OPENAI_API_KEY=* X-Api-Key:*");
+    check("?access_token=abcdefghijklmnopqrst&x=1", "?access_token=*&x=1");
+    check("password: hunter2hunter2; secret = AbcdefghI", "password: *; secret = *");
+    check("secret_key=abcdefgh1 secretkey:abcdefgh1", "secret_key=* secretkey:*");
+    check("token: Bearer abc", "token: Bearer *");
+    check("api_key=sk-abc", "api_key=sk-*");
+}
+
+Test(redact, what_is_not_a_key_stays)
+{
+    check("unexpected token: ')'", "unexpected token: ')'");
+    check("unexpected token: identifier", "unexpected token: identifier");
+    check("token <NUM> of <NUM>", "token <NUM> of <NUM>");
+    check("max_tokens: 4096000000, tokens=1234567890", "max_tokens: 4096000000, tokens=1234567890");
+    check("token=\"\" password: wrong", "token=\"\" password: wrong");
+    check("no api key given", "no api key given");
+    check("mytoken1=abcdefgh9", "mytoken1=abcdefgh9");
+}
+
+static void check_cut(const char *text, const char *expected)
+{
+    char copy[256];
+
+    strcpy(copy, text);
+    redact_secrets_of_cut(copy);
+    cr_assert_str_eq(copy, expected, "%s", copy);
+}
+
+Test(redact, what_a_cut_may_have_made_too_short_is_masked)
+{
+    check_cut("token=a", "token=*");
+    check_cut("it is AKI", "it is AKI");
+    check_cut("it is AKIAx", "it is AKIA*");
+    check_cut("it is AKIAx y", "it is AKIAx y");
+    check_cut("hf_ab", "hf_*");
+    check_cut("token=", "token=");
+    check_cut("", "");
+}
+
+Test(redact, masking_twice_changes_nothing_more)
+{
+    static const char *const texts[] = {"sk-a AKIA1234 Bearer x token=abcdefgh1 ghp_x", "eyJabcdefghijklmnopq",
+                                        "token=Bearer sk-a"};
+
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        char once[256], twice[256];
+        strcpy(once, texts[i]);
+        redact_secrets(once);
+        strcpy(twice, once);
+        redact_secrets(twice);
+        cr_assert_str_eq(once, twice);
+    }
+}
+
+/* Were it quadratic, one of these would take hours. */
+Test(redact, ten_megabytes_take_linear_time)
+{
+    static const char *const fillers[] = {"token ",  "token:",     "bearer ", "token=a ", "bearer:", "s-",
+                                          "api key", "password\"", "eyJ ",    "AKIA ",    "token",   " "};
+    char *text = message_huge_open();
+
+    for (size_t i = 0; i < sizeof fillers / sizeof *fillers; i++) {
+        message_huge_fill(text, fillers[i]);
+        redact_secrets_of_cut(text);
+        cr_assert_leq(strlen(text), MESSAGE_HUGE);
+    }
+    free(text);
 }

@@ -1,9 +1,10 @@
 #include <math.h>
 
-#include <tallybus/errors.h>
+#include <tallybus/slo.h>
 
 #include "tests/check.h"
 #include "tests/oracle.h"
+#include "trackers/slo.h"
 
 Test(slo, of_1000_requests_at_99_9_percent_one_may_fail)
 {
@@ -105,4 +106,60 @@ Test(slo, random_numbers_against_fractions)
         oracle.lines++;
     }
     oracle_check(&oracle, "tests/trackers/slo_oracle.py", "");
+}
+
+/* --- Alerts --- */
+
+Test(slo, alerts_are_those_of_the_table)
+{
+    static const struct {
+        const char *severity, *longer, *brief;
+        double factor;
+    } table[] = {
+        {"page", "1h", "5m", 14.4}, {"page", "6h", "30m", 6}, {"ticket", "1d", "2h", 3}, {"ticket", "3d", "6h", 1}};
+
+    for (unsigned i = 0; i < TBUS_ALERTS; i++) {
+        tbus_alert_rule_t rule = tbus_alert_rule(i, 0);
+        cr_assert_str_eq(rule.severity, table[i].severity);
+        cr_assert_str_eq(tbus_burn_window_name(rule.long_window), table[i].longer);
+        cr_assert_str_eq(tbus_burn_window_name(rule.short_window), table[i].brief);
+        cr_assert_eq(rule.factor, table[i].factor);
+        cr_assert_float_eq(tbus_alert_rule(i, 7 * 86400).factor, table[i].factor * 7 / 30, 1e-12);
+        cr_assert_float_eq(tbus_alert_rule(i, 90 * 86400).factor, table[i].factor * 3, 1e-12);
+    }
+    cr_assert_null(tbus_alert_rule(TBUS_ALERTS, 0).severity);
+    cr_assert_null(tbus_burn_window_name(TBUS_BURN_WINDOWS));
+}
+
+/* A full outage burns 1 / (1 - target), which has to be more than the factor. */
+Test(slo, a_loose_target_makes_alerts_unreachable)
+{
+    static const double factors[] = {14.4, 6, 3, 1};
+
+    for (unsigned i = 0; i < TBUS_ALERTS; i++) {
+        for (uint32_t target = 0; target <= 1000000; target += 50) {
+            double most = 1e6 / (1e6 - target), near = fabs(most - factors[i]) / factors[i];
+            if (near > 1e-9)
+                cr_assert_eq(tbus_alert_reachable(i, target, 0), most > factors[i], "%u of %u", i, target);
+            else
+                cr_assert_not(tbus_alert_reachable(i, target, 0), "exactly the factor is not more");
+        }
+    }
+    cr_assert(tbus_alert_reachable(TBUS_ALERT_PAGE_1H, 900000, 2592000 / 2));
+    cr_assert_not(tbus_alert_reachable(TBUS_ALERT_PAGE_1H, 900000, 0), "10 is below 14.4");
+    cr_assert(tbus_alert_reachable(TBUS_ALERT_PAGE_1H, UINT32_MAX, 0), "as 1,000,000");
+    cr_assert_not(tbus_alert_reachable(TBUS_ALERTS, 999000, 0));
+}
+
+Test(slo, an_alert_wants_more_than_its_factor)
+{
+    /* 14.4 * 0.1 % of 10,000 = 144 */
+    cr_assert_not(slo_exceeds((struct tally){10000, 144}, 999000, TBUS_ALERT_PAGE_1H, 0));
+    cr_assert(slo_exceeds((struct tally){10000, 145}, 999000, TBUS_ALERT_PAGE_1H, 0));
+    cr_assert_not(slo_exceeds((struct tally){1000, 1}, 999000, TBUS_ALERT_TICKET_3D, 0));
+    cr_assert(slo_exceeds((struct tally){999, 1}, 999000, TBUS_ALERT_TICKET_3D, 0));
+    cr_assert_not(slo_exceeds((struct tally){0, 0}, 1000000, TBUS_ALERT_TICKET_3D, 0));
+    cr_assert(slo_exceeds((struct tally){UINT64_MAX, 1}, 1000000, TBUS_ALERT_PAGE_1H, UINT32_MAX));
+    cr_assert_not(slo_exceeds((struct tally){UINT64_MAX, UINT64_MAX}, 0, TBUS_ALERT_TICKET_3D, UINT32_MAX));
+    cr_assert(slo_exceeds((struct tally){UINT64_MAX, UINT64_MAX}, 999999, TBUS_ALERT_TICKET_3D, UINT32_MAX));
 }

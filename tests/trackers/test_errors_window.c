@@ -1,0 +1,156 @@
+/* Counts within the window: errors by name and status, requests in all. */
+#include <string.h>
+
+#include "tests/oracle.h"
+#include "tests/trackers/errors_fixture.h"
+
+static void fail(tbus_errors_t *errors, const char *name, int64_t status_code, int64_t time_ns)
+{
+    tbus_error_t error = {
+        .type = name, .message = "m", .endpoint = name, .model = name, .status_code = status_code, .time_ns = time_ns};
+    cr_assert_eq(tbus_errors_record_error(errors, &error), 0);
+}
+
+Test(errors_window, what_is_older_counts_for_ever_alone)
+{
+    tbus_errors_t *errors = open_with((tbus_errors_options_t){0});
+
+    fail(errors, "a", 500, 1000 * SECOND);
+    fail(errors, "a", 0, 1200 * SECOND);
+    fail(errors, "b", 500, 1320 * SECOND);
+    cr_assert_eq(tbus_errors_record_response(errors, "a", "m", 200, 1320 * SECOND), 0);
+    tbus_errors_snapshot_t *snapshot = snapshot_at(errors, 0);
+    cr_assert_eq(snapshot->requests, 4);
+    cr_assert_eq(snapshot->failed, 3);
+    cr_assert_eq(snapshot->requests_in_window, 3);
+    cr_assert_eq(snapshot->failed_in_window, 2);
+    cr_assert_float_eq(snapshot->error_rate_in_window, 2 / 3.0, 1e-15);
+    cr_assert_eq(snapshot->by_type[0].errors, 2);
+    cr_assert_eq(snapshot->by_type[0].errors_in_window, 1);
+    cr_assert_eq(snapshot->by_endpoint[1].errors_in_window, 1);
+    cr_assert_eq(snapshot->by_model[0].errors_in_window, 1);
+    cr_assert_eq(snapshot->by_status[0].status_code, 500);
+    cr_assert_eq(snapshot->by_status[0].errors, 2);
+    cr_assert_eq(snapshot->by_status[0].errors_in_window, 1);
+    cr_assert_eq(snapshot->by_status[1].errors_in_window, 1);
+    tbus_errors_snapshot_free(snapshot);
+
+    snapshot = snapshot_at(errors, 10000 * SECOND);
+    cr_assert_eq(snapshot->requests_in_window + snapshot->failed_in_window, 0, "as of later");
+    cr_assert_eq(snapshot->error_rate_in_window, 0);
+    cr_assert_eq(snapshot->by_type[0].errors_in_window, 0);
+    tbus_errors_snapshot_free(snapshot);
+    snapshot = snapshot_at(errors, 5 * SECOND);
+    cr_assert_eq(snapshot->requests_in_window, 3, "an earlier moment means the latest");
+    tbus_errors_snapshot_free(snapshot);
+    tbus_errors_close(errors);
+}
+
+Test(errors_window, a_window_without_limit_holds_everything)
+{
+    tbus_errors_t *errors = open_with((tbus_errors_options_t){.window_ns = -1});
+
+    fail(errors, "a", 500, INT64_MIN);
+    fail(errors, "a", 500, 0);
+    fail(errors, "a", 500, INT64_MAX);
+    tbus_errors_snapshot_t *snapshot = snapshot_at(errors, 0);
+    cr_assert_eq(snapshot->requests_in_window, 3);
+    cr_assert_eq(snapshot->by_status[0].errors_in_window, 3);
+    tbus_errors_snapshot_free(snapshot);
+    tbus_errors_close(errors);
+}
+
+/* --- Against a list of everything --- */
+
+enum { NAMES = 6, RECORDS = 4000 };
+
+static const char *const names[NAMES] = {"", "a", "b", "c", "other", "d"};
+static const int64_t statuses[NAMES] = {0, 500, 503, 404, 42, 599};
+
+struct record {
+    int64_t time;
+    int name;
+    bool failed;
+};
+
+struct model {
+    struct record records[RECORDS];
+    int count;
+    int64_t latest, slice_ns;
+};
+
+static int64_t slice_of(const struct model *model, int64_t time)
+{
+    return time / model->slice_ns; /* no time here is negative */
+}
+
+/* Within the window that ends at `now`: not more than 30 slices before. `name` -1 = all, good ones too. */
+static uint64_t model_count(const struct model *model, int name, bool failed, int64_t now)
+{
+    uint64_t count = 0;
+
+    for (int i = 0; i < model->count; i++) {
+        const struct record *record = &model->records[i];
+        bool counts = (name < 0 || record->name == name) && (!failed || record->failed);
+        count += counts && slice_of(model, now) - slice_of(model, record->time) <= 30;
+    }
+    return count;
+}
+
+static void compare_names(const struct model *model, const tbus_error_count_t *counts, size_t count, int64_t now)
+{
+    for (size_t i = 0; i < count; i++) {
+        int name = 0;
+        while (strcmp(names[name], counts[i].name) != 0)
+            name++;
+        cr_assert_eq(counts[i].errors_in_window, model_count(model, name, true, now), "%s", counts[i].name);
+    }
+}
+
+static void compare(const struct model *model, tbus_errors_t *errors, int64_t now)
+{
+    tbus_errors_snapshot_t *snapshot = snapshot_at(errors, now);
+
+    cr_assert_eq(snapshot->requests_in_window, model_count(model, -1, false, now));
+    cr_assert_eq(snapshot->failed_in_window, model_count(model, -1, true, now));
+    compare_names(model, snapshot->by_type, snapshot->by_type_count, now);
+    compare_names(model, snapshot->by_endpoint, snapshot->by_endpoint_count, now);
+    compare_names(model, snapshot->by_model, snapshot->by_model_count, now);
+    for (size_t i = 0; i < snapshot->by_status_count; i++) {
+        int64_t code = snapshot->by_status[i].status_code == -1 ? 42 : snapshot->by_status[i].status_code;
+        int name = 0;
+        while (statuses[name] != code)
+            name++;
+        cr_assert_eq(snapshot->by_status[i].errors_in_window, model_count(model, name, true, now));
+    }
+    tbus_errors_snapshot_free(snapshot);
+}
+
+Test(errors_window, it_agrees_with_a_list_of_all_records)
+{
+    static const int64_t windows[] = {300 * SECOND, 3600 * SECOND, 7, 86400 * SECOND};
+    static struct model model;
+    uint64_t random = oracle_seed("errors_window");
+
+    for (int round = 0; round < 4; round++) {
+        int64_t window = windows[round];
+        tbus_errors_t *errors = open_with((tbus_errors_options_t){.window_ns = window});
+        model = (struct model){.latest = 1700000000 * SECOND, .slice_ns = (window + 29) / 30};
+        while (model.count < RECORDS) {
+            uint64_t dice = oracle_random(&random), span = (uint64_t)window / (dice % 64 ? 50 + 1 : 1) + 1;
+            int64_t step = (int64_t)(oracle_random(&random) % (span * (dice % 512 ? 1 : 3)));
+            struct record record = {.time = dice % 8 ? model.latest + step : model.latest - step,
+                                    .name = (int)((dice >> 32) % NAMES),
+                                    .failed = (dice >> 40) % 3 > 0};
+            if (record.failed)
+                fail(errors, names[record.name], statuses[record.name], record.time);
+            else
+                cr_assert_eq(tbus_errors_record_response(errors, names[record.name], "m", 200, record.time), 0);
+            model.records[model.count++] = record;
+            model.latest = record.time > model.latest ? record.time : model.latest;
+            if (model.count % 41 == 0)
+                compare(&model, errors, model.latest + (model.count % 2 ? step : 0));
+        }
+        tbus_errors_close(errors);
+    }
+}
