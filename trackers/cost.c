@@ -130,7 +130,7 @@ static bool usage_is_valid(const tbus_usage_t *usage)
 {
     /* One sign bit for all of them. */
     return (usage->prompt_tokens | usage->completion_tokens | usage->cached_tokens | usage->cache_write_tokens |
-            usage->images | usage->characters) >= 0;
+            usage->reasoning_tokens | usage->images | usage->characters) >= 0;
 }
 
 /* The row of a name; it may be "other". `*error` becomes UV_ENOMEM when the name could not be kept. */
@@ -211,7 +211,7 @@ static void add_to_row(struct cost_row *row, const tbus_usage_t *usage, const st
     row->requests++;
     row->prompt_tokens += (uint64_t)usage->prompt_tokens;
     row->completion_tokens += (uint64_t)usage->completion_tokens;
-    row->cached_tokens += bill->cached_tokens;
+    row->cached_tokens += (uint64_t)bill->tokens.cached;
     row->unpriced_requests += bill->unpriced;
 }
 
@@ -226,13 +226,13 @@ static int add_to_total_locked(tbus_cost_t *cost, const tbus_usage_t *usage, con
         __builtin_add_overflow(money_value(cost->batch_savings), bill->batch_savings, &batch_savings) ||
         __builtin_add_overflow(cost->total.prompt_tokens, (uint64_t)usage->prompt_tokens, &tokens) ||
         __builtin_add_overflow(cost->total.completion_tokens, (uint64_t)usage->completion_tokens, &tokens) ||
-        __builtin_add_overflow(cost->total.cached_tokens, bill->cached_tokens, &tokens))
+        __builtin_add_overflow(cost->total.cached_tokens, (uint64_t)bill->tokens.cached, &tokens))
         return UV_EOVERFLOW;
     add_to_row(&cost->total, usage, bill);
     cost->cache_savings = money_of(cache_savings);
     cost->batch_savings = money_of(batch_savings);
     cost->estimated_requests += usage->estimated;
-    cost->cut_cached_tokens += bill->cut;
+    cost->cut_cached_tokens += bill->tokens.cut;
     if (usage->time_ns > cost->time_ns)
         cost->time_ns = usage->time_ns;
     return 0;
@@ -268,6 +268,11 @@ static tbus_charge_t charge_of(const struct cost_bill *bill)
                            .total = money_of(bill->total),
                            .cache_savings = money_of(bill->cache_savings),
                            .batch_savings = money_of(bill->batch_savings),
+                           .input_tokens = bill->tokens.input,
+                           .cache_read_tokens = bill->tokens.cached,
+                           .cache_write_tokens = bill->tokens.written,
+                           .output_tokens = bill->tokens.output,
+                           .reasoning_tokens = bill->tokens.reasoning,
                            .unknown_model = bill->unpriced};
 }
 

@@ -9,13 +9,19 @@
 #include "trackers/prices.h"
 #include "trackers/table.h"
 
+/* The tokens of a usage, each in one place; reasoning is part of the output. */
+struct cost_tokens {
+    int64_t input; /* neither cached nor written */
+    int64_t cached, written, output, reasoning;
+    bool cut; /* the prompt did not hold all the tokens said to be cached or written, or the output the reasoning */
+};
+
 /* What a usage comes to. No amount but the savings is below 0. */
 struct cost_bill {
     int128_t input, output, total;
     int128_t cache_savings, batch_savings;
-    uint64_t cached_tokens; /* after the cut */
-    bool cut;               /* the prompt did not hold all the tokens said to be cached or written */
-    bool unpriced;          /* something was used that has no price */
+    struct cost_tokens tokens;
+    bool unpriced; /* something was used that has no price */
 };
 
 /* Prices a usage (no count below 0) by an entry of a table; NULL = nothing has a price. Errors: UV_EOVERFLOW. */

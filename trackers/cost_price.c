@@ -47,30 +47,41 @@ static void add_part(struct sums *sums, int64_t count, struct rate rate, bool ba
     sums->overflow |= __builtin_add_overflow(sums->regular, regular, &sums->regular);
 }
 
-/* The prompt of a usage, each token in one place. */
-struct prompt {
-    int64_t uncached, cached, written;
-    bool cut;
-};
+/* Takes at most `*left` of a count. */
+static int64_t take(int64_t count, int64_t *left, bool *cut)
+{
+    int64_t taken = count < *left ? count : *left;
+    *cut |= taken < count;
+    *left -= taken;
+    return taken;
+}
 
 /* Where the provider counts cached tokens as input too, the prompt must hold the cached and the written ones: first
  * the cached are cut to it, then the written to what is left. So no count gets below 0 and none is paid twice. */
-static struct prompt split_prompt(const tbus_usage_t *usage, bool input_excludes_cached)
+static struct cost_tokens split_tokens(const tbus_usage_t *usage, bool input_excludes_cached)
 {
-    struct prompt prompt = {usage->prompt_tokens, usage->cached_tokens, usage->cache_write_tokens, false};
-    if (input_excludes_cached)
-        return prompt;
-    if (prompt.cached > prompt.uncached) {
-        prompt.cached = prompt.uncached;
-        prompt.cut = true;
+    struct cost_tokens tokens = {.input = usage->prompt_tokens,
+                                 .cached = usage->cached_tokens,
+                                 .written = usage->cache_write_tokens,
+                                 .output = usage->completion_tokens};
+    int64_t output = tokens.output;
+    tokens.reasoning = take(usage->reasoning_tokens, &output, &tokens.cut);
+    if (!input_excludes_cached) {
+        tokens.cached = take(tokens.cached, &tokens.input, &tokens.cut);
+        tokens.written = take(tokens.written, &tokens.input, &tokens.cut);
     }
-    prompt.uncached -= prompt.cached;
-    if (prompt.written > prompt.uncached) {
-        prompt.written = prompt.uncached;
-        prompt.cut = true;
-    }
-    prompt.uncached -= prompt.written;
-    return prompt;
+    return tokens;
+}
+
+/* Without a price entry it is not known whether the prompt includes the cached tokens: most providers count so, but no
+ * token is taken away for it. */
+static struct cost_tokens guess_tokens(const tbus_usage_t *usage)
+{
+    struct cost_tokens tokens = split_tokens(usage, false);
+    tokens.cached = usage->cached_tokens;
+    tokens.written = usage->cache_write_tokens;
+    tokens.cut = usage->reasoning_tokens > tokens.reasoning;
+    return tokens;
 }
 
 /* Sold by the image or by the character alone: tokens beside these are not missing a price, they have none. */
@@ -89,13 +100,13 @@ static struct rate rate_or(int64_t price, struct rate otherwise)
     return price == TBUS_PRICE_NONE ? otherwise : (struct rate){price, TBUS_PRICE_NONE};
 }
 
-static void price_prompt(const tbus_price_t *price, const struct prompt *prompt, bool batch, struct sums *sums,
+static void price_prompt(const tbus_price_t *price, const struct cost_tokens *prompt, bool batch, struct sums *sums,
                          int128_t *ret_cache_savings)
 {
     struct rate input = {price->input, price->batch_input}, cached = rate_or(price->cached_input, input);
     int128_t as_input, as_cached;
 
-    add_part(sums, prompt->uncached, input, batch);
+    add_part(sums, prompt->input, input, batch);
     add_part(sums, prompt->cached, cached, batch);
     add_part(sums, prompt->written, rate_or(price->cache_write, input), batch);
     if (prompt->cached > 0 && part_amount(prompt->cached, input, batch, &as_input) &&
@@ -122,15 +133,13 @@ int cost_price_usage(const tbus_prices_t *prices, const struct price_entry *entr
     struct sums input = {0}, output = {0};
 
     if (!entry) {
-        /* Nor is it known whether the prompt includes the cached tokens: they stay as they were told. */
-        *ret = (struct cost_bill){.cached_tokens = (uint64_t)usage->cached_tokens, .unpriced = true};
+        *ret = (struct cost_bill){.tokens = guess_tokens(usage), .unpriced = true};
         return 0;
     }
     bool tokens = !has_no_tokens(entry);
-    struct prompt prompt = split_prompt(usage, entry->price.input_excludes_cached);
-    *ret = (struct cost_bill){.cached_tokens = (uint64_t)prompt.cached, .cut = prompt.cut};
+    *ret = (struct cost_bill){.tokens = split_tokens(usage, entry->price.input_excludes_cached)};
     if (tokens)
-        price_prompt(&entry->price, &prompt, usage->batch, &input, &ret->cache_savings);
+        price_prompt(&entry->price, &ret->tokens, usage->batch, &input, &ret->cache_savings);
     price_output(prices, entry, usage, tokens, &output);
 
     int128_t regular;

@@ -48,19 +48,24 @@ typedef struct tbus_usage {
     int64_t completion_tokens;
     int64_t cached_tokens; /* read from the cache */
     int64_t cache_write_tokens;
+    int64_t reasoning_tokens; /* of the completion */
     int64_t images;
     const char *image_size, *image_quality;
     int64_t characters;
     bool batch;
     bool estimated;
     int64_t time_ns;
+    const char *request_id;
+    uint64_t event_id; /* of the event that told it; 0 = none */
 } tbus_usage_t;
 
 typedef struct tbus_charge {
     tbus_money_t input, output, total; /* total = input + output; images and characters are output */
     tbus_money_t cache_savings;        /* what the cached tokens would have cost as input - what they cost */
     tbus_money_t batch_savings;        /* the regular price - the batch price */
-    bool unknown_model;                /* the model has no price (fallback or unpriced, as the options say), or none for
+    /* the same usage with each token in one place; reasoning is part of the output */
+    int64_t input_tokens, cache_read_tokens, cache_write_tokens, output_tokens, reasoning_tokens;
+    bool unknown_model; /* the model has no price (fallback or unpriced, as the options say), or none for
                                           something that was used, which then cost 0 */
 } tbus_charge_t;
 
@@ -87,7 +92,8 @@ typedef struct tbus_cost_snapshot {
     tbus_cost_sum_t total; /* name "" */
     tbus_money_t cache_savings, batch_savings;
     uint64_t estimated_requests, refused_usages;
-    uint64_t cut_cached_tokens; /* usages whose cached and written tokens were more than the prompt that holds them */
+    uint64_t cut_cached_tokens; /* usages whose cached and written tokens were more than the prompt that holds them, or
+                                   reasoning tokens more than the completion: cut to these */
     /* each list by falling cost, then by name */
     size_t by_key_count, by_user_count, by_project_count, by_model_count, by_endpoint_count;
     const tbus_cost_sum_t *by_key, *by_user, *by_project, *by_model, *by_endpoint;

@@ -9,6 +9,7 @@
 #include <tallybus/cost.h>
 #include <tallybus/errors.h>
 #include <tallybus/streaming.h>
+#include <tallybus/usage_event.h>
 
 TBUS_BEGIN_DECLS
 
@@ -18,7 +19,7 @@ TBUS_API TBUS_CHECKED int64_t tbus_streaming_attach(tbus_streaming_t *streaming,
 /* request.completed, request.failed, error.occurred; priority 10. [any thread] */
 TBUS_API TBUS_CHECKED int64_t tbus_errors_attach(tbus_errors_t *errors, tbus_t *bus);
 
-/* request.completed; priority 7. [any thread] */
+/* request.completed; priority 7. Publishes usage.priced where that is wanted: see usage_event.h. [any thread] */
 TBUS_API TBUS_CHECKED int64_t tbus_cost_attach(tbus_cost_t *cost, tbus_t *bus);
 
 TBUS_END_DECLS
