@@ -128,9 +128,12 @@ void tbus_cost_reset(tbus_cost_t *cost)
 
 static bool usage_is_valid(const tbus_usage_t *usage)
 {
-    /* One sign bit for all of them. */
-    return (usage->prompt_tokens | usage->completion_tokens | usage->cached_tokens | usage->cache_write_tokens |
-            usage->reasoning_tokens | usage->images | usage->characters) >= 0;
+    const uint64_t most = TBUS_USAGE_COUNT_MAX; /* a negative count is above it too */
+    return (uint64_t)usage->prompt_tokens <= most && (uint64_t)usage->completion_tokens <= most &&
+           (uint64_t)usage->cached_tokens <= most && (uint64_t)usage->cache_write_tokens <= most &&
+           (uint64_t)usage->reasoning_tokens <= most && (uint64_t)usage->audio_input_tokens <= most &&
+           (uint64_t)usage->audio_output_tokens <= most && (uint64_t)usage->images <= most &&
+           (uint64_t)usage->characters <= most;
 }
 
 /* The row of a name; it may be "other". `*error` becomes UV_ENOMEM when the name could not be kept. */

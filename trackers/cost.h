@@ -9,11 +9,12 @@
 #include "trackers/prices.h"
 #include "trackers/table.h"
 
-/* The tokens of a usage, each in one place; reasoning is part of the output. */
+/* The tokens of a usage, each in one place; reasoning and audio are parts of others. */
 struct cost_tokens {
     int64_t input; /* neither cached nor written */
     int64_t cached, written, output, reasoning;
-    bool cut; /* the prompt did not hold all the tokens said to be cached or written, or the output the reasoning */
+    int64_t audio_input, audio_output; /* of the input, and of the output that is not reasoning */
+    bool cut;                          /* there were not as many tokens as parts of them were told */
 };
 
 /* What a usage comes to. No amount but the savings is below 0. */

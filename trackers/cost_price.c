@@ -1,13 +1,20 @@
 /* Prices one usage: no state, no lock, no allocation.
  *
- * A usage has parts (prompt, cached, written, completion, images, characters), each a count and a price. Each part is
- * an exact product; only half a price, in a batch request for which no batch price is known, can leave half a unit of
- * 1e-12 USD, and it is rounded up, part by part. So the parts of a bill always add up to its total. */
+ * A usage has parts (prompt, audio in it, cached, written, completion, reasoning and audio in it, images, characters,
+ * the request itself), each a count and a price. Each part is an exact product; only half a price, in a batch request
+ * for which no batch price is known, can leave half a unit of 1e-12 USD, and it is rounded up, part by part. So the
+ * parts of a bill always add up to its total. */
 #include "trackers/cost.h"
 
 /* What a part costs for one: in a regular request, and in a batch one (none = half the regular). */
 struct rate {
     int64_t regular, batch;
+};
+
+/* The prices that count for a usage, its tier taken into account. */
+struct rates {
+    struct rate input, cached, written, audio_input, output, reasoning, audio_output;
+    int64_t image, character; /* in place of the entry's; none = the entry's */
 };
 
 struct sums {
@@ -28,7 +35,7 @@ static bool part_amount(int64_t count, struct rate rate, bool batch, int128_t *r
     return true;
 }
 
-/* Two 63-bit factors always fit; sums of six such products need not. */
+/* Two 63-bit factors always fit; sums of such products need not. */
 static void add_part(struct sums *sums, int64_t count, struct rate rate, bool batch)
 {
     int128_t amount, regular;
@@ -47,6 +54,8 @@ static void add_part(struct sums *sums, int64_t count, struct rate rate, bool ba
     sums->overflow |= __builtin_add_overflow(sums->regular, regular, &sums->regular);
 }
 
+/* --- Tokens --- */
+
 /* Takes at most `*left` of a count. */
 static int64_t take(int64_t count, int64_t *left, bool *cut)
 {
@@ -57,74 +66,139 @@ static int64_t take(int64_t count, int64_t *left, bool *cut)
 }
 
 /* Where the provider counts cached tokens as input too, the prompt must hold the cached and the written ones: first
- * the cached are cut to it, then the written to what is left. So no count gets below 0 and none is paid twice. */
+ * the cached are cut to it, then the written to what is left. So no count gets below 0 and none is paid twice. Audio is
+ * a part of the uncached input, and of the output that is not reasoning. */
 static struct cost_tokens split_tokens(const tbus_usage_t *usage, bool input_excludes_cached)
 {
     struct cost_tokens tokens = {.input = usage->prompt_tokens,
                                  .cached = usage->cached_tokens,
                                  .written = usage->cache_write_tokens,
                                  .output = usage->completion_tokens};
-    int64_t output = tokens.output;
-    tokens.reasoning = take(usage->reasoning_tokens, &output, &tokens.cut);
     if (!input_excludes_cached) {
         tokens.cached = take(tokens.cached, &tokens.input, &tokens.cut);
         tokens.written = take(tokens.written, &tokens.input, &tokens.cut);
     }
+    int64_t input = tokens.input, output = tokens.output;
+    tokens.audio_input = take(usage->audio_input_tokens, &input, &tokens.cut);
+    tokens.reasoning = take(usage->reasoning_tokens, &output, &tokens.cut);
+    tokens.audio_output = take(usage->audio_output_tokens, &output, &tokens.cut);
     return tokens;
 }
 
-/* Without a price entry it is not known whether the prompt includes the cached tokens: most providers count so, but no
- * token is taken away for it. */
+/* Without a price entry it is not known whether the prompt includes the cached tokens: most providers count so, where
+ * the figures can mean that. */
 static struct cost_tokens guess_tokens(const tbus_usage_t *usage)
 {
-    struct cost_tokens tokens = split_tokens(usage, false);
-    tokens.cached = usage->cached_tokens;
-    tokens.written = usage->cache_write_tokens;
-    tokens.cut = usage->reasoning_tokens > tokens.reasoning;
-    return tokens;
+    return split_tokens(usage, usage->cached_tokens + usage->cache_write_tokens > usage->prompt_tokens);
 }
 
-/* Sold by the image or by the character alone: tokens beside these are not missing a price, they have none. */
-static bool has_no_tokens(const struct price_entry *entry)
-{
-    const tbus_price_t *price = &entry->price;
-    bool tokens = price->input != TBUS_PRICE_NONE || price->output != TBUS_PRICE_NONE ||
-                  price->batch_input != TBUS_PRICE_NONE || price->batch_output != TBUS_PRICE_NONE ||
-                  price->cached_input != TBUS_PRICE_NONE || price->cache_write != TBUS_PRICE_NONE;
-    bool others = price->image != TBUS_PRICE_NONE || price->character != TBUS_PRICE_NONE || entry->first_image != 0;
-    return !tokens && others;
-}
+/* --- Rates --- */
 
 static struct rate rate_or(int64_t price, struct rate otherwise)
 {
     return price == TBUS_PRICE_NONE ? otherwise : (struct rate){price, TBUS_PRICE_NONE};
 }
 
-static void price_prompt(const tbus_price_t *price, const struct cost_tokens *prompt, bool batch, struct sums *sums,
+/* The tier that a prompt of so many tokens falls into, or NULL. */
+static const tbus_price_tier_t *tier_of(const tbus_price_t *price, int64_t prompt)
+{
+    const tbus_price_tier_t *found = NULL;
+    for (int i = 0; i < TBUS_PRICE_TIERS; i++) {
+        const tbus_price_tier_t *tier = &price->tiers[i];
+        if (tier->above_tokens > 0 && prompt > tier->above_tokens &&
+            (!found || tier->above_tokens > found->above_tokens))
+            found = tier;
+    }
+    return found;
+}
+
+static struct rates rates_of(const tbus_price_t *price, int64_t prompt)
+{
+    const tbus_price_tier_t *tier = tier_of(price, prompt);
+    struct rates rates = {.input = {price->input, price->batch_input},
+                          .output = {price->output, price->batch_output},
+                          .image = TBUS_PRICE_NONE,
+                          .character = price->character};
+    if (tier) {
+        rates.input = rate_or(tier->input, rates.input);
+        rates.output = rate_or(tier->output, rates.output);
+        rates.image = tier->image;
+        rates.character = tier->character != TBUS_PRICE_NONE ? tier->character : price->character;
+    }
+    rates.cached = rate_or(price->cached_input, rates.input);
+    rates.written = rate_or(price->cache_write, rates.input);
+    if (tier) {
+        rates.cached = rate_or(tier->cached_input, rates.cached);
+        rates.written = rate_or(tier->cache_write, rates.written);
+    }
+    rates.audio_input = rate_or(price->audio_input, rates.input);
+    rates.reasoning = rate_or(price->reasoning, rates.output);
+    rates.audio_output = rate_or(price->audio_output, rates.output);
+    return rates;
+}
+
+/* Sold by the image, the character or the request alone: tokens beside these are not missing a price, they have none.
+ */
+static bool has_no_tokens(const struct price_entry *entry)
+{
+    const tbus_price_t *price = &entry->price;
+    if (price->input != TBUS_PRICE_NONE || price->output != TBUS_PRICE_NONE)
+        return false;
+    bool tokens = price->batch_input != TBUS_PRICE_NONE || price->batch_output != TBUS_PRICE_NONE ||
+                  price->cached_input != TBUS_PRICE_NONE || price->cache_write != TBUS_PRICE_NONE ||
+                  price->reasoning != TBUS_PRICE_NONE || price->audio_input != TBUS_PRICE_NONE ||
+                  price->audio_output != TBUS_PRICE_NONE;
+    for (int i = 0; i < TBUS_PRICE_TIERS; i++)
+        tokens = tokens || (price->tiers[i].above_tokens > 0 &&
+                            (price->tiers[i].input != TBUS_PRICE_NONE || price->tiers[i].output != TBUS_PRICE_NONE));
+    bool others = price->image != TBUS_PRICE_NONE || price->character != TBUS_PRICE_NONE ||
+                  price->request != TBUS_PRICE_NONE || entry->first_image != 0;
+    return !tokens && others;
+}
+
+/* --- The bill --- */
+
+static void price_prompt(const struct rates *rates, const struct cost_tokens *tokens, bool batch, struct sums *sums,
                          int128_t *ret_cache_savings)
 {
-    struct rate input = {price->input, price->batch_input}, cached = rate_or(price->cached_input, input);
     int128_t as_input, as_cached;
 
-    add_part(sums, prompt->input, input, batch);
-    add_part(sums, prompt->cached, cached, batch);
-    add_part(sums, prompt->written, rate_or(price->cache_write, input), batch);
-    if (prompt->cached > 0 && part_amount(prompt->cached, input, batch, &as_input) &&
-        part_amount(prompt->cached, cached, batch, &as_cached))
+    add_part(sums, tokens->input - tokens->audio_input, rates->input, batch);
+    add_part(sums, tokens->audio_input, rates->audio_input, batch);
+    add_part(sums, tokens->cached, rates->cached, batch);
+    add_part(sums, tokens->written, rates->written, batch);
+    if (tokens->cached > 0 && part_amount(tokens->cached, rates->input, batch, &as_input) &&
+        part_amount(tokens->cached, rates->cached, batch, &as_cached))
         *ret_cache_savings = as_input - as_cached;
 }
 
-static void price_output(const tbus_prices_t *prices, const struct price_entry *entry, const tbus_usage_t *usage,
-                         bool tokens, struct sums *sums)
+static void price_completion(const struct rates *rates, const struct cost_tokens *tokens, bool batch, struct sums *sums)
 {
-    const tbus_price_t *price = &entry->price;
-    if (tokens)
-        add_part(sums, usage->completion_tokens, (struct rate){price->output, price->batch_output}, usage->batch);
+    add_part(sums, tokens->output - tokens->reasoning - tokens->audio_output, rates->output, batch);
+    add_part(sums, tokens->reasoning, rates->reasoning, batch);
+    add_part(sums, tokens->audio_output, rates->audio_output, batch);
+}
+
+static bool used_nothing(const tbus_usage_t *usage)
+{
+    return (usage->prompt_tokens | usage->completion_tokens | usage->cached_tokens | usage->cache_write_tokens |
+            usage->images | usage->characters) == 0;
+}
+
+/* Images, characters and the request itself count as output. A request that used nothing of what its model has prices
+ * for has failed before it began, and is not paid for. */
+static void price_others(const tbus_prices_t *prices, const struct price_entry *entry, const struct rates *rates,
+                         const tbus_usage_t *usage, bool has_tokens, struct sums *sums)
+{
     if (usage->images > 0) {
-        int64_t image = prices_image(prices, entry, usage->image_size, usage->image_quality);
+        int64_t image = rates->image;
+        if (image == TBUS_PRICE_NONE)
+            image = prices_image(prices, entry, usage->image_size, usage->image_quality);
         add_part(sums, usage->images, (struct rate){image, TBUS_PRICE_NONE}, usage->batch);
     }
-    add_part(sums, usage->characters, (struct rate){price->character, TBUS_PRICE_NONE}, usage->batch);
+    add_part(sums, usage->characters, (struct rate){rates->character, TBUS_PRICE_NONE}, usage->batch);
+    if (entry->price.request != TBUS_PRICE_NONE && !(has_tokens && used_nothing(usage)))
+        add_part(sums, 1, (struct rate){entry->price.request, TBUS_PRICE_NONE}, usage->batch);
 }
 
 int cost_price_usage(const tbus_prices_t *prices, const struct price_entry *entry, const tbus_usage_t *usage,
@@ -136,11 +210,15 @@ int cost_price_usage(const tbus_prices_t *prices, const struct price_entry *entr
         *ret = (struct cost_bill){.tokens = guess_tokens(usage), .unpriced = true};
         return 0;
     }
-    bool tokens = !has_no_tokens(entry);
+    bool has_tokens = !has_no_tokens(entry);
     *ret = (struct cost_bill){.tokens = split_tokens(usage, entry->price.input_excludes_cached)};
-    if (tokens)
-        price_prompt(&entry->price, &ret->tokens, usage->batch, &input, &ret->cache_savings);
-    price_output(prices, entry, usage, tokens, &output);
+    const struct cost_tokens *tokens = &ret->tokens;
+    const struct rates rates = rates_of(&entry->price, tokens->input + tokens->cached + tokens->written);
+    if (has_tokens) {
+        price_prompt(&rates, tokens, usage->batch, &input, &ret->cache_savings);
+        price_completion(&rates, tokens, usage->batch, &output);
+    }
+    price_others(prices, entry, &rates, usage, has_tokens, &output);
 
     int128_t regular;
     if (input.overflow || output.overflow || __builtin_add_overflow(input.charged, output.charged, &ret->total) ||
@@ -149,8 +227,8 @@ int cost_price_usage(const tbus_prices_t *prices, const struct price_entry *entr
     ret->input = input.charged;
     ret->output = output.charged;
     ret->batch_savings = usage->batch ? regular - ret->total : 0;
-    bool only_tokens = usage->images == 0 && usage->characters == 0;
+    bool only_tokens = usage->images == 0 && usage->characters == 0 && entry->price.request == TBUS_PRICE_NONE;
     bool any_tokens = usage->prompt_tokens > 0 || usage->completion_tokens > 0;
-    ret->unpriced = input.unpriced || output.unpriced || (!tokens && only_tokens && any_tokens);
+    ret->unpriced = input.unpriced || output.unpriced || (!has_tokens && only_tokens && any_tokens);
     return 0;
 }

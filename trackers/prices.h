@@ -24,6 +24,11 @@ struct price_entry {
     uint32_t first_image; /* its image prices by size and quality: number + 1 of the first; 0 = none */
 };
 
+/* One hold more on a table, for tbus_prices_close(). From the second one on nothing can be set in it. Returns `prices`.
+ */
+const tbus_prices_t *prices_hold(const tbus_prices_t *prices);
+bool prices_are_shared(const tbus_prices_t *prices);
+
 /* As tbus_prices_find(). */
 const struct price_entry *prices_lookup(const tbus_prices_t *prices, const char *model);
 

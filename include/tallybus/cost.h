@@ -34,6 +34,9 @@ TBUS_API void tbus_cost_close(tbus_cost_t *cost);
 /* Forgets everything and starts counting anew. [any thread] */
 TBUS_API void tbus_cost_reset(tbus_cost_t *cost);
 
+/* The most that any count of a usage may be: one above it is a mistake, not a request. */
+#define TBUS_USAGE_COUNT_MAX INT64_C(1000000000000)
+
 /* What one request used. Strings may be NULL ("").
  *
  * Its price: each part (uncached prompt, cached, written, completion, images, characters) is its count times its price.
@@ -55,6 +58,8 @@ typedef struct tbus_usage {
     bool batch;
     bool estimated;
     int64_t time_ns;
+    int64_t audio_input_tokens;  /* of the prompt */
+    int64_t audio_output_tokens; /* of the completion, beside the reasoning */
     const char *request_id;
     uint64_t event_id; /* of the event that told it; 0 = none */
 } tbus_usage_t;
@@ -93,7 +98,7 @@ typedef struct tbus_cost_snapshot {
     tbus_money_t cache_savings, batch_savings;
     uint64_t estimated_requests, refused_usages;
     uint64_t cut_cached_tokens; /* usages whose cached and written tokens were more than the prompt that holds them, or
-                                   reasoning tokens more than the completion: cut to these */
+                                   whose reasoning or audio more than what is left of prompt or completion */
     /* each list by falling cost, then by name */
     size_t by_key_count, by_user_count, by_project_count, by_model_count, by_endpoint_count;
     const tbus_cost_sum_t *by_key, *by_user, *by_project, *by_model, *by_endpoint;
