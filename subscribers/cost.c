@@ -1,24 +1,29 @@
-/* Feeds the cost tracker from a bus, and tells the bus what each usage came to, where somebody wants to know. */
-#include <assert.h>
+/* Feeds the cost tracker from a bus, and tells the bus what each usage came to, where somebody wants to know.
+ *
+ * A stream that is cut off (cancelled, or its client gone) is recorded as an estimate: the prompt tokens of its start,
+ * and the tokens delivered so far, which are the most of what the event says, of what stream.progress said, and of the
+ * tokens that came by here. Tokens are sheddable: where the event tells no number, it can be too low. The
+ * request.completed of the same request replaces the estimate, before or after: before, by taking the stream out. */
 #include <string.h>
 
 #include <tallybus/subscribers.h>
 
+#include "subscribers/cost_streams.h"
 #include "subscribers/usage_event.h"
-#include "trackers/digest.h"
+#include "trackers/cost.h"
 
-enum { COST_PRIORITY = 7 };
+enum { COST_PRIORITY = 7, TOKEN_PRIORITY = 5, STREAMS_MAX = 20000 };
 
 struct cost_subscriber {
     tbus_cost_t *cost;
-    struct usage_event told; /* [loop thread] */
+    struct usage_event told;     /* [loop thread] */
+    struct cost_streams streams; /* [loop thread] */
 };
 
-/* What was recorded, with the usage's own strings; `redacted` holds the key's. */
+/* What was recorded, with the usage's own strings and the key's shown form. */
 static tbus_usage_record_t record_of(const tbus_usage_t *usage, const tbus_charge_t *charge,
-                                     char redacted[TBUS_REDACTED_BYTES])
+                                     const struct cost_key_id *key)
 {
-    static_assert(DIGEST_BYTES == TBUS_KEY_DIGEST_BYTES, "one is kept as the other");
     tbus_usage_record_t record = {.event_id = usage->event_id,
                                   .time_ns = usage->time_ns,
                                   .request_id = usage->request_id,
@@ -26,7 +31,7 @@ static tbus_usage_record_t record_of(const tbus_usage_t *usage, const tbus_charg
                                   .project_id = usage->project_id,
                                   .model = usage->model,
                                   .endpoint = usage->endpoint,
-                                  .api_key = tbus_redact_key(usage->api_key, redacted),
+                                  .api_key = key->redacted,
                                   .input_tokens = charge->input_tokens,
                                   .cache_read_tokens = charge->cache_read_tokens,
                                   .cache_write_tokens = charge->cache_write_tokens,
@@ -40,27 +45,39 @@ static tbus_usage_record_t record_of(const tbus_usage_t *usage, const tbus_charg
                                   .batch = usage->batch,
                                   .estimated = usage->estimated,
                                   .unpriced = charge->unknown_model};
-    if (*record.api_key)
-        digest_bytes(usage->api_key, strlen(usage->api_key), record.key_digest);
+    memcpy(record.key_digest, key->digest, sizeof record.key_digest);
     return record;
+}
+
+/* Tells what was recorded; an estimate that it replaces is taken back first. */
+static int tell(const struct cost_subscriber *subscriber, const tbus_usage_t *usage, const tbus_charge_t *charge,
+                const struct cost_estimate *replaced)
+{
+    struct cost_key_id key;
+    int taken_back = replaced ? usage_event_publish(&subscriber->told, &replaced->record, replaced->api_key) : 0;
+    cost_key_id_of(usage->api_key, &key);
+    tbus_usage_record_t record = record_of(usage, charge, &key);
+    int error = usage_event_publish(&subscriber->told, &record, usage->api_key);
+    return error ? error : taken_back;
 }
 
 /* What the tracker refuses it counts itself: for the bus every event here has been handled. Only a record that could
  * not be told is an error of this handler. */
 static int record_usage(struct cost_subscriber *subscriber, const tbus_usage_t *usage)
 {
-    char redacted[TBUS_REDACTED_BYTES];
+    struct cost_estimate *replaced;
     tbus_charge_t charge;
-    int error = tbus_cost_record_usage(subscriber->cost, usage, &charge);
-    if ((error && error != UV_ENOMEM) || !usage_event_is_wanted(&subscriber->told))
-        return 0;
-    tbus_usage_record_t record = record_of(usage, &charge, redacted);
-    return usage_event_publish(&subscriber->told, &record, usage->api_key);
+    int error = cost_record(subscriber->cost, usage, &charge, &replaced);
+    bool recorded = error == 0 || error == UV_ENOMEM;
+    error = recorded && usage_event_is_wanted(&subscriber->told) ? tell(subscriber, usage, &charge, replaced) : 0;
+    tbus_mem_free(replaced);
+    return error;
 }
 
 /* A request that failed before it used anything comes with counts of 0, and so costs nothing. */
-static int on_completed(const tbus_event_t *event, void *subscriber)
+static int on_completed(const tbus_event_t *event, void *user)
 {
+    struct cost_subscriber *subscriber = user;
     const tbus_request_completed_t *completed = tbus_as_request_completed(event);
     tbus_usage_t usage = {
         .event_id = event->id,
@@ -81,19 +98,121 @@ static int on_completed(const tbus_event_t *event, void *subscriber)
         .characters = completed->characters,
         .batch = completed->batch,
         .estimated = completed->estimated,
+        .streamed = cost_streams_complete(&subscriber->streams, event->request_id),
         .time_ns = event->time_ns,
     };
     return record_usage(subscriber, &usage);
 }
 
-static void on_close(void *subscriber)
+/* --- Streams --- */
+
+static int on_started(const tbus_event_t *event, void *user)
 {
+    struct cost_subscriber *subscriber = user;
+    if (!cost_streams_start(&subscriber->streams, tbus_as_stream_started(event)))
+        cost_count_untracked(subscriber->cost);
+    return 0;
+}
+
+static int on_token(const tbus_event_t *event, void *user)
+{
+    const struct cost_subscriber *subscriber = user;
+    const tbus_stream_token_generated_t *token = tbus_as_stream_token_generated(event);
+    struct cost_stream_place *place = cost_streams_find(&subscriber->streams, token->stream_id);
+    int64_t tokens = token->tokens > 1 ? token->tokens : 1;
+    if (place && !(token->kind && strcmp(token->kind, "role") == 0) && place->tokens <= INT64_MAX - tokens)
+        place->tokens += tokens;
+    return 0;
+}
+
+static int on_progress(const tbus_event_t *event, void *user)
+{
+    const struct cost_subscriber *subscriber = user;
+    const tbus_stream_progress_t *progress = tbus_as_stream_progress(event);
+    struct cost_stream_place *place = cost_streams_find(&subscriber->streams, progress->stream_id);
+    if (place && progress->tokens_generated > place->tokens)
+        place->tokens = progress->tokens_generated;
+    return 0;
+}
+
+static void on_end(struct cost_subscriber *subscriber, const char *stream_id)
+{
+    const struct cost_stream_place *place = cost_streams_find(&subscriber->streams, stream_id);
+    if (place && !place->stream->is_over)
+        cost_streams_end(&subscriber->streams, place->stream);
+}
+
+static int on_stream_completed(const tbus_event_t *event, void *user)
+{
+    on_end(user, tbus_as_stream_completed(event)->stream_id);
+    return 0;
+}
+
+static int on_stream_failed(const tbus_event_t *event, void *user)
+{
+    on_end(user, tbus_as_stream_failed(event)->stream_id);
+    return 0;
+}
+
+static int on_cut_off(struct cost_subscriber *subscriber, const tbus_event_t *event, const char *stream_id,
+                      int64_t tokens)
+{
+    const struct cost_stream_place *place = cost_streams_find(&subscriber->streams, stream_id);
+    if (!place || place->stream->is_over)
+        return 0;
+    struct cost_stream *stream = place->stream;
+    tbus_usage_t usage = {
+        .event_id = event->id,
+        .request_id = stream->request_id,
+        .api_key = stream->api_key,
+        .user_id = stream->user_id,
+        .project_id = stream->project_id,
+        .model = stream->model,
+        .endpoint = stream->endpoint,
+        .prompt_tokens = stream->input_tokens,
+        .completion_tokens = tokens > place->tokens ? tokens : place->tokens,
+        .estimated = true,
+        .streamed = true,
+        .time_ns = event->time_ns,
+    };
+    int error = record_usage(subscriber, &usage);
+    cost_streams_end(&subscriber->streams, stream);
+    return error;
+}
+
+static int on_cancelled(const tbus_event_t *event, void *user)
+{
+    const tbus_stream_cancelled_t *cancelled = tbus_as_stream_cancelled(event);
+    return on_cut_off(user, event, cancelled->stream_id, cancelled->token_count);
+}
+
+static int on_disconnected(const tbus_event_t *event, void *user)
+{
+    const tbus_client_disconnected_t *gone = tbus_as_client_disconnected(event);
+    return on_cut_off(user, event, gone->stream_id, gone->tokens_sent);
+}
+
+/* --- Attaching --- */
+
+static void close_subscriber(void *user)
+{
+    struct cost_subscriber *subscriber = user;
+    cost_streams_clear(&subscriber->streams);
     tbus_mem_free(subscriber);
 }
 
 int64_t tbus_cost_attach(tbus_cost_t *cost, tbus_t *bus)
 {
-    static const tbus_route_t route = {"request.completed", COST_PRIORITY, on_completed};
+    static const tbus_route_t routes[] = {
+        {"request.completed", COST_PRIORITY, on_completed},
+        {"stream.started", COST_PRIORITY, on_started},
+        {"stream.completed", COST_PRIORITY, on_stream_completed},
+        {"stream.failed", COST_PRIORITY, on_stream_failed},
+        {"stream.cancelled", COST_PRIORITY, on_cancelled},
+        {"client.disconnected", COST_PRIORITY, on_disconnected},
+        {"stream.progress", TOKEN_PRIORITY, on_progress},
+        {"stream.token_generated", TOKEN_PRIORITY, on_token},
+    };
 
     if (!cost || !bus)
         return UV_EINVAL;
@@ -102,15 +221,16 @@ int64_t tbus_cost_attach(tbus_cost_t *cost, tbus_t *bus)
         return UV_ENOMEM;
     subscriber->cost = cost;
     usage_event_init(&subscriber->told, bus);
+    cost_streams_init(&subscriber->streams, STREAMS_MAX);
     int64_t subscription =
         tbus_subscriber_add(bus, &(tbus_subscriber_t){.name = "cost",
-                                                      .routes = &route,
-                                                      .routes_count = 1,
+                                                      .routes = routes,
+                                                      .routes_count = sizeof routes / sizeof *routes,
                                                       .user = subscriber,
                                                       /* Usage goes on being recorded where telling it fails. */
                                                       .breaker_errors = UINT32_MAX,
-                                                      .on_close = on_close});
+                                                      .on_close = close_subscriber});
     if (subscription < 0)
-        tbus_mem_free(subscriber);
+        close_subscriber(subscriber);
     return subscription;
 }

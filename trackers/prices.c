@@ -314,6 +314,18 @@ static bool cut_to_fine_tuned(char *name)
     return true;
 }
 
+bool prices_is_named(const char *model, const char *name)
+{
+    const size_t wanted = strlen(name);
+    for (int prefixes = 0; model && prefixes <= PREFIXES_MAX; model = behind_prefix(model), prefixes++) {
+        size_t length = strnlen(model, RESOLVED_MAX + 1);
+        if (length <= RESOLVED_MAX && (length == wanted || dateless_length(model, length) == wanted) &&
+            memcmp(model, name, wanted) == 0)
+            return true;
+    }
+    return false;
+}
+
 const struct price_entry *prices_lookup(const tbus_prices_t *prices, const char *model)
 {
     char name[RESOLVED_MAX + 1];

@@ -32,6 +32,9 @@ bool prices_are_shared(const tbus_prices_t *prices);
 /* As tbus_prices_find(). */
 const struct price_entry *prices_lookup(const tbus_prices_t *prices, const char *model);
 
+/* Whether a model goes by this name, without provider prefixes and date. */
+bool prices_is_named(const char *model, const char *name);
+
 /* As tbus_prices_find_image(), of a model that has been looked up. */
 int64_t prices_image(const tbus_prices_t *prices, const struct price_entry *entry, const char *size,
                      const char *quality);
