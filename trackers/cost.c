@@ -78,7 +78,7 @@ static struct cost_row *model_row_locked(tbus_cost_t *cost, const char *name, co
         return found;
     }
     *ret_entry = prices_lookup(cost->prices.table, name);
-    if (COST_PLACE_OF(model->row.name) != 1 /* "other" was the first to be added */) {
+    if (COST_PLACE_OF(model->row.name) != COST_PLACE_OF_OTHER) {
         model->entry = *ret_entry;
         model->prices_number = cost->prices_number;
     }

@@ -54,6 +54,7 @@ enum cost_group {
 #define COST_NAME(group, place) ((uint32_t)(group) << 28 | (place))
 #define COST_PLACE_OF(name) ((name) & ((UINT32_C(1) << 28) - 1))
 #define COST_GROUP_OF(name) ((name) >> 28)
+#define COST_PLACE_OF_OTHER 1 /* the first to be added in each table */
 #define COST_TOTAL COST_NAME(COST_GROUPS, 0)
 
 /* What is known of an API key that may be shown. */

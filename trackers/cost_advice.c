@@ -212,7 +212,7 @@ static tbus_suggestions_t *suggest_locked(const tbus_cost_t *cost, int64_t now_n
     if (!suggestions || !list)
         return NULL;
     suggestions->suggestions = list;
-    for (uint32_t cell = 1 /* behind "other" */; cost->hour != 0 && cell < models->used && !block->overflowed; cell++) {
+    for (uint32_t cell = COST_PLACE_OF_OTHER; cost->hour != 0 && cell < models->used && !block->overflowed; cell++) {
         const void *row = table_at(models, cell);
         if (row)
             suggest_for_locked(cost, table_key(models, row, NULL), cost_hour_of(now_ns ? now_ns : cost->time_ns), block,

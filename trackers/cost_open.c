@@ -38,14 +38,18 @@ static void open_tables(tbus_cost_t *cost, uint32_t keys_max, uint32_t models_ma
                    (kinds[group].by_model ? models_max : keys_max) + 1 /* "other" */);
 }
 
-/* Numbers the rows that are there without a name, and tells what is shown of the keys that share a row. */
+/* Numbers the rows that are there from the start, and tells what is shown of the keys that share one. */
 static void name_rows(tbus_cost_t *cost)
 {
     struct cost_key_row *other = table_find(&cost->tables[COST_BY_KEY], TABLE_OTHER);
     static_assert(sizeof TABLE_OTHER <= TBUS_REDACTED_BYTES, "it is shown as it is");
     memcpy(other->id.redacted, TABLE_OTHER, sizeof TABLE_OTHER);
-    for (int group = 0; group < COST_GROUPS; group++)
+    for (int group = 0; group < COST_GROUPS; group++) {
+        struct cost_row *row = table_find(&cost->tables[group], TABLE_OTHER);
+        assert(table_cell_of(&cost->tables[group], row) + 1 == COST_PLACE_OF_OTHER);
+        row->name = COST_NAME(group, COST_PLACE_OF_OTHER);
         cost->unnamed[group].row.name = COST_NAME(group, 0);
+    }
     cost->total.name = COST_TOTAL;
 }
 
@@ -58,7 +62,6 @@ static int open_others(tbus_cost_t *cost)
     if (error)
         return error;
     name_rows(cost);
-    assert(table_cell_of(&cost->tables[COST_BY_MODEL], table_find(&cost->tables[COST_BY_MODEL], TABLE_OTHER)) == 0);
     return 0;
 }
 
