@@ -7,14 +7,11 @@
 #include <tallybus/base.h>
 
 #include "trackers/int128.h"
+#include "trackers/utf8_cut.h"
 
-/* Follows the value in a cell; the key follows it. */
-struct table_head {
-    uint32_t hash;   /* as in the index */
-    uint32_t length; /* of the key; TABLE_NONE = free cell, `hash` is then the next free one */
-};
+enum { FIRST_CELLS = 16, HASH_TAIL = 17 /* '~' and 16 hex digits */, WORD_BYTES = 8, LINE_BYTES = 64 };
 
-enum { FIRST_CELLS = 16, HASH_TAIL = 17 /* '~' and 16 hex digits */ };
+static_assert(sizeof(struct table_head) + TABLE_HOT_BYTES == LINE_BYTES, "a hot value fills its line");
 
 /* Two words mixed through the 128-bit product: every bit of the result depends on every bit of both. */
 static uint64_t mix(uint64_t a, uint64_t b)
@@ -72,99 +69,96 @@ struct table_secret table_secret_open(void)
     return secret;
 }
 
-static struct table_head *head_of(const struct table *table, const void *value)
+static struct table_head *head_of(const void *value)
 {
-    return (struct table_head *)((unsigned char *)(uintptr_t)value + table->value_bytes);
+    return (struct table_head *)(uintptr_t)value - 1;
 }
 
-static unsigned char *cell_at(const struct table *table, uint32_t cell)
+static void *value_at(const struct table *table, uint32_t cell)
 {
-    return table->cells + (size_t)cell * table->cell_bytes;
+    return table->cells + (size_t)cell * table->cell_bytes + sizeof(struct table_head);
 }
 
 static char *key_at(const struct table *table, const void *value)
 {
-    return (char *)(head_of(table, value) + 1);
+    return (char *)(uintptr_t)value + table->value_bytes;
+}
+
+static uint32_t round_up(size_t bytes, uint32_t to)
+{
+    return (uint32_t)((bytes + to - 1) / to * to);
+}
+
+static void init(struct table *table, uint32_t value_bytes, uint32_t tail_bytes, uint32_t key_max, uint32_t max,
+                 uint32_t align)
+{
+    assert(key_max >= 2 * HASH_TAIL && max < TABLE_NONE / 4);
+    *table = (struct table){.max = max, .free = TABLE_NONE, .key_max = key_max, .align = align};
+    table->value_bytes = round_up(value_bytes, WORD_BYTES);
+    table->tail_at = round_up((size_t)table->value_bytes + key_max + 1, WORD_BYTES);
+    table->cell_bytes = round_up(sizeof(struct table_head) + table->tail_at + tail_bytes, align);
+    table->secret = table_secret_open();
 }
 
 void table_init(struct table *table, uint32_t value_bytes, uint32_t key_max, uint32_t max)
 {
-    assert(key_max >= 2 * HASH_TAIL && max < TABLE_NONE / 4);
-    *table = (struct table){.max = max, .free = TABLE_NONE, .key_max = key_max};
-    table->value_bytes = (value_bytes + 7) & ~7u;
-    table->cell_bytes = (table->value_bytes + (uint32_t)sizeof(struct table_head) + key_max + 1 + 7) & ~7u;
-    table->secret = table_secret_open();
+    init(table, value_bytes, 0, key_max, max, WORD_BYTES);
+}
+
+void table_init_hot(struct table *table, uint32_t value_bytes, uint32_t tail_bytes, uint32_t key_max, uint32_t max)
+{
+    assert(value_bytes <= TABLE_HOT_BYTES);
+    init(table, TABLE_HOT_BYTES, tail_bytes, key_max, max, LINE_BYTES);
 }
 
 void table_clear(struct table *table)
 {
     tbus_mem_free(table->index);
-    tbus_mem_free(table->cells);
+    tbus_mem_free(table->memory);
     table->index = NULL;
-    table->cells = NULL;
+    table->memory = table->cells = NULL;
     table->index_mask = table->capacity = table->used = table->count = 0;
     table->free = TABLE_NONE;
 }
 
-/* A key as the table keeps it. */
-struct fitted_key {
-    const char *text;
-    uint32_t length;
-    uint32_t hash;
-    uint64_t hash64;
-    bool shortened; /* `text` holds only the first key_max - HASH_TAIL bytes; the rest is told by hash64 */
-};
-
-static struct fitted_key fit_key(const struct table *table, const char *key)
+static uint64_t shorten(const struct table *table, struct table_name *name, size_t length, uint64_t hash)
 {
-    struct fitted_key fitted = {.text = key ? key : ""};
-    size_t length = strlen(fitted.text);
-    fitted.hash64 = table_hash(fitted.text, length, &table->secret);
-    fitted.hash = (uint32_t)(fitted.hash64 >> 32);
-    fitted.shortened = length > table->key_max;
-    fitted.length = fitted.shortened ? table->key_max : (uint32_t)length;
-    return fitted;
+    size_t max = table->key_max < TABLE_SHORT_MAX ? table->key_max : TABLE_SHORT_MAX;
+    size_t kept = utf8_cut(name->text, length, max - HASH_TAIL);
+    memcpy(name->room, name->text, kept);
+    snprintf(name->room + kept, sizeof name->room - kept, "~%016llx", (unsigned long long)hash);
+    name->text = name->room;
+    name->length = (uint32_t)kept + HASH_TAIL;
+    return table_hash(name->text, name->length, &table->secret); /* as if it had been given so */
 }
 
-static void write_key(const struct table *table, char *at, const struct fitted_key *key)
+void table_fit(const struct table *table, const char *key, struct table_name *name)
 {
-    if (!key->shortened) {
-        memcpy(at, key->text, key->length);
-        at[key->length] = '\0';
-        return;
-    }
-    uint32_t kept = table->key_max - HASH_TAIL;
-    memcpy(at, key->text, kept);
-    at[kept] = '~';
-    for (int i = 0; i < 16; i++)
-        at[kept + 1 + i] = "0123456789abcdef"[key->hash64 >> (60 - 4 * i) & 15];
-    at[table->key_max] = '\0';
+    name->text = key ? key : "";
+    size_t length = strlen(name->text);
+    uint64_t hash = table_hash(name->text, length, &table->secret);
+    name->length = (uint32_t)length;
+    if (length > table->key_max)
+        hash = shorten(table, name, length, hash);
+    name->hash = (uint32_t)(hash >> 32);
 }
 
-static bool same_key(const struct table *table, const void *value, const struct fitted_key *key)
+static bool same_key(const struct table *table, const void *value, const struct table_name *name)
 {
-    if (head_of(table, value)->length != key->length)
-        return false;
-    if (!key->shortened)
-        return memcmp(key_at(table, value), key->text, key->length) == 0;
-    char tail[HASH_TAIL + 1];
-    uint32_t kept = table->key_max - HASH_TAIL;
-    snprintf(tail, sizeof tail, "~%016llx", (unsigned long long)key->hash64);
-    return memcmp(key_at(table, value), key->text, kept) == 0 &&
-           memcmp(key_at(table, value) + kept, tail, HASH_TAIL) == 0;
+    return head_of(value)->length == name->length && memcmp(key_at(table, value), name->text, name->length) == 0;
 }
 
-static void *find_fitted(const struct table *table, const struct fitted_key *key)
+void *table_find_name(const struct table *table, const struct table_name *name)
 {
     if (!table->index)
         return NULL;
-    for (uint32_t slot = key->hash & table->index_mask;; slot = (slot + 1) & table->index_mask) {
+    for (uint32_t slot = name->hash & table->index_mask;; slot = (slot + 1) & table->index_mask) {
         uint64_t entry = table->index[slot];
         if (entry == 0)
             return NULL;
-        if (entry >> 32 == key->hash) {
-            void *value = cell_at(table, (uint32_t)entry - 1);
-            if (same_key(table, value, key))
+        if (entry >> 32 == name->hash) {
+            void *value = value_at(table, (uint32_t)entry - 1);
+            if (same_key(table, value, name))
                 return value;
         }
     }
@@ -172,8 +166,9 @@ static void *find_fitted(const struct table *table, const struct fitted_key *key
 
 void *table_find(const struct table *table, const char *key)
 {
-    struct fitted_key fitted = fit_key(table, key);
-    return find_fitted(table, &fitted);
+    struct table_name name;
+    table_fit(table, key, &name);
+    return table_find_name(table, &name);
 }
 
 static void put_in_index(uint64_t *index, uint32_t mask, uint32_t hash, uint32_t cell)
@@ -182,6 +177,22 @@ static void put_in_index(uint64_t *index, uint32_t mask, uint32_t hash, uint32_t
     while (index[slot] != 0)
         slot = (slot + 1) & mask;
     index[slot] = (uint64_t)hash << 32 | (cell + 1);
+}
+
+/* Makes room for `capacity` cells, each at its alignment, which what resize() gives need not have. */
+static int move_cells(struct table *table, uint32_t capacity)
+{
+    size_t before = table->memory ? (size_t)(table->cells - (unsigned char *)table->memory) : 0;
+    void *memory = tbus_mem_resize(table->memory, (size_t)capacity * table->cell_bytes + table->align - WORD_BYTES);
+    if (!memory)
+        return UV_ENOMEM;
+    size_t after = (table->align - (uintptr_t)memory % table->align) % table->align;
+    if (after != before)
+        memmove((char *)memory + after, (char *)memory + before, (size_t)table->used * table->cell_bytes);
+    table->memory = memory;
+    table->cells = (unsigned char *)memory + after;
+    table->capacity = capacity;
+    return 0;
 }
 
 /* Doubles the slab and the index (kept at most half full). On failure the table is as before. */
@@ -196,15 +207,12 @@ static int grow(struct table *table)
     uint64_t *index = tbus_mem_alloc((size_t)slots * sizeof *index);
     if (!index)
         return UV_ENOMEM;
-    unsigned char *cells = tbus_mem_resize(table->cells, (size_t)capacity * table->cell_bytes);
-    if (!cells) {
+    if (move_cells(table, capacity) != 0) {
         tbus_mem_free(index);
         return UV_ENOMEM;
     }
-    table->cells = cells;
-    table->capacity = capacity;
     for (uint32_t cell = 0; cell < table->used; cell++) {
-        const struct table_head *head = head_of(table, cell_at(table, cell));
+        const struct table_head *head = head_of(value_at(table, cell));
         if (head->length != TABLE_NONE)
             put_in_index(index, slots - 1, head->hash, cell);
     }
@@ -220,7 +228,7 @@ static int take_cell(struct table *table, uint32_t *ret_cell)
         return UV_ENOSPC;
     if (table->free != TABLE_NONE) {
         *ret_cell = table->free;
-        table->free = head_of(table, cell_at(table, table->free))->hash;
+        table->free = head_of(value_at(table, table->free))->hash;
         return 0;
     }
     if (table->used == table->capacity) {
@@ -232,10 +240,9 @@ static int take_cell(struct table *table, uint32_t *ret_cell)
     return 0;
 }
 
-void *table_add(struct table *table, const char *key, bool *ret_new, int *ret_error)
+void *table_add_name(struct table *table, const struct table_name *name, bool *ret_new, int *ret_error)
 {
-    struct fitted_key fitted = fit_key(table, key);
-    void *value = find_fitted(table, &fitted);
+    void *value = table_find_name(table, name);
     uint32_t cell;
 
     if (ret_new)
@@ -246,13 +253,20 @@ void *table_add(struct table *table, const char *key, bool *ret_new, int *ret_er
     *ret_error = take_cell(table, &cell);
     if (*ret_error)
         return NULL;
-    value = cell_at(table, cell);
-    memset(value, 0, table->value_bytes);
-    *head_of(table, value) = (struct table_head){fitted.hash, fitted.length};
-    write_key(table, key_at(table, value), &fitted);
-    put_in_index(table->index, table->index_mask, fitted.hash, cell);
+    value = value_at(table, cell);
+    memset(head_of(value), 0, table->cell_bytes);
+    *head_of(value) = (struct table_head){name->hash, name->length};
+    memcpy(key_at(table, value), name->text, name->length); /* its NUL is there */
+    put_in_index(table->index, table->index_mask, name->hash, cell);
     table->count++;
     return value;
+}
+
+void *table_add(struct table *table, const char *key, bool *ret_new, int *ret_error)
+{
+    struct table_name name;
+    table_fit(table, key, &name);
+    return table_add_name(table, &name, ret_new, ret_error);
 }
 
 int table_open_other(struct table *table)
@@ -262,14 +276,21 @@ int table_open_other(struct table *table)
     return error;
 }
 
-void *table_add_or_other(struct table *table, const char *key, int *ret_error)
+void *table_add_name_or_other(struct table *table, const struct table_name *name, int *ret_error)
 {
-    void *value = table_add(table, key, NULL, ret_error);
+    void *value = table_add_name(table, name, NULL, ret_error);
     if (value)
         return value;
     if (*ret_error == UV_ENOSPC)
         *ret_error = 0;
     return table_find(table, TABLE_OTHER);
+}
+
+void *table_add_or_other(struct table *table, const char *key, int *ret_error)
+{
+    struct table_name name;
+    table_fit(table, key, &name);
+    return table_add_name_or_other(table, &name, ret_error);
 }
 
 /* Takes a slot out of the index and closes the gap: entries behind it that would no longer be found move up. */
@@ -293,7 +314,7 @@ static void remove_from_index(struct table *table, uint32_t slot)
 void table_remove(struct table *table, void *value)
 {
     uint32_t cell = table_cell_of(table, value);
-    struct table_head *head = head_of(table, value);
+    struct table_head *head = head_of(value);
     assert(head->length != TABLE_NONE);
 
     uint64_t entry = (uint64_t)head->hash << 32 | (cell + 1);
@@ -318,13 +339,6 @@ void table_empty_but_other(struct table *table)
     memset(other, 0, table->value_bytes);
 }
 
-void *table_at(const struct table *table, uint32_t cell)
-{
-    assert(cell < table->used);
-    void *value = cell_at(table, cell);
-    return head_of(table, value)->length == TABLE_NONE ? NULL : value;
-}
-
 uint32_t table_cell_of(const struct table *table, const void *value)
 {
     return (uint32_t)(((size_t)((const unsigned char *)value - table->cells)) / table->cell_bytes);
@@ -333,6 +347,6 @@ uint32_t table_cell_of(const struct table *table, const void *value)
 const char *table_key(const struct table *table, const void *value, uint32_t *ret_length)
 {
     if (ret_length)
-        *ret_length = head_of(table, value)->length;
+        *ret_length = head_of(value)->length;
     return key_at(table, value);
 }

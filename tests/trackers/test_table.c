@@ -126,6 +126,80 @@ Test(table, long_keys_stay_distinct_and_bounded)
     free(text);
 }
 
+Test(table, a_long_key_is_cut_between_code_points_and_its_short_form_is_the_same_key)
+{
+    struct table table;
+    char text[KEY_MAX + 10], kept[KEY_MAX + 1];
+    table_init(&table, sizeof(uint64_t), KEY_MAX, 10);
+    memset(text, 'k', sizeof text);
+    text[sizeof text - 1] = '\0';
+    memcpy(text + KEY_MAX - 17 - 2, "\xE2\x82\xAC", 3); /* the cut would fall behind its second byte */
+    uint64_t *value = add(&table, text, 0);
+    snprintf(kept, sizeof kept, "%s", table_key(&table, value, NULL));
+    cr_assert_eq(strlen(kept), (size_t)KEY_MAX - 2);
+    cr_assert_eq(kept[KEY_MAX - 17 - 2], '~');
+    cr_assert_eq(table_find(&table, kept), value, "no two keys look the same");
+    table_clear(&table);
+}
+
+Test(table, a_key_fitted_before_serves_as_well)
+{
+    struct table table;
+    struct table_name name;
+    bool is_new;
+    int error;
+    char text[] = "a key";
+    table_init(&table, sizeof(uint64_t), KEY_MAX, 1);
+    table_fit(&table, text, &name);
+    cr_assert_null(table_find_name(&table, &name));
+    uint64_t *value = table_add_name(&table, &name, &is_new, &error);
+    cr_assert(value && is_new);
+    cr_assert_eq(table_find_name(&table, &name), value);
+    cr_assert_eq(table_find(&table, "a key"), value);
+    cr_assert_eq(table_add_name(&table, &name, &is_new, &error), value);
+    cr_assert_not(is_new);
+    table_fit(&table, "another", &name);
+    cr_assert_null(table_add_name(&table, &name, &is_new, &error));
+    cr_assert_eq(error, UV_ENOSPC);
+    table_clear(&table);
+}
+
+Test(table, a_hot_value_has_its_cache_line_alone_however_memory_moves)
+{
+    enum { NAMES = 1500 };
+    struct oom oom = {.fail_at = -1};
+    struct table table;
+    oom_install(&oom); /* its blocks are not aligned to lines, and each resize moves them */
+    table_init_hot(&table, sizeof(uint64_t), sizeof(uint64_t), KEY_MAX, NAMES);
+    for (uint64_t i = 0; i < NAMES; i++) {
+        char key[24];
+        snprintf(key, sizeof key, "name-%d", (int)i);
+        uint64_t *value = add(&table, key, 0);
+        cr_assert_eq(*value, 0u);
+        cr_assert_eq(*(uint64_t *)table_tail(&table, value), 0u);
+        *value = i;
+        *(uint64_t *)table_tail(&table, value) = i * 3;
+        if (i % 5 == 4)
+            table_remove(&table, value);
+    }
+    for (uint64_t i = 0; i < NAMES; i++) {
+        char key[24];
+        snprintf(key, sizeof key, "name-%d", (int)i);
+        uint64_t *value = table_find(&table, key);
+        cr_assert_eq(value == NULL, i % 5 == 4);
+        if (!value)
+            continue;
+        cr_assert_eq(((uintptr_t)value - sizeof(struct table_head)) % 64, 0u);
+        cr_assert_eq((uintptr_t)table_key(&table, value, NULL) % 64, 0u);
+        cr_assert_eq(*value, i);
+        cr_assert_eq(*(uint64_t *)table_tail(&table, value), i * 3);
+        cr_assert_str_eq(table_key(&table, value, NULL), key);
+    }
+    table_clear(&table);
+    cr_assert_eq(atomic_load(&oom.live), 0);
+    oom_remove();
+}
+
 Test(table, names_past_the_cap_share_other)
 {
     struct table table;
