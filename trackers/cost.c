@@ -5,7 +5,7 @@
 
 #include "trackers/digest.h"
 
-/* --- Rows --- */
+/* --- What others use --- */
 
 void cost_key_id_of(const char *api_key, struct cost_key_id *ret)
 {
@@ -23,13 +23,48 @@ const struct cost_row *cost_row_at(const tbus_cost_t *cost, uint32_t name)
     return place == 0 ? &cost->unnamed[group].row : table_at(&cost->tables[group], place - 1);
 }
 
+/* --- Names, before the lock is taken --- */
+
+enum { LONG_BYTES = 128 };
+
+/* A usage's names as the tables keep them: what takes long to hash is hashed here. The user and the project mostly are
+ * those that the key had last, and then need no hash; only long ones are fitted beforehand. */
+struct names {
+    struct table_name key, model, endpoint, user, project;
+    bool has_user, has_project, has_key_id; /* these are filled in */
+    struct cost_key_id key_id;
+};
+
+static bool is_long(const char *name)
+{
+    return name && strnlen(name, LONG_BYTES + 1) > LONG_BYTES;
+}
+
+static void fit_names(const tbus_cost_t *cost, const tbus_usage_t *usage, struct names *names)
+{
+    table_fit(&cost->tables[COST_BY_KEY], usage->api_key, &names->key);
+    table_fit(&cost->tables[COST_BY_MODEL], usage->model, &names->model);
+    table_fit(&cost->tables[COST_BY_ENDPOINT], usage->endpoint, &names->endpoint);
+    names->has_user = is_long(usage->user_id);
+    names->has_project = is_long(usage->project_id);
+    names->has_key_id = is_long(usage->api_key);
+    if (names->has_user)
+        table_fit(&cost->tables[COST_BY_USER], usage->user_id, &names->user);
+    if (names->has_project)
+        table_fit(&cost->tables[COST_BY_PROJECT], usage->project_id, &names->project);
+    if (names->has_key_id)
+        cost_key_id_of(usage->api_key, &names->key_id);
+}
+
+/* --- Rows --- */
+
 /* The row of a name; it may be "other". `*error` becomes UV_ENOMEM when the name could not be kept. */
-static void *row_locked(tbus_cost_t *cost, enum cost_group group, const char *name, int *error)
+static void *row_locked(tbus_cost_t *cost, enum cost_group group, const struct table_name *name, int *error)
 {
     int failed = 0;
-    if (!name || !*name)
+    if (name->length == 0)
         return &cost->unnamed[group];
-    struct cost_row *row = table_add_or_other(&cost->tables[group], name, &failed);
+    struct cost_row *row = table_add_name_or_other(&cost->tables[group], name, &failed);
     assert(row);
     if (failed)
         *error = failed;
@@ -38,36 +73,45 @@ static void *row_locked(tbus_cost_t *cost, enum cost_group group, const char *na
     return row;
 }
 
-/* The same, by way of where the name was found last. */
-static struct cost_row *row_by_guess_locked(tbus_cost_t *cost, enum cost_group group, const char *name, uint32_t *last,
-                                            int *error)
+/* The same, by way of where the name was found last. `fitted` may be NULL. */
+static struct cost_row *row_by_guess_locked(tbus_cost_t *cost, enum cost_group group, const char *name,
+                                            const struct table_name *fitted, uint32_t *last, int *error)
 {
     const struct table *table = &cost->tables[group];
+    struct table_name fitted_here;
+
     if (!name || !*name)
         return &cost->unnamed[group].row;
     if (*last != 0) {
         struct cost_row *row = table_at(table, *last - 1); /* NULL, or another name's, after a reset */
-        if (row && strcmp(table_key(table, row, NULL), name) == 0)
+        if (row && strcmp(table_key(table, row, NULL), fitted ? fitted->text : name) == 0)
             return row;
     }
-    struct cost_row *row = row_locked(cost, group, name, error);
+    if (!fitted)
+        table_fit(table, name, &fitted_here);
+    struct cost_row *row = row_locked(cost, group, fitted ? fitted : &fitted_here, error);
     *last = COST_PLACE_OF(row->name);
     return row;
 }
 
-static struct cost_key_row *key_row_locked(tbus_cost_t *cost, const char *api_key, int *error)
+static struct cost_key_row *key_row_locked(tbus_cost_t *cost, const char *api_key, const struct names *names,
+                                           int *error)
 {
-    struct cost_key_row *key = row_locked(cost, COST_BY_KEY, api_key, error);
-    if (key->id.redacted[0] == '\0' && api_key && *api_key)
+    struct cost_key_row *key = row_locked(cost, COST_BY_KEY, &names->key, error);
+    if (key->id.redacted[0] != '\0' || names->key.length == 0)
+        return key;
+    if (names->has_key_id)
+        key->id = names->key_id;
+    else
         cost_key_id_of(api_key, &key->id);
     return key;
 }
 
 /* The row of a model, and its price entry: kept with the row, except for models that share "other". */
-static struct cost_row *model_row_locked(tbus_cost_t *cost, const char *name, const struct price_entry **ret_entry,
-                                         int *error)
+static struct cost_row *model_row_locked(tbus_cost_t *cost, const char *model_name, const struct names *names,
+                                         const struct price_entry **ret_entry, int *error)
 {
-    void *found = row_locked(cost, COST_BY_MODEL, name, error);
+    void *found = row_locked(cost, COST_BY_MODEL, &names->model, error);
     struct cost_model_row *model = found;
 
     *ret_entry = NULL;
@@ -77,7 +121,7 @@ static struct cost_row *model_row_locked(tbus_cost_t *cost, const char *name, co
         *ret_entry = model->entry;
         return found;
     }
-    *ret_entry = prices_lookup(cost->prices.table, name);
+    *ret_entry = prices_lookup(cost->prices.table, model_name);
     if (COST_PLACE_OF(model->row.name) != COST_PLACE_OF_OTHER) {
         model->entry = *ret_entry;
         model->prices_number = cost->prices_number;
@@ -91,20 +135,30 @@ static bool is_interactive(const char *endpoint)
            strstr(endpoint, "realtime");
 }
 
-static struct cost_row *endpoint_row_locked(tbus_cost_t *cost, const char *name, bool *ret_interactive, int *error)
+static struct cost_row *endpoint_row_locked(tbus_cost_t *cost, const struct names *names, bool *ret_interactive,
+                                            int *error)
 {
-    void *found = row_locked(cost, COST_BY_ENDPOINT, name, error);
+    void *found = row_locked(cost, COST_BY_ENDPOINT, &names->endpoint, error);
     struct cost_endpoint_row *endpoint = found;
 
     *ret_interactive = false;
     if (found == &cost->unnamed[COST_BY_ENDPOINT])
         return found;
-    if (!endpoint->looked_at) {
-        endpoint->interactive = is_interactive(table_key(&cost->tables[COST_BY_ENDPOINT], endpoint, NULL));
+    if (!endpoint->looked_at || COST_PLACE_OF(endpoint->row.name) == COST_PLACE_OF_OTHER) {
+        endpoint->interactive = is_interactive(names->endpoint.text);
         endpoint->looked_at = true;
     }
     *ret_interactive = endpoint->interactive;
     return found;
+}
+
+/* By model too, in a table of its own: under the name that the model's table keeps. */
+static struct cost_row *model_row_of_locked(tbus_cost_t *cost, enum cost_group group, const struct names *names,
+                                            int *error)
+{
+    struct table_name name;
+    table_fit(&cost->tables[group], names->model.text, &name);
+    return row_locked(cost, group, &name, error);
 }
 
 /* --- Recording --- */
@@ -179,22 +233,25 @@ static uint32_t hour_locked(tbus_cost_t *cost, int64_t time_ns)
     return cost->hour;
 }
 
-static void find_rows_locked(tbus_cost_t *cost, const tbus_usage_t *usage, struct cost_row *model,
-                             struct cost_rows *ret, int *error)
+static void find_rows_locked(tbus_cost_t *cost, const tbus_usage_t *usage, const struct names *names,
+                             struct cost_row *model, struct cost_rows *ret, int *error)
 {
     bool interactive;
-    struct cost_key_row *key = key_row_locked(cost, usage->api_key, error);
+    struct cost_key_row *key = key_row_locked(cost, usage->api_key, names, error);
 
     *ret = (struct cost_rows){.key = key};
     ret->of[COST_BY_KEY] = &key->row;
-    ret->of[COST_BY_USER] = row_by_guess_locked(cost, COST_BY_USER, usage->user_id, &key->last_user, error);
-    ret->of[COST_BY_PROJECT] = row_by_guess_locked(cost, COST_BY_PROJECT, usage->project_id, &key->last_project, error);
+    ret->of[COST_BY_USER] = row_by_guess_locked(cost, COST_BY_USER, usage->user_id,
+                                                names->has_user ? &names->user : NULL, &key->last_user, error);
+    ret->of[COST_BY_PROJECT] =
+        row_by_guess_locked(cost, COST_BY_PROJECT, usage->project_id, names->has_project ? &names->project : NULL,
+                            &key->last_project, error);
     ret->of[COST_BY_MODEL] = model;
-    ret->of[COST_BY_ENDPOINT] = endpoint_row_locked(cost, usage->endpoint, &interactive, error);
+    ret->of[COST_BY_ENDPOINT] = endpoint_row_locked(cost, names, &interactive, error);
     if (usage->batch)
-        ret->of[COST_BATCHED] = row_locked(cost, COST_BATCHED, usage->model, error);
+        ret->of[COST_BATCHED] = model_row_of_locked(cost, COST_BATCHED, names, error);
     else if (!usage->streamed && !usage->estimated && !interactive)
-        ret->of[COST_BATCHABLE] = row_locked(cost, COST_BATCHABLE, usage->model, error);
+        ret->of[COST_BATCHABLE] = model_row_of_locked(cost, COST_BATCHABLE, names, error);
 }
 
 static void add_to_rows_locked(tbus_cost_t *cost, const struct cost_rows *rows, uint32_t hour,
@@ -239,15 +296,15 @@ static void keep_record_locked(tbus_cost_t *cost, const tbus_usage_t *usage, con
 
 /* --- One usage --- */
 
-static int record_locked(tbus_cost_t *cost, const tbus_usage_t *usage, struct cost_bill *ret_bill,
-                         struct cost_estimate **ret_replaced)
+static int record_locked(tbus_cost_t *cost, const tbus_usage_t *usage, const struct names *names,
+                         struct cost_bill *ret_bill, struct cost_estimate **ret_replaced)
 {
     const struct price_entry *entry;
     struct cost_rows rows;
     uint64_t record_number;
     int no_memory = 0;
 
-    struct cost_row *model = model_row_locked(cost, usage->model, &entry, &no_memory);
+    struct cost_row *model = model_row_locked(cost, usage->model, names, &entry, &no_memory);
     int error = bill_of(&cost->prices, entry, usage, ret_bill);
     if (!error && !fits_total(cost, ret_bill))
         error = UV_EOVERFLOW;
@@ -259,7 +316,7 @@ static int record_locked(tbus_cost_t *cost, const tbus_usage_t *usage, struct co
             cost_estimate_retract(cost, *ret_replaced);
     }
     const struct cost_sums sums = cost_sums_of(ret_bill);
-    find_rows_locked(cost, usage, model, &rows, &no_memory);
+    find_rows_locked(cost, usage, names, model, &rows, &no_memory);
     add_to_rows_locked(cost, &rows, hour_locked(cost, usage->time_ns), &sums);
     cost->cache_savings = money_of(money_value(cost->cache_savings) + ret_bill->cache_savings);
     cost->batch_savings = money_of(money_value(cost->batch_savings) + ret_bill->batch_savings);
@@ -295,16 +352,19 @@ int cost_record(tbus_cost_t *cost, const tbus_usage_t *usage, tbus_charge_t *ret
                 struct cost_estimate **ret_replaced)
 {
     struct cost_bill bill;
+    struct names names;
 
     *ret_replaced = NULL;
     if (!cost)
         return UV_EINVAL;
     int error = check_usage(usage);
+    if (!error)
+        fit_names(cost, usage, &names);
     uv_mutex_lock(&cost->mu);
     if (error == UV_ERANGE)
         cost->absurd_usages++;
     else if (!error)
-        error = record_locked(cost, usage, &bill, ret_replaced);
+        error = record_locked(cost, usage, &names, &bill, ret_replaced);
     if (error && error != UV_ENOMEM)
         cost->refused_usages++;
     uv_mutex_unlock(&cost->mu);
