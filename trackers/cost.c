@@ -188,13 +188,12 @@ static int check_usage(const tbus_usage_t *usage)
 }
 
 /* Prices by the model's own entry, or as the options say where it has none. */
-static int bill_of(const struct cost_prices *prices, const struct price_entry *entry, const tbus_usage_t *usage,
-                   struct cost_bill *ret)
+static void price_by(const struct cost_prices *prices, const struct price_entry *entry, const tbus_usage_t *usage,
+                     struct cost_bill *ret)
 {
-    int error = cost_price_usage(prices->table, entry ? entry : prices->fallback, usage, ret);
-    if (!entry)
-        ret->unpriced = true;
-    return error;
+    static_assert(TBUS_USAGE_COUNT_MAX <= COST_COUNT_MAX, "any usage that is accepted can be priced");
+    cost_price_usage(prices->table, entry ? entry : prices->fallback, usage, ret);
+    ret->unpriced |= !entry;
 }
 
 struct cost_sums cost_sums_of(const struct cost_bill *bill)
@@ -305,11 +304,9 @@ static int record_locked(tbus_cost_t *cost, const tbus_usage_t *usage, const str
     int no_memory = 0;
 
     struct cost_row *model = model_row_locked(cost, usage->model, names, &entry, &no_memory);
-    int error = bill_of(&cost->prices, entry, usage, ret_bill);
-    if (!error && !fits_total(cost, ret_bill))
-        error = UV_EOVERFLOW;
-    if (error)
-        return error;
+    price_by(&cost->prices, entry, usage, ret_bill);
+    if (!fits_total(cost, ret_bill))
+        return UV_EOVERFLOW;
     if (cost->estimates.table.count > 0 && cost_estimate_can_be_told(usage)) {
         *ret_replaced = cost_estimates_take(&cost->estimates, usage->request_id);
         if (*ret_replaced)
@@ -405,7 +402,7 @@ int tbus_cost_price(const tbus_cost_t *cost, const tbus_usage_t *usage, tbus_cha
     if (!entry && cost->unknown_model == TBUS_UNKNOWN_REJECT)
         error = UV_ENOENT;
     else
-        error = bill_of(&prices, entry, usage, &bill);
+        price_by(&prices, entry, usage, &bill);
     cost_prices_let_go(&prices);
     if (!error)
         *ret_charge = charge_of(&bill);

@@ -30,9 +30,13 @@ struct cost_bill {
     bool unpriced; /* something was used that has no price */
 };
 
-/* Prices a usage (no count below 0) by an entry of a table; NULL = nothing has a price. Errors: UV_EOVERFLOW. */
-int cost_price_usage(const tbus_prices_t *prices, const struct price_entry *entry, const tbus_usage_t *usage,
-                     struct cost_bill *ret);
+/* The most that a count may be where a usage is priced: a single usage's is at most TBUS_USAGE_COUNT_MAX, but sums of
+ * tokens are priced too. */
+#define COST_COUNT_MAX (INT64_C(1) << 48)
+
+/* Prices a usage (each count 0 .. COST_COUNT_MAX) by an entry of a table; NULL = nothing has a price. */
+void cost_price_usage(const tbus_prices_t *prices, const struct price_entry *entry, const tbus_usage_t *usage,
+                      struct cost_bill *ret);
 
 /* --- Names --- */
 

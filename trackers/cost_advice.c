@@ -87,7 +87,7 @@ struct day {
 
 static int64_t count_of(const struct cost_sums *sums, int figure)
 {
-    const uint64_t most = INT64_MAX / 4; /* so that the parts of a prompt fit together */
+    const uint64_t most = COST_COUNT_MAX;
     return (int64_t)(sums->figures[figure] < most ? sums->figures[figure] : most);
 }
 
@@ -107,7 +107,8 @@ static bool price_sums(const tbus_prices_t *prices, const struct price_entry *en
     plain.price.input_excludes_cached = true; /* so are the sums: each token in one place */
     for (int i = 0; i < TBUS_PRICE_TIERS; i++)
         plain.price.tiers[i].above_tokens = 0;
-    if (cost_price_usage(prices, &plain, &usage, &bill) != 0 || bill.unpriced)
+    cost_price_usage(prices, &plain, &usage, &bill);
+    if (bill.unpriced)
         return false;
     *ret = bill.total;
     return true;
@@ -117,9 +118,11 @@ static bool price_sums(const tbus_prices_t *prices, const struct price_entry *en
 static bool price_day(const struct day *day, const struct price_entry *entry, int128_t *ret)
 {
     int128_t regular, batched;
-    return price_sums(day->prices, entry, &day->regular, false, &regular) &&
-           price_sums(day->prices, entry, &day->batched, true, &batched) &&
-           !__builtin_add_overflow(regular, batched, ret);
+    if (!price_sums(day->prices, entry, &day->regular, false, &regular) ||
+        !price_sums(day->prices, entry, &day->batched, true, &batched))
+        return false;
+    *ret = regular + batched;
+    return true;
 }
 
 static void add_suggestion(tbus_suggestions_t *to, tbus_suggestion_kind_t kind, const struct day *day,

@@ -3,7 +3,8 @@
  * A usage has parts (prompt, audio in it, cached, written, completion, reasoning and audio in it, images, characters,
  * the request itself), each a count and a price. Each part is an exact product; only half a price, in a batch request
  * for which no batch price is known, can leave half a unit of 1e-12 USD, and it is rounded up, part by part. So the
- * parts of a bill always add up to its total. */
+ * parts of a bill always add up to its total. With counts of at most COST_COUNT_MAX nothing can overflow: a price has 63
+ * bits, a product at most 111, and there are ten. */
 #include "trackers/cost.h"
 
 /* What a part costs for one: in a regular request, and in a batch one (none = half the regular). */
@@ -11,16 +12,17 @@ struct rate {
     int64_t regular, batch;
 };
 
-/* The prices that count for a usage, its tier taken into account. */
+/* The prices that count for a usage. What few usages have is looked up when it is there. */
 struct rates {
-    struct rate input, cached, written, audio_input, output, reasoning, audio_output;
-    int64_t image, character; /* in place of the entry's; none = the entry's */
+    const tbus_price_t *price;
+    const tbus_price_tier_t *tier; /* that the prompt falls into; NULL = none */
+    struct rate input, output;
 };
 
 struct sums {
     int128_t charged; /* as the request was made */
     int128_t regular; /* of a batch request: what the parts charged would have cost in a regular one */
-    bool unpriced, overflow;
+    bool unpriced;
 };
 
 /* What `count` cost: false when there is no price. */
@@ -35,7 +37,6 @@ static bool part_amount(int64_t count, struct rate rate, bool batch, int128_t *r
     return true;
 }
 
-/* Two 63-bit factors always fit; sums of such products need not. */
 static void add_part(struct sums *sums, int64_t count, struct rate rate, bool batch)
 {
     int128_t amount, regular;
@@ -46,12 +47,12 @@ static void add_part(struct sums *sums, int64_t count, struct rate rate, bool ba
         sums->unpriced = true;
         return;
     }
-    sums->overflow |= __builtin_add_overflow(sums->charged, amount, &sums->charged);
+    sums->charged += amount;
     if (!batch)
         return;
     if (!part_amount(count, rate, false, &regular))
         regular = amount; /* a batch price alone saves nothing that could be told */
-    sums->overflow |= __builtin_add_overflow(sums->regular, regular, &sums->regular);
+    sums->regular += regular;
 }
 
 /* --- Tokens --- */
@@ -114,27 +115,41 @@ static const tbus_price_tier_t *tier_of(const tbus_price_t *price, int64_t promp
 
 static struct rates rates_of(const tbus_price_t *price, int64_t prompt)
 {
-    const tbus_price_tier_t *tier = tier_of(price, prompt);
-    struct rates rates = {.input = {price->input, price->batch_input},
-                          .output = {price->output, price->batch_output},
-                          .image = TBUS_PRICE_NONE,
-                          .character = price->character};
-    if (tier) {
-        rates.input = rate_or(tier->input, rates.input);
-        rates.output = rate_or(tier->output, rates.output);
-        rates.image = tier->image;
-        rates.character = tier->character != TBUS_PRICE_NONE ? tier->character : price->character;
+    struct rates rates = {.price = price,
+                          .tier = tier_of(price, prompt),
+                          .input = {price->input, price->batch_input},
+                          .output = {price->output, price->batch_output}};
+    if (rates.tier) {
+        rates.input = rate_or(rates.tier->input, rates.input);
+        rates.output = rate_or(rates.tier->output, rates.output);
     }
-    rates.cached = rate_or(price->cached_input, rates.input);
-    rates.written = rate_or(price->cache_write, rates.input);
-    if (tier) {
-        rates.cached = rate_or(tier->cached_input, rates.cached);
-        rates.written = rate_or(tier->cache_write, rates.written);
-    }
-    rates.audio_input = rate_or(price->audio_input, rates.input);
-    rates.reasoning = rate_or(price->reasoning, rates.output);
-    rates.audio_output = rate_or(price->audio_output, rates.output);
     return rates;
+}
+
+static struct rate cached_rate(const struct rates *rates)
+{
+    struct rate rate = rate_or(rates->price->cached_input, rates->input);
+    return rates->tier ? rate_or(rates->tier->cached_input, rate) : rate;
+}
+
+static struct rate written_rate(const struct rates *rates)
+{
+    struct rate rate = rate_or(rates->price->cache_write, rates->input);
+    return rates->tier ? rate_or(rates->tier->cache_write, rate) : rate;
+}
+
+static struct rate character_rate(const struct rates *rates)
+{
+    struct rate rate = {rates->price->character, TBUS_PRICE_NONE};
+    return rates->tier ? rate_or(rates->tier->character, rate) : rate;
+}
+
+static struct rate image_rate(const tbus_prices_t *prices, const struct price_entry *entry, const struct rates *rates,
+                              const tbus_usage_t *usage)
+{
+    if (rates->tier && rates->tier->image != TBUS_PRICE_NONE)
+        return (struct rate){rates->tier->image, TBUS_PRICE_NONE};
+    return (struct rate){prices_image(prices, entry, usage->image_size, usage->image_quality), TBUS_PRICE_NONE};
 }
 
 /* Sold by the image, the character or the request alone: tokens beside these are not missing a price, they have none.
@@ -164,19 +179,26 @@ static void price_prompt(const struct rates *rates, const struct cost_tokens *to
     int128_t as_input, as_cached;
 
     add_part(sums, tokens->input - tokens->audio_input, rates->input, batch);
-    add_part(sums, tokens->audio_input, rates->audio_input, batch);
-    add_part(sums, tokens->cached, rates->cached, batch);
-    add_part(sums, tokens->written, rates->written, batch);
-    if (tokens->cached > 0 && part_amount(tokens->cached, rates->input, batch, &as_input) &&
-        part_amount(tokens->cached, rates->cached, batch, &as_cached))
+    if (tokens->audio_input > 0)
+        add_part(sums, tokens->audio_input, rate_or(rates->price->audio_input, rates->input), batch);
+    if (tokens->written > 0)
+        add_part(sums, tokens->written, written_rate(rates), batch);
+    if (tokens->cached == 0)
+        return;
+    const struct rate cached = cached_rate(rates);
+    add_part(sums, tokens->cached, cached, batch);
+    if (part_amount(tokens->cached, rates->input, batch, &as_input) &&
+        part_amount(tokens->cached, cached, batch, &as_cached))
         *ret_cache_savings = as_input - as_cached;
 }
 
 static void price_completion(const struct rates *rates, const struct cost_tokens *tokens, bool batch, struct sums *sums)
 {
     add_part(sums, tokens->output - tokens->reasoning - tokens->audio_output, rates->output, batch);
-    add_part(sums, tokens->reasoning, rates->reasoning, batch);
-    add_part(sums, tokens->audio_output, rates->audio_output, batch);
+    if (tokens->reasoning > 0)
+        add_part(sums, tokens->reasoning, rate_or(rates->price->reasoning, rates->output), batch);
+    if (tokens->audio_output > 0)
+        add_part(sums, tokens->audio_output, rate_or(rates->price->audio_output, rates->output), batch);
 }
 
 static bool used_nothing(const tbus_usage_t *usage)
@@ -190,25 +212,22 @@ static bool used_nothing(const tbus_usage_t *usage)
 static void price_others(const tbus_prices_t *prices, const struct price_entry *entry, const struct rates *rates,
                          const tbus_usage_t *usage, bool has_tokens, struct sums *sums)
 {
-    if (usage->images > 0) {
-        int64_t image = rates->image;
-        if (image == TBUS_PRICE_NONE)
-            image = prices_image(prices, entry, usage->image_size, usage->image_quality);
-        add_part(sums, usage->images, (struct rate){image, TBUS_PRICE_NONE}, usage->batch);
-    }
-    add_part(sums, usage->characters, (struct rate){rates->character, TBUS_PRICE_NONE}, usage->batch);
+    if (usage->images > 0)
+        add_part(sums, usage->images, image_rate(prices, entry, rates, usage), usage->batch);
+    if (usage->characters > 0)
+        add_part(sums, usage->characters, character_rate(rates), usage->batch);
     if (entry->price.request != TBUS_PRICE_NONE && !(has_tokens && used_nothing(usage)))
         add_part(sums, 1, (struct rate){entry->price.request, TBUS_PRICE_NONE}, usage->batch);
 }
 
-int cost_price_usage(const tbus_prices_t *prices, const struct price_entry *entry, const tbus_usage_t *usage,
-                     struct cost_bill *ret)
+void cost_price_usage(const tbus_prices_t *prices, const struct price_entry *entry, const tbus_usage_t *usage,
+                      struct cost_bill *ret)
 {
     struct sums input = {0}, output = {0};
 
     if (!entry) {
         *ret = (struct cost_bill){.tokens = guess_tokens(usage), .unpriced = true};
-        return 0;
+        return;
     }
     bool has_tokens = !has_no_tokens(entry);
     *ret = (struct cost_bill){.tokens = split_tokens(usage, entry->price.input_excludes_cached)};
@@ -220,15 +239,11 @@ int cost_price_usage(const tbus_prices_t *prices, const struct price_entry *entr
     }
     price_others(prices, entry, &rates, usage, has_tokens, &output);
 
-    int128_t regular;
-    if (input.overflow || output.overflow || __builtin_add_overflow(input.charged, output.charged, &ret->total) ||
-        __builtin_add_overflow(input.regular, output.regular, &regular))
-        return UV_EOVERFLOW;
     ret->input = input.charged;
     ret->output = output.charged;
-    ret->batch_savings = usage->batch ? regular - ret->total : 0;
+    ret->total = input.charged + output.charged;
+    ret->batch_savings = usage->batch ? input.regular + output.regular - ret->total : 0;
     bool only_tokens = usage->images == 0 && usage->characters == 0 && entry->price.request == TBUS_PRICE_NONE;
     bool any_tokens = usage->prompt_tokens > 0 || usage->completion_tokens > 0;
     ret->unpriced = input.unpriced || output.unpriced || (!has_tokens && only_tokens && any_tokens);
-    return 0;
 }

@@ -115,7 +115,7 @@ typedef struct tbus_charge {
 TBUS_API int tbus_cost_record_usage(tbus_cost_t *cost, const tbus_usage_t *usage, tbus_charge_t *ret_charge);
 
 /* Prices a usage without recording it: what a budget sets aside before a request. Errors: UV_EINVAL (also `ret_charge`
- * NULL), UV_ERANGE, UV_EOVERFLOW, UV_ENOENT (TBUS_UNKNOWN_REJECT, and the model has no price). [any thread] */
+ * NULL), UV_ERANGE, UV_ENOENT (TBUS_UNKNOWN_REJECT, and the model has no price). [any thread] */
 TBUS_API TBUS_CHECKED int tbus_cost_price(const tbus_cost_t *cost, const tbus_usage_t *usage,
                                           tbus_charge_t *ret_charge);
 

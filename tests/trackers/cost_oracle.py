@@ -11,7 +11,6 @@ import sys
 from decimal import Context, Decimal, ROUND_HALF_UP, setcontext
 
 setcontext(Context(prec=400, rounding=ROUND_HALF_UP))
-HIGHEST = 2**127 - 1
 
 
 class Part:
@@ -85,9 +84,6 @@ def charge(prices, excludes, usage):
     priced = [part for part in used if part.cost(batch) is not None]
     sums = [sum(part.cost(batch) for part in side if part in priced) for side in (ins, outs)]
     saved = sum((part.cost(False) or Decimal(0)) - part.cost(batch) for part in priced if part.cost(False) is not None)
-    regular = sum(part.cost(batch) if part.cost(False) is None else part.cost(False) for part in priced)
-    if sum(sums) > HIGHEST or regular > HIGHEST:
-        return ["overflow"]
     cache = cached_saves[0] - cached_saves[1] if ins and cached and None not in cached_saves else 0
     result = [sums[0], sums[1], sum(sums), cache, saved if batch else 0, len(used) > len(priced)]
     return [str(int(value)) for value in result] + [str(kind) for kind in kinds]

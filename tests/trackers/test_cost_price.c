@@ -262,8 +262,7 @@ static void write_amount(FILE *cases, tbus_money_t amount)
     fprintf(cases, " %s%s", amount.high < 0 ? "-" : "", digits + at);
 }
 
-static void write_case(FILE *cases, const tbus_price_t *price, const tbus_usage_t *usage, int error,
-                       const tbus_charge_t *charge)
+static void write_case(FILE *cases, const tbus_price_t *price, const tbus_usage_t *usage, const tbus_charge_t *charge)
 {
     tbus_price_t copy = *price;
     int64_t *units[PRICES + TBUS_PRICE_TIERS * TIER];
@@ -287,12 +286,11 @@ static void write_case(FILE *cases, const tbus_price_t *price, const tbus_usage_
         fprintf(cases, "%lld ", (long long)*units[i]);
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
         fprintf(cases, "%lld ", (long long)numbers[i]);
-    fprintf(cases, error ? "= overflow" : "=");
-    for (size_t i = 0; !error && i < sizeof amounts / sizeof *amounts; i++)
+    fprintf(cases, "=");
+    for (size_t i = 0; i < sizeof amounts / sizeof *amounts; i++)
         write_amount(cases, amounts[i]);
-    if (!error)
-        fprintf(cases, " %d", charge->unknown_model);
-    for (size_t i = 0; !error && i < sizeof tokens / sizeof *tokens; i++)
+    fprintf(cases, " %d", charge->unknown_model);
+    for (size_t i = 0; i < sizeof tokens / sizeof *tokens; i++)
         fprintf(cases, " %lld", (long long)tokens[i]);
     fputc('\n', cases);
 }
@@ -310,9 +308,8 @@ Test(cost_price, charges_agree_with_decimal_arithmetic_to_the_last_digit)
         for (int j = 0; j < 20; j++) {
             tbus_usage_t usage = random_usage(&seed);
             tbus_charge_t charge = {0};
-            int error = tbus_cost_price(cost, &usage, &charge);
-            cr_assert(error == 0 || error == UV_EOVERFLOW);
-            write_case(oracle.cases, &price, &usage, error, &charge);
+            cr_assert_eq(tbus_cost_price(cost, &usage, &charge), 0);
+            write_case(oracle.cases, &price, &usage, &charge);
             oracle.lines++;
         }
         tbus_cost_close(cost);
