@@ -22,42 +22,28 @@ struct cost_subscriber {
 };
 
 /* What was recorded, with the usage's own strings and the key's shown form. */
-static tbus_usage_record_t record_of(const tbus_usage_t *usage, const tbus_charge_t *charge,
+static tbus_usage_record_t record_of(const tbus_usage_t *usage, const struct cost_bill *bill,
                                      const struct cost_key_id *key)
 {
-    tbus_usage_record_t record = {.event_id = usage->event_id,
-                                  .time_ns = usage->time_ns,
-                                  .request_id = usage->request_id,
+    tbus_usage_record_t record = {.request_id = usage->request_id,
                                   .user_id = usage->user_id,
                                   .project_id = usage->project_id,
                                   .model = usage->model,
                                   .endpoint = usage->endpoint,
-                                  .api_key = key->redacted,
-                                  .input_tokens = charge->input_tokens,
-                                  .cache_read_tokens = charge->cache_read_tokens,
-                                  .cache_write_tokens = charge->cache_write_tokens,
-                                  .output_tokens = charge->output_tokens,
-                                  .reasoning_tokens = charge->reasoning_tokens,
-                                  .images = usage->images,
-                                  .characters = usage->characters,
-                                  .cost = charge->total,
-                                  .cache_savings = charge->cache_savings,
-                                  .batch_savings = charge->batch_savings,
-                                  .batch = usage->batch,
-                                  .estimated = usage->estimated,
-                                  .unpriced = charge->unknown_model};
+                                  .api_key = key->redacted};
     memcpy(record.key_digest, key->digest, sizeof record.key_digest);
+    cost_fill_record(&record, usage, bill);
     return record;
 }
 
 /* Tells what was recorded; an estimate that it replaces is taken back first. */
-static int tell(const struct cost_subscriber *subscriber, const tbus_usage_t *usage, const tbus_charge_t *charge,
+static int tell(const struct cost_subscriber *subscriber, const tbus_usage_t *usage, const struct cost_bill *bill,
                 const struct cost_estimate *replaced)
 {
     struct cost_key_id key;
     int taken_back = replaced ? usage_event_publish(&subscriber->told, &replaced->record, replaced->api_key) : 0;
     cost_key_id_of(usage->api_key, &key);
-    tbus_usage_record_t record = record_of(usage, charge, &key);
+    const tbus_usage_record_t record = record_of(usage, bill, &key);
     int error = usage_event_publish(&subscriber->told, &record, usage->api_key);
     return error ? error : taken_back;
 }
@@ -67,10 +53,10 @@ static int tell(const struct cost_subscriber *subscriber, const tbus_usage_t *us
 static int record_usage(struct cost_subscriber *subscriber, const tbus_usage_t *usage)
 {
     struct cost_estimate *replaced;
-    tbus_charge_t charge;
-    int error = cost_record(subscriber->cost, usage, &charge, &replaced);
+    struct cost_bill bill;
+    int error = cost_record(subscriber->cost, usage, &bill, &replaced);
     bool recorded = error == 0 || error == UV_ENOMEM;
-    error = recorded && usage_event_is_wanted(&subscriber->told) ? tell(subscriber, usage, &charge, replaced) : 0;
+    error = recorded && usage_event_is_wanted(&subscriber->told) ? tell(subscriber, usage, &bill, replaced) : 0;
     tbus_mem_free(replaced);
     return error;
 }

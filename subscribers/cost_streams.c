@@ -14,50 +14,20 @@ void cost_streams_init(struct cost_streams *streams, uint32_t max)
     table_init(&streams->by_request, sizeof(struct cost_stream *), ID_BYTES, max);
 }
 
-static void free_list(const struct cost_stream_list *list)
+static void free_all(const struct order *order)
 {
-    for (struct cost_stream *stream = list->oldest, *next; stream; stream = next) {
-        next = stream->newer;
-        tbus_mem_free(stream);
+    for (struct order_link *link = order->oldest, *next; link; link = next) {
+        next = link->newer;
+        tbus_mem_free(link);
     }
 }
 
 void cost_streams_clear(struct cost_streams *streams)
 {
-    free_list(&streams->open);
-    free_list(&streams->over);
+    free_all(&streams->open);
+    free_all(&streams->over);
     table_clear(&streams->by_id);
     table_clear(&streams->by_request);
-}
-
-/* --- Lists --- */
-
-static struct cost_stream_list *list_of(struct cost_streams *streams, const struct cost_stream *stream)
-{
-    return stream->is_over ? &streams->over : &streams->open;
-}
-
-static void append(struct cost_stream_list *list, struct cost_stream *stream)
-{
-    stream->older = list->newest;
-    stream->newer = NULL;
-    if (list->newest)
-        list->newest->newer = stream;
-    else
-        list->oldest = stream;
-    list->newest = stream;
-}
-
-static void take_out(struct cost_stream_list *list, struct cost_stream *stream)
-{
-    if (stream->older)
-        stream->older->newer = stream->newer;
-    else
-        list->oldest = stream->newer;
-    if (stream->newer)
-        stream->newer->older = stream->older;
-    else
-        list->newest = stream->older;
 }
 
 static void forget(struct cost_streams *streams, struct cost_stream *stream)
@@ -66,7 +36,7 @@ static void forget(struct cost_streams *streams, struct cost_stream *stream)
     if (of_request && *of_request == stream)
         table_remove(&streams->by_request, of_request);
     table_remove(&streams->by_id, table_find(&streams->by_id, stream->id));
-    take_out(list_of(streams, stream), stream);
+    order_remove(stream->is_over ? &streams->over : &streams->open, &stream->link);
     tbus_mem_free(stream);
 }
 
@@ -128,13 +98,13 @@ bool cost_streams_start(struct cost_streams *streams, const tbus_stream_started_
         forget(streams, known->stream);
     bool lost = streams->by_id.count == streams->by_id.max && !streams->over.oldest;
     if (streams->by_id.count == streams->by_id.max)
-        forget(streams, lost ? streams->open.oldest : streams->over.oldest);
+        forget(streams, (struct cost_stream *)(lost ? streams->open.oldest : streams->over.oldest));
     struct cost_stream *stream = open_stream(started);
     if (!stream || !enter(streams, stream)) {
         tbus_mem_free(stream);
         return false;
     }
-    append(&streams->open, stream);
+    order_append(&streams->open, &stream->link);
     return !lost;
 }
 
@@ -146,9 +116,9 @@ struct cost_stream_place *cost_streams_find(const struct cost_streams *streams, 
 void cost_streams_end(struct cost_streams *streams, struct cost_stream *stream)
 {
     assert(!stream->is_over);
-    take_out(&streams->open, stream);
+    order_remove(&streams->open, &stream->link);
     stream->is_over = true;
-    append(&streams->over, stream);
+    order_append(&streams->over, &stream->link);
 }
 
 bool cost_streams_complete(struct cost_streams *streams, const char *request_id)

@@ -9,10 +9,11 @@
 
 #include <tallybus/events.h>
 
+#include "trackers/order.h"
 #include "trackers/table.h"
 
 struct cost_stream {
-    struct cost_stream *older, *newer; /* of those open, or of those over */
+    struct order_link link; /* first: of those open, or of those over */
     bool is_over;
     int64_t input_tokens;
     const char *id, *request_id; /* of its own id where the host gave no request id */
@@ -25,14 +26,10 @@ struct cost_stream_place {
     int64_t tokens; /* delivered so far */
 };
 
-struct cost_stream_list {
-    struct cost_stream *oldest, *newest;
-};
-
 struct cost_streams {
     struct table by_id;      /* struct cost_stream_place */
     struct table by_request; /* struct cost_stream *; of several streams of a request the latest */
-    struct cost_stream_list open, over;
+    struct order open, over; /* of struct cost_stream */
 };
 
 void cost_streams_init(struct cost_streams *streams, uint32_t max);

@@ -263,30 +263,35 @@ static void add_to_rows_locked(tbus_cost_t *cost, const struct cost_rows *rows, 
     }
 }
 
+void cost_fill_record(tbus_usage_record_t *record, const tbus_usage_t *usage, const struct cost_bill *bill)
+{
+    record->event_id = usage->event_id;
+    record->time_ns = usage->time_ns;
+    record->input_tokens = bill->tokens.input;
+    record->cache_read_tokens = bill->tokens.cached;
+    record->cache_write_tokens = bill->tokens.written;
+    record->output_tokens = bill->tokens.output;
+    record->reasoning_tokens = bill->tokens.reasoning;
+    record->images = usage->images;
+    record->characters = usage->characters;
+    record->cost = money_of(bill->total);
+    record->cache_savings = money_of(bill->cache_savings);
+    record->batch_savings = money_of(bill->batch_savings);
+    record->batch = usage->batch;
+    record->estimated = usage->estimated;
+    record->unpriced = bill->unpriced;
+    record->retracted = false;
+}
+
 static void keep_record_locked(tbus_cost_t *cost, const tbus_usage_t *usage, const struct cost_bill *bill,
                                const struct cost_rows *rows, uint64_t *ret_number)
 {
     struct cost_record *record = cost_records_next(&cost->records, ret_number);
     if (!record)
         return;
-    record->event_id = usage->event_id;
-    record->time_ns = usage->time_ns;
+    cost_fill_record(&record->usage, usage, bill);
     for (int group = 0; group < COST_GROUPS_SHOWN; group++)
         record->places[group] = COST_PLACE_OF(rows->of[group]->name);
-    record->batch = usage->batch;
-    record->estimated = usage->estimated;
-    record->unpriced = bill->unpriced;
-    record->retracted = false;
-    record->input = bill->tokens.input;
-    record->cached = bill->tokens.cached;
-    record->written = bill->tokens.written;
-    record->output = bill->tokens.output;
-    record->reasoning = bill->tokens.reasoning;
-    record->images = usage->images;
-    record->characters = usage->characters;
-    record->cost = money_of(bill->total);
-    record->cache_savings = money_of(bill->cache_savings);
-    record->batch_savings = money_of(bill->batch_savings);
     size_t length = usage->request_id ? strnlen(usage->request_id, COST_REQUEST_ID_BYTES - 1) : 0;
     if (length > 0)
         memcpy(record->request_id, usage->request_id, length);
@@ -345,10 +350,9 @@ static tbus_charge_t charge_of(const struct cost_bill *bill)
                            .unknown_model = bill->unpriced};
 }
 
-int cost_record(tbus_cost_t *cost, const tbus_usage_t *usage, tbus_charge_t *ret_charge,
+int cost_record(tbus_cost_t *cost, const tbus_usage_t *usage, struct cost_bill *ret_bill,
                 struct cost_estimate **ret_replaced)
 {
-    struct cost_bill bill;
     struct names names;
 
     *ret_replaced = NULL;
@@ -361,20 +365,21 @@ int cost_record(tbus_cost_t *cost, const tbus_usage_t *usage, tbus_charge_t *ret
     if (error == UV_ERANGE)
         cost->absurd_usages++;
     else if (!error)
-        error = record_locked(cost, usage, &names, &bill, ret_replaced);
+        error = record_locked(cost, usage, &names, ret_bill, ret_replaced);
     if (error && error != UV_ENOMEM)
         cost->refused_usages++;
     uv_mutex_unlock(&cost->mu);
-    if (ret_charge && (error == 0 || error == UV_ENOMEM))
-        *ret_charge = charge_of(&bill);
     return error;
 }
 
 int tbus_cost_record_usage(tbus_cost_t *cost, const tbus_usage_t *usage, tbus_charge_t *ret_charge)
 {
     struct cost_estimate *replaced;
-    int error = cost_record(cost, usage, ret_charge, &replaced);
+    struct cost_bill bill;
+    int error = cost_record(cost, usage, &bill, &replaced);
     tbus_mem_free(replaced);
+    if (ret_charge && (error == 0 || error == UV_ENOMEM))
+        *ret_charge = charge_of(&bill);
     return error;
 }
 

@@ -11,6 +11,7 @@
 #include <tallybus/cost.h>
 
 #include "trackers/cost_history.h"
+#include "trackers/order.h"
 #include "trackers/prices.h"
 #include "trackers/table.h"
 
@@ -97,13 +98,8 @@ enum { COST_REQUEST_ID_BYTES = 64 };
 
 /* A usage as it is kept. Names are places in their tables, which keep a name for as long as the tracker does. */
 struct cost_record {
-    uint64_t event_id;
-    int64_t time_ns;
+    tbus_usage_record_t usage; /* without its strings and the key's digest */
     uint32_t places[COST_GROUPS_SHOWN];
-    bool batch, estimated, unpriced, retracted;
-    int64_t input, cached, written, output, reasoning;
-    int64_t images, characters;
-    tbus_money_t cost, cache_savings, batch_savings;
     char request_id[COST_REQUEST_ID_BYTES];
 };
 
@@ -128,7 +124,7 @@ struct cost_record *cost_records_find(const struct cost_records *records, uint64
 /* A usage that later figures of the same request replace: all that was added for it, so that it can be taken off again,
  * and its record, so that it can be told. One block of memory with its strings. */
 struct cost_estimate {
-    struct cost_estimate *older, *newer; /* in the order in which they came */
+    struct order_link link; /* first: in the order in which they came */
     struct cost_sums sums;
     uint32_t hour;
     uint32_t places[COST_GROUPS];
@@ -136,12 +132,12 @@ struct cost_estimate {
     uint64_t record_number;
     tbus_usage_record_t record; /* its strings lie behind the struct */
     const char *api_key;        /* whole; "" = none */
-    char redacted[TBUS_REDACTED_BYTES];
+    struct cost_key_id key_id;
 };
 
 struct cost_estimates {
     struct table table; /* by request id, of struct cost_estimate * */
-    struct cost_estimate *oldest, *newest;
+    struct order order;
     uint64_t forgotten; /* for want of room: they stay as they are */
 };
 
@@ -191,6 +187,9 @@ struct cost_rows {
 
 struct cost_sums cost_sums_of(const struct cost_bill *bill);
 
+/* Fills in all of a record but its strings and the key's digest, which are left as they are. */
+void cost_fill_record(tbus_usage_record_t *record, const tbus_usage_t *usage, const struct cost_bill *bill);
+
 /* Whether the usage names a request by an id that can be kept. */
 bool cost_estimate_can_be_told(const tbus_usage_t *usage);
 
@@ -206,7 +205,7 @@ void cost_prices_let_go(const struct cost_prices *prices);
 
 /* As tbus_cost_record_usage(); `ret_replaced` gets the estimate that this usage replaces, NULL when there is none: the
  * caller frees it with tbus_mem_free(). */
-int cost_record(tbus_cost_t *cost, const tbus_usage_t *usage, tbus_charge_t *ret_charge,
+int cost_record(tbus_cost_t *cost, const tbus_usage_t *usage, struct cost_bill *ret_bill,
                 struct cost_estimate **ret_replaced);
 
 /* A stream began, or is open, that would not be billed if it were cut off. */

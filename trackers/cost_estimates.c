@@ -14,25 +14,13 @@ void cost_estimates_init(struct cost_estimates *estimates, uint32_t max)
 
 void cost_estimates_clear(struct cost_estimates *estimates)
 {
-    for (struct cost_estimate *estimate = estimates->oldest, *next; estimate; estimate = next) {
-        next = estimate->newer;
-        tbus_mem_free(estimate);
+    for (struct order_link *link = estimates->order.oldest, *next; link; link = next) {
+        next = link->newer;
+        tbus_mem_free(link);
     }
-    estimates->oldest = estimates->newest = NULL;
+    estimates->order = (struct order){0};
     estimates->forgotten = 0;
     table_clear(&estimates->table);
-}
-
-static void unlink_estimate(struct cost_estimates *estimates, struct cost_estimate *estimate)
-{
-    if (estimate->older)
-        estimate->older->newer = estimate->newer;
-    else
-        estimates->oldest = estimate->newer;
-    if (estimate->newer)
-        estimate->newer->older = estimate->older;
-    else
-        estimates->newest = estimate->older;
 }
 
 struct cost_estimate *cost_estimates_take(struct cost_estimates *estimates, const char *request_id)
@@ -42,7 +30,7 @@ struct cost_estimate *cost_estimates_take(struct cost_estimates *estimates, cons
         return NULL;
     struct cost_estimate *estimate = *place;
     table_remove(&estimates->table, place);
-    unlink_estimate(estimates, estimate);
+    order_remove(&estimates->order, &estimate->link);
     return estimate;
 }
 
@@ -53,7 +41,8 @@ static bool put_estimate(struct cost_estimates *estimates, struct cost_estimate 
     bool is_new;
     int error;
     if (estimates->table.count == estimates->table.max) {
-        tbus_mem_free(cost_estimates_take(estimates, estimates->oldest->record.request_id));
+        const struct cost_estimate *oldest = (const struct cost_estimate *)estimates->order.oldest;
+        tbus_mem_free(cost_estimates_take(estimates, oldest->record.request_id));
         estimates->forgotten++;
     }
     struct cost_estimate **place = table_add(&estimates->table, estimate->record.request_id, &is_new, &error);
@@ -61,13 +50,7 @@ static bool put_estimate(struct cost_estimates *estimates, struct cost_estimate 
         return false;
     assert(is_new);
     *place = estimate;
-    estimate->older = estimates->newest;
-    estimate->newer = NULL;
-    if (estimates->newest)
-        estimates->newest->newer = estimate;
-    else
-        estimates->oldest = estimate;
-    estimates->newest = estimate;
+    order_append(&estimates->order, &estimate->link);
     return true;
 }
 
@@ -93,7 +76,6 @@ static struct cost_estimate *open_estimate(const tbus_usage_t *usage)
 
 /* --- In the tracker --- */
 
-/* Takes off all that was added for an estimate. */
 void cost_estimate_retract(tbus_cost_t *cost, const struct cost_estimate *estimate)
 {
     cost_history_take(&cost->history, &cost->total, estimate->hour, &estimate->sums);
@@ -106,40 +88,19 @@ void cost_estimate_retract(tbus_cost_t *cost, const struct cost_estimate *estima
     }
     struct cost_record *record = cost_records_find(&cost->records, estimate->record_number);
     if (record)
-        record->retracted = true;
+        record->usage.retracted = true;
     cost->cache_savings = money_of(money_value(cost->cache_savings) - money_value(estimate->record.cache_savings));
     cost->batch_savings = money_of(money_value(cost->batch_savings) - money_value(estimate->record.batch_savings));
     cost->estimated_requests--;
     cost->retracted_estimates++;
 }
 
-/* Whether usages of this request are told apart from those of others. */
 bool cost_estimate_can_be_told(const tbus_usage_t *usage)
 {
     return usage->request_id && *usage->request_id &&
            strnlen(usage->request_id, COST_ESTIMATE_TEXT_MAX + 1) <= COST_ESTIMATE_TEXT_MAX;
 }
 
-static void fill_record(tbus_usage_record_t *record, const tbus_usage_t *usage, const struct cost_bill *bill)
-{
-    record->event_id = usage->event_id;
-    record->time_ns = usage->time_ns;
-    record->input_tokens = bill->tokens.input;
-    record->cache_read_tokens = bill->tokens.cached;
-    record->cache_write_tokens = bill->tokens.written;
-    record->output_tokens = bill->tokens.output;
-    record->reasoning_tokens = bill->tokens.reasoning;
-    record->images = usage->images;
-    record->characters = usage->characters;
-    record->cost = money_of(bill->total);
-    record->cache_savings = money_of(bill->cache_savings);
-    record->batch_savings = money_of(bill->batch_savings);
-    record->batch = usage->batch;
-    record->estimated = usage->estimated;
-    record->unpriced = bill->unpriced;
-}
-
-/* Remembers an estimate, which is recorded like any usage, so that it can be replaced. Errors: UV_ENOMEM: it stays. */
 int cost_estimate_keep(tbus_cost_t *cost, const tbus_usage_t *usage, const struct cost_bill *bill,
                        const struct cost_rows *rows, uint64_t record_number)
 {
@@ -153,10 +114,12 @@ int cost_estimate_keep(tbus_cost_t *cost, const tbus_usage_t *usage, const struc
         estimate->in_group[group] = rows->of[group] != NULL;
         estimate->places[group] = rows->of[group] ? COST_PLACE_OF(rows->of[group]->name) : 0;
     }
-    fill_record(&estimate->record, usage, bill);
-    memcpy(estimate->record.key_digest, rows->key->id.digest, sizeof estimate->record.key_digest);
-    memcpy(estimate->redacted, rows->key->id.redacted, sizeof estimate->redacted);
-    estimate->record.api_key = estimate->redacted;
+    cost_fill_record(&estimate->record, usage, bill);
+    estimate->key_id = rows->key->id;
+    if (COST_PLACE_OF(rows->key->row.name) == COST_PLACE_OF_OTHER) /* it is told as the key that it is */
+        cost_key_id_of(usage->api_key, &estimate->key_id);
+    memcpy(estimate->record.key_digest, estimate->key_id.digest, sizeof estimate->record.key_digest);
+    estimate->record.api_key = estimate->key_id.redacted;
     estimate->record.retracted = true; /* it is told again only to be taken back */
     if (put_estimate(&cost->estimates, estimate))
         return 0;

@@ -79,27 +79,13 @@ static tbus_usage_record_t copy_record(const tbus_cost_t *cost, const struct cos
                                        struct snapshot_block *block)
 {
     const struct cost_row *key = cost_row_at(cost, COST_NAME(COST_BY_KEY, record->places[COST_BY_KEY]));
-    tbus_usage_record_t copy = {.event_id = record->event_id,
-                                .time_ns = record->time_ns,
-                                .request_id = snapshot_text(block, record->request_id, strlen(record->request_id)),
-                                .user_id = copy_name(cost, record, COST_BY_USER, block),
-                                .project_id = copy_name(cost, record, COST_BY_PROJECT, block),
-                                .model = copy_name(cost, record, COST_BY_MODEL, block),
-                                .endpoint = copy_name(cost, record, COST_BY_ENDPOINT, block),
-                                .api_key = copy_name(cost, record, COST_BY_KEY, block),
-                                .input_tokens = record->input,
-                                .cache_read_tokens = record->cached,
-                                .cache_write_tokens = record->written,
-                                .output_tokens = record->output,
-                                .reasoning_tokens = record->reasoning,
-                                .images = record->images,
-                                .characters = record->characters,
-                                .cost = record->cost,
-                                .cache_savings = record->cache_savings,
-                                .batch_savings = record->batch_savings,
-                                .batch = record->batch,
-                                .estimated = record->estimated,
-                                .unpriced = record->unpriced};
+    tbus_usage_record_t copy = record->usage;
+    copy.request_id = snapshot_text(block, record->request_id, strlen(record->request_id));
+    copy.user_id = copy_name(cost, record, COST_BY_USER, block);
+    copy.project_id = copy_name(cost, record, COST_BY_PROJECT, block);
+    copy.model = copy_name(cost, record, COST_BY_MODEL, block);
+    copy.endpoint = copy_name(cost, record, COST_BY_ENDPOINT, block);
+    copy.api_key = copy_name(cost, record, COST_BY_KEY, block);
     memcpy(copy.key_digest, ((const struct cost_key_row *)key)->id.digest, sizeof copy.key_digest);
     return copy;
 }
@@ -111,7 +97,7 @@ static void fill_records_locked(const tbus_cost_t *cost, size_t limit, struct sn
     const struct cost_record *record;
     for (uint64_t number = cost->records.taken;
          number > 0 && ret->count < limit && (record = cost_records_find(&cost->records, number - 1)); number--) {
-        if (!record->retracted)
+        if (!record->usage.retracted)
             list[ret->count++] = copy_record(cost, record, block);
     }
     ret->records = list;
