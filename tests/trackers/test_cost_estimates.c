@@ -3,6 +3,7 @@
 
 #include "tests/oom.h"
 #include "tests/trackers/cost_model.h"
+#include "trackers/cost.h"
 
 #define NOW INT64_C(1767258000000000000)
 
@@ -171,6 +172,27 @@ Test(cost_estimates, past_their_cap_the_oldest_stay_as_they_are)
     snapshot = snapshot_of(cost);
     cr_assert_eq(snapshot->total.requests, 9);
     tbus_cost_snapshot_free(snapshot);
+    tbus_cost_close(cost);
+}
+
+Test(cost_estimates, one_of_a_key_past_the_cap_is_taken_back_from_that_key)
+{
+    tbus_cost_t *cost = opened(&(tbus_cost_options_t){.keys_max = 1});
+    const tbus_usage_t real = real_of(&estimate);
+    struct cost_estimate *replaced;
+    struct cost_bill bill;
+    struct cost_key_id id;
+
+    recorded(cost, (tbus_usage_t){.api_key = "the only key told apart", .model = "gpt-4"});
+    recorded(cost, estimate);
+    cr_assert_eq(cost_record(cost, &real, &bill, &replaced), 0);
+    cr_assert_not_null(replaced);
+    cost_key_id_of(estimate.api_key, &id);
+    cr_assert_arr_eq(replaced->record.key_digest, id.digest, sizeof id.digest);
+    cr_assert_str_eq(replaced->record.api_key, id.redacted);
+    cr_assert_str_eq(replaced->api_key, estimate.api_key);
+    cr_assert(replaced->record.retracted);
+    tbus_mem_free(replaced);
     tbus_cost_close(cost);
 }
 
