@@ -34,7 +34,7 @@ static int open_trackers(struct rig *rig, uint32_t slo_ppm, uint32_t streams_max
     const tbus_streaming_options_t streaming = {
         .active_max = streams_max, .finished_max = streams_max, .window_ns = -1, .idle_ns = -1};
     const tbus_errors_options_t errors = {.slo_target_ppm = slo_ppm};
-    const tbus_cost_options_t cost = {.prices = rig->prices};
+    const tbus_cost_options_t cost = {.prices = rig->prices, .ahead_max_ns = -1 /* a trace has times of its own */};
     int error = tbus_streaming_open(&streaming, &rig->streaming);
     if (error)
         return fail("streaming tracker", error);

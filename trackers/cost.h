@@ -161,6 +161,9 @@ struct cost_prices {
 struct tbus_cost {
     uv_mutex_t mu;
     tbus_unknown_model_t unknown_model;        /* [const after open] */
+    int64_t ahead_max_ns;                      /* [const after open] negative = any time is believed */
+    int64_t (*clock)(void *user);              /* [const after open] NULL = the system's */
+    void *clock_user;                          /* [const after open] */
     char *fallback_model;                      /* [const after open] */
     struct cost_prices prices;                 /* [lock: mu] */
     uint32_t prices_number;                    /* [lock: mu] counts the tables that there were */
@@ -172,11 +175,11 @@ struct tbus_cost {
     struct cost_estimates estimates;           /* [lock: mu] */
     tbus_money_t cache_savings, batch_savings; /* [lock: mu] */
     uint64_t estimated_requests, retracted_estimates, refused_usages, absurd_usages, cut_cached_tokens,
-        untracked_streams; /* [lock: mu] */
-    int64_t time_ns;       /* [lock: mu] the latest; INT64_MIN before the first usage */
-    int64_t first_time_ns; /* [lock: mu] the earliest; INT64_MAX before the first usage */
-    int64_t hour_begin_ns; /* [lock: mu] of the hour that a usage was in last */
-    uint32_t hour;         /* [lock: mu] its number; 0 = none yet */
+        untracked_streams, ahead_usages; /* [lock: mu] */
+    int64_t time_ns;                     /* [lock: mu] the latest; INT64_MIN before the first usage */
+    int64_t first_time_ns;               /* [lock: mu] the earliest; INT64_MAX before the first usage */
+    int64_t hour_begin_ns;               /* [lock: mu] of the hour that a usage was in last */
+    uint32_t hour;                       /* [lock: mu] its number; 0 = none yet */
 };
 
 /* The rows that a usage belongs to; NULL = not in this group. */

@@ -15,6 +15,7 @@ static tbus_cost_snapshot_t *fill_locked(const tbus_cost_t *cost, struct snapsho
                                        .retracted_estimates = cost->retracted_estimates,
                                        .forgotten_estimates = cost->estimates.forgotten,
                                        .untracked_streams = cost->untracked_streams,
+                                       .ahead_usages = cost->ahead_usages,
                                        .refused_usages = cost->refused_usages,
                                        .absurd_usages = cost->absurd_usages,
                                        .cut_cached_tokens = cost->cut_cached_tokens,

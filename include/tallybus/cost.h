@@ -31,6 +31,13 @@ typedef struct tbus_cost_options {
     uint32_t records_max;   /* usage records kept; at most 2^20; default 1,000; UINT32_MAX = none */
     uint32_t estimates_max; /* estimates that real figures may still replace; past it the oldest ones stay as they are,
                                which is counted; at most 2^24; default 10,000 */
+    int64_t ahead_max_ns;   /* how far ahead of the clock a usage's time may be; default 300 s; negative = any time
+                                     is believed. One further ahead counts in the latest hour that was, and is counted */
+    int64_t (*clock)(
+        void *user); /* nanoseconds since 1970; default: the system's clock. Asked only where a usage's hour
+                                     is later than any before, with the lock held, on any thread: it may neither block
+                                     nor call the library */
+    void *clock_user;
     uint64_t reserved[8];
 } tbus_cost_options_t;
 
@@ -140,6 +147,7 @@ typedef struct tbus_cost_snapshot {
     uint64_t retracted_estimates;   /* estimates that real figures have replaced: in no sum any more */
     uint64_t forgotten_estimates;   /* of the estimated: real figures would not replace them any more */
     uint64_t untracked_streams;     /* streams that would not be billed if they were cut off: no room */
+    uint64_t ahead_usages;          /* usages whose time was too far ahead of the clock to be believed */
     uint64_t refused_usages;
     uint64_t absurd_usages;     /* of these: a count was above TBUS_USAGE_COUNT_MAX */
     uint64_t cut_cached_tokens; /* usages whose cached and written tokens were more than the prompt that holds them, or
@@ -171,8 +179,7 @@ typedef struct tbus_cost_period {
 
 /* Sums what was used in the period from `from_ns` until before `to_ns`, of the 744 hours (31 days) that end with the
  * latest one recorded. The last 24 hours: from now - 23 h to now + 1 ns, which is the hour at hand and 23 before it. A
- * usage belongs to the hour of its own time, however late it is told. One whose time lies in the far future moves the
- * 31 days there. Free the result with tbus_cost_period_free(). The tracker's lock is held while sums are added: about
+ * usage belongs to the hour of its own time, however late it is told. Free the result with tbus_cost_period_free(). The tracker's lock is held while sums are added: about
  * 5 ms for a million of them. Errors: UV_EINVAL (also: `to_ns` is not after `from_ns`), UV_ENOMEM. [any thread] */
 TBUS_API TBUS_CHECKED int tbus_cost_period(tbus_cost_t *cost, int64_t from_ns, int64_t to_ns, tbus_cost_period_t **ret);
 

@@ -235,6 +235,37 @@ Test(cost_history, hostile_times_overflow_nothing)
     tbus_cost_close(cost);
 }
 
+static int64_t clock_of(void *now_ns)
+{
+    return *(int64_t *)now_ns;
+}
+
+Test(cost_history, a_time_far_ahead_of_the_clock_counts_in_the_latest_hour_and_is_counted)
+{
+    int64_t now = NOW;
+    tbus_cost_t *cost = opened(&(tbus_cost_options_t){.clock = clock_of, .clock_user = &now, .ahead_max_ns = 1000});
+
+    recorded(cost, usage_at(NOW + 2 * MODEL_HOUR_NS, "a", 1)); /* before any other: counts as now */
+    cr_assert_eq(requests_within(cost, NOW, NOW + 1), 1);
+    recorded(cost, usage_at(NOW - 5 * MODEL_HOUR_NS, "a", 1));
+    recorded(cost, usage_at(INT64_MAX, "a", 1));
+    cr_assert_eq(requests_within(cost, NOW, NOW + 1), 2);
+    cr_assert_eq(requests_within(cost, INT64_MIN, INT64_MAX), 3);
+    now += 3 * MODEL_HOUR_NS;
+    recorded(cost, usage_at(now + 1000, "a", 1));
+    cr_assert_eq(requests_within(cost, now, now + 1), 1);
+    tbus_cost_snapshot_t *snapshot = snapshot_of(cost);
+    cr_assert_eq(snapshot->ahead_usages, 2);
+    cr_assert_eq(snapshot->time_ns, now + 1000);
+    cr_assert_eq(snapshot->total.requests, 4);
+    tbus_cost_snapshot_free(snapshot);
+    tbus_cost_records_t *records;
+    cr_assert_eq(tbus_cost_records(cost, 0, &records), 0);
+    cr_assert_eq(records->records[1].time_ns, INT64_MAX, "a record tells what it was told");
+    tbus_cost_records_free(records);
+    tbus_cost_close(cost);
+}
+
 Test(cost_history, a_reset_forgets_it)
 {
     tbus_cost_t *cost = opened(NULL);
