@@ -103,6 +103,13 @@ static bool grow_slab(struct cost_history *history, struct cost_slab *slab)
     return true;
 }
 
+static void miss_cell(struct cost_history *history, uint32_t hour)
+{
+    history->dropped++;
+    if (hour >= history->whole_from)
+        history->whole_from = hour + 1;
+}
+
 /* A new cell in the slab of an hour; its place is told. NULL where there is no room, which is counted. */
 static struct cost_cell *add_cell(struct cost_history *history, uint32_t hour, uint32_t name,
                                   struct cost_cell_ref older, struct cost_cell_ref *ret_place)
@@ -114,7 +121,7 @@ static struct cost_cell *add_cell(struct cost_history *history, uint32_t hour, u
         slab->hour = hour;
     }
     if (slab->count == slab->capacity && !grow_slab(history, slab)) {
-        history->dropped++;
+        miss_cell(history, hour);
         return NULL;
     }
     *ret_place = (struct cost_cell_ref){hour, slab->count};
@@ -135,7 +142,8 @@ struct cost_sums cost_row_of_hour(const struct cost_row *row)
 int64_t cost_history_from(const struct cost_history *history)
 {
     uint32_t hour = history->newest > COST_HOURS ? history->newest - COST_HOURS + 1 : 0;
-    return cost_hour_begin(hour > history->first_kept ? hour : history->first_kept);
+    hour = hour > history->first_kept ? hour : history->first_kept;
+    return cost_hour_begin(hour > history->whole_from ? hour : history->whole_from);
 }
 
 struct cost_sums cost_row_within(const struct cost_history *history, const struct cost_row *row, uint32_t from,
@@ -162,7 +170,7 @@ static void end_hour(struct cost_history *history, struct cost_row *row, uint32_
         if (cell)
             cell->sums = sums;
     } else if (row->hour != 0 && row->hour < history->first_kept) {
-        history->dropped++;
+        miss_cell(history, row->hour);
     }
     row->base = row->sums;
     row->hour = hour;

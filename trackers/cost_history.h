@@ -41,6 +41,7 @@ struct cost_history {
     struct cost_slab slabs[COST_HOURS]; /* by hour, modulo their number */
     uint32_t newest;                    /* the latest hour with a usage; 0 = none yet */
     uint32_t first_kept;                /* hours before this one have been given up for want of room */
+    uint32_t whole_from;                /* before this one a cell may be missing, for want of room or memory */
     uint32_t cells, cells_max;          /* room allocated, and its cap */
     uint64_t dropped;                   /* cells given up, or not made, for want of room or memory */
 };

@@ -1,5 +1,6 @@
 /* The cost tracker: exact money by key, user, project, model and endpoint. Needs no bus; subscribers.h feeds it from
- * one. Every function takes one lock for as long as it needs to read or write plain memory; none calls the host. */
+ * one. Every function takes one lock for as long as it needs to read or write plain memory; none calls the host, but for the
+ * clock. */
 #ifndef TALLYBUS_COST_H
 #define TALLYBUS_COST_H
 
@@ -31,17 +32,17 @@ typedef struct tbus_cost_options {
     uint32_t records_max;   /* usage records kept; at most 2^20; default 1,000; UINT32_MAX = none */
     uint32_t estimates_max; /* estimates that real figures may still replace; past it the oldest ones stay as they are,
                                which is counted; at most 2^24; default 10,000 */
-    int64_t ahead_max_ns;   /* how far ahead of the clock a usage's time may be; default 300 s; negative = any time
-                                     is believed. One further ahead counts in the latest hour that was, and is counted */
-    int64_t (*clock)(
-        void *user); /* nanoseconds since 1970; default: the system's clock. Asked only where a usage's hour
-                                     is later than any before, with the lock held, on any thread: it may neither block
-                                     nor call the library */
+    /* How far ahead of the clock a usage's time may be; default 300 s; negative = any time is believed. One further ahead
+     * counts in the latest hour that was, and is counted. */
+    int64_t ahead_max_ns;
+    /* Nanoseconds since 1970; default: the system's clock. Asked only where a usage's hour is later than any before, with
+     * the lock held, on any thread: it may neither block nor call the library. */
+    int64_t (*clock)(void *user);
     void *clock_user;
     uint64_t reserved[8];
 } tbus_cost_options_t;
 
-/* Makes a tracker; `options` (copied) may be NULL. Memory: at most about 500 bytes for each name told apart, 250 for
+/* Makes a tracker; `options` (copied) may be NULL. Memory: at most about 500 bytes for each name told apart, 310 for
  * each record, the history as above, and for each estimate about 600 and its strings (of each 1,024 bytes at most).
  * Errors: UV_EINVAL (`ret` NULL, an option out of its range), UV_ENOENT (TBUS_UNKNOWN_FALLBACK, and the fallback model
  * is not in the table), UV_ENOMEM. [any thread] */
@@ -106,8 +107,8 @@ typedef struct tbus_charge {
     tbus_money_t batch_savings;        /* the regular price - the batch price */
     /* the same usage with each token in one place; reasoning is part of the output */
     int64_t input_tokens, cache_read_tokens, cache_write_tokens, output_tokens, reasoning_tokens;
-    bool unknown_model; /* the model has no price (fallback or unpriced, as the options say), or none for
-                                          something that was used, which then cost 0 */
+    bool unknown_model; /* the model has no price (fallback or unpriced, as the options say), or none for something that
+                           was used, which then cost 0 */
 } tbus_charge_t;
 
 /* Prices a usage and adds it to the sums of all time, of its hour, and to the records; `ret_charge` may be NULL.

@@ -586,6 +586,28 @@ static void record_many(void *cost)
     }
 }
 
+/* All usages are of one hour: its sums are those for ever, at whatever moment. */
+static void look_at_the_rest(tbus_cost_t *cost)
+{
+    tbus_cost_period_t *period;
+    tbus_cost_records_t *records;
+    tbus_suggestions_t *suggestions;
+    tbus_cost_forecast_t forecast;
+    uint64_t requests;
+
+    cr_assert_eq(tbus_cost_period(cost, 0, 1, &period), 0);
+    cr_assert(usd_of_all(period->by_user, period->by_user_count, &requests) == money_value(period->total.usd));
+    cr_assert_eq(requests, period->total.requests);
+    cr_assert_eq(tbus_cost_records(cost, 0, &records), 0);
+    cr_assert_leq(records->count, 1000);
+    cr_assert_eq(tbus_cost_suggestions(cost, 0, &suggestions), 0);
+    cr_assert_eq(tbus_cost_forecast(cost, 0, &forecast), 0);
+    cr_assert_geq(tbus_money_compare(forecast.observed, period->total.usd), 0);
+    tbus_cost_period_free(period);
+    tbus_cost_records_free(records);
+    tbus_suggestions_free(suggestions);
+}
+
 Test(cost, threads_record_and_look_at_once)
 {
     tbus_cost_t *cost = opened(NULL);
@@ -603,6 +625,7 @@ Test(cost, threads_record_and_look_at_once)
                   money_value(snapshot->total.usd));
         cr_assert_eq(requests, seen);
         tbus_cost_snapshot_free(snapshot);
+        look_at_the_rest(cost);
     }
     for (int i = 0; i < THREADS; i++)
         uv_thread_join(&threads[i]);

@@ -310,6 +310,7 @@ Test(cost_history, every_allocation_may_fail)
         cr_assert_eq(snapshot->total.requests, 33);
         cr_assert(error == 0 || error == UV_ENOMEM);
         cr_assert_eq(failed, error != 0 || snapshot->dropped_sums > 0);
+        cr_assert_eq(snapshot->dropped_sums > 0, snapshot->history_from_ns > NOW - MODEL_HOUR_NS, "a gap is told");
         tbus_cost_snapshot_free(snapshot);
         tbus_cost_period_free(period);
         tbus_cost_records_free(records);
