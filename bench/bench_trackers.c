@@ -333,7 +333,7 @@ static void close_errors(void *state)
 
 /* --- cost --- */
 
-enum { KEYS = 1000, MODELS = 20, NAME_BYTES = 32 };
+enum { KEYS = 1000, MODELS = 20, NAME_BYTES = 32, HISTORY_HOURS = 744 };
 
 struct cost_bench {
     tbus_prices_t *prices;
@@ -364,27 +364,79 @@ static void *open_cost(void)
     return bench;
 }
 
+static tbus_usage_t usage_of(struct cost_bench *bench, uint64_t i)
+{
+    const uint32_t which = bench->order[i % ORDER];
+    return (tbus_usage_t){.api_key = bench->keys[which / MODELS],
+                          .user_id = "amina",
+                          .project_id = "search",
+                          .model = bench->models[which % MODELS],
+                          .endpoint = "/v1/chat/completions",
+                          .prompt_tokens = 1200,
+                          .completion_tokens = 340,
+                          .cached_tokens = 1024,
+                          .time_ns = bench->time_ns += 1000};
+}
+
+/* With 31 days behind it in each of whose hours every key had usage: what there is to keep is kept. */
+static void *open_cost_full(void)
+{
+    struct cost_bench *bench = open_cost();
+    const int64_t end_ns = bench->time_ns;
+    for (int64_t hour = 0; hour < HISTORY_HOURS; hour++) {
+        bench->time_ns = end_ns - (HISTORY_HOURS - hour) * INT64_C(3600000000000);
+        for (uint64_t i = 0; i < 4 * KEYS; i++) {
+            const tbus_usage_t usage = usage_of(bench, i);
+            bench_require(tbus_cost_record_usage(bench->tracker, &usage, NULL) == 0, "tbus_cost_record_usage");
+        }
+    }
+    bench->time_ns = end_ns;
+    return bench;
+}
+
 static double run_usage(void *state, uint64_t operations)
 {
     struct cost_bench *bench = state;
     int failures = 0;
     const uint64_t begin_ns = uv_hrtime();
     for (uint64_t i = 0; i < operations; i++) {
-        const uint32_t which = bench->order[i % ORDER];
-        const tbus_usage_t usage = {.api_key = bench->keys[which / MODELS],
-                                    .user_id = "amina",
-                                    .project_id = "search",
-                                    .model = bench->models[which % MODELS],
-                                    .endpoint = "/v1/chat/completions",
-                                    .prompt_tokens = 1200,
-                                    .completion_tokens = 340,
-                                    .cached_tokens = 1024,
-                                    .time_ns = bench->time_ns += 1000};
+        const tbus_usage_t usage = usage_of(bench, i);
         failures += tbus_cost_record_usage(bench->tracker, &usage, NULL) != 0;
     }
     const double figure = ns_since(begin_ns, operations);
     bench_require(failures == 0, "tbus_cost_record_usage");
     return figure;
+}
+
+static double run_price(void *state, uint64_t operations)
+{
+    struct cost_bench *bench = state;
+    int failures = 0;
+    const uint64_t begin_ns = uv_hrtime();
+    for (uint64_t i = 0; i < operations; i++) {
+        const tbus_usage_t usage = usage_of(bench, i);
+        tbus_charge_t charge;
+        failures += tbus_cost_price(bench->tracker, &usage, &charge) != 0;
+    }
+    const double figure = ns_since(begin_ns, operations);
+    bench_require(failures == 0, "tbus_cost_price");
+    return figure;
+}
+
+/* The last 24 hours. */
+static double run_period(void *state, uint64_t operations)
+{
+    struct cost_bench *bench = state;
+    const uint64_t begin_ns = uv_hrtime();
+    for (uint64_t i = 0; i < operations; i++) {
+        tbus_cost_period_t *period;
+        bench_require(tbus_cost_period(bench->tracker, bench->time_ns - 23 * INT64_C(3600000000000), bench->time_ns + 1,
+                                       &period) == 0,
+                      "tbus_cost_period");
+        bench_require(period->by_key_count > KEYS / 2, "keys of the last day");
+        tbus_cost_period_free(period);
+    }
+    return ns_since(begin_ns, operations) / 1e3;
 }
 
 static void close_cost(void *state)
@@ -410,6 +462,9 @@ static const struct bench benches[] = {
     {"errors.snapshot", "us", 300, open_errors_snapshot, run_errors_snapshot, close_errors},
     {"errors.evaluate", "us", 2000, open_errors_snapshot, run_evaluate, close_errors},
     {"cost.record_usage", "ns", 500000, open_cost, run_usage, close_cost},
+    {"cost.record_usage_full", "ns", 500000, open_cost_full, run_usage, close_cost},
+    {"cost.price", "ns", 500000, open_cost, run_price, close_cost},
+    {"cost.period", "us", 50, open_cost_full, run_period, close_cost},
 };
 
 const struct bench_list trackers_benches = {benches, sizeof benches / sizeof *benches, .takes_turns = false};

@@ -109,8 +109,23 @@ static int parse(struct load *load, const char *text, size_t length, json_t **re
 
 /* --- One model --- */
 
+/* The numbers of tokens that the tiers' names mean. */
+static const int64_t above_tokens[TBUS_PRICE_TIERS] = {128000, 200000};
+
 /* What the file calls a price, and which it is of ours. Where two lines mean the same price, the first that an entry
  * has counts: an image is paid for as output, and characters are what a speech model is given to read. */
+#define TIER(i, above)                                                                                                 \
+    {"input_cost_per_token_above_" above "_tokens", offsetof(tbus_price_t, tiers[i].input)},                           \
+        {"output_cost_per_token_above_" above "_tokens", offsetof(tbus_price_t, tiers[i].output)},                     \
+        {"cache_read_input_token_cost_above_" above "_tokens", offsetof(tbus_price_t, tiers[i].cached_input)},         \
+        {"cache_creation_input_token_cost_above_" above "_tokens", offsetof(tbus_price_t, tiers[i].cache_write)},      \
+        {"output_cost_per_image_above_" above "_tokens", offsetof(tbus_price_t, tiers[i].image)},                      \
+        {"input_cost_per_image_above_" above "_tokens", offsetof(tbus_price_t, tiers[i].image)},                       \
+        {"input_cost_per_character_above_" above "_tokens", offsetof(tbus_price_t, tiers[i].character)},               \
+    {                                                                                                                  \
+        "output_cost_per_character_above_" above "_tokens", offsetof(tbus_price_t, tiers[i].character)                 \
+    }
+
 static const struct field {
     const char *key;
     size_t offset;
@@ -119,12 +134,20 @@ static const struct field {
     {"output_cost_per_token", offsetof(tbus_price_t, output)},
     {"cache_read_input_token_cost", offsetof(tbus_price_t, cached_input)},
     {"cache_creation_input_token_cost", offsetof(tbus_price_t, cache_write)},
+    {"input_cost_per_token_cache_hit", offsetof(tbus_price_t, cached_input)},
     {"input_cost_per_token_batches", offsetof(tbus_price_t, batch_input)},
+    {"input_cost_per_token_batch_requests", offsetof(tbus_price_t, batch_input)},
     {"output_cost_per_token_batches", offsetof(tbus_price_t, batch_output)},
     {"output_cost_per_image", offsetof(tbus_price_t, image)},
     {"input_cost_per_image", offsetof(tbus_price_t, image)},
     {"input_cost_per_character", offsetof(tbus_price_t, character)},
     {"output_cost_per_character", offsetof(tbus_price_t, character)},
+    {"output_cost_per_reasoning_token", offsetof(tbus_price_t, reasoning)},
+    {"input_cost_per_audio_token", offsetof(tbus_price_t, audio_input)},
+    {"output_cost_per_audio_token", offsetof(tbus_price_t, audio_output)},
+    {"input_cost_per_request", offsetof(tbus_price_t, request)},
+    TIER(0, "128k"),
+    TIER(1, "200k"),
 };
 
 enum { FIELDS = sizeof fields / sizeof *fields };
@@ -166,6 +189,12 @@ static int64_t *price_at(tbus_price_t *price, size_t offset)
     return (int64_t *)((char *)price + offset);
 }
 
+static bool has_tier(const tbus_price_tier_t *tier)
+{
+    return tier->input != TBUS_PRICE_NONE || tier->output != TBUS_PRICE_NONE || tier->cached_input != TBUS_PRICE_NONE ||
+           tier->cache_write != TBUS_PRICE_NONE || tier->image != TBUS_PRICE_NONE || tier->character != TBUS_PRICE_NONE;
+}
+
 /* Reads all prices that an entry has; false with the reason. */
 static bool read_fields(const json_t *entry, tbus_price_t *ret, char why[WHY_MAX])
 {
@@ -179,6 +208,8 @@ static bool read_fields(const json_t *entry, tbus_price_t *ret, char why[WHY_MAX
         if (*price == TBUS_PRICE_NONE)
             *price = units;
     }
+    for (int i = 0; i < TBUS_PRICE_TIERS; i++)
+        ret->tiers[i].above_tokens = has_tier(&ret->tiers[i]) ? above_tokens[i] : 0;
     return true;
 }
 
@@ -295,6 +326,8 @@ int tbus_prices_load(tbus_prices_t *prices, const char *path, tbus_prices_skippe
 
     if (!prices || !path)
         return UV_EINVAL;
+    if (prices_are_shared(prices))
+        return UV_EBUSY;
     int error = read_file(path, &text, &length);
     if (error)
         return error;

@@ -23,10 +23,13 @@ static void add_unpriced(struct text *text, const tbus_cost_snapshot_t *snapshot
 static void add_tokens(struct text *text, const tbus_cost_sum_t *total)
 {
     prometheus_family(text, METRIC_COUNTER, "cost_tokens_total",
-                      "Tokens as reported, by kind: whether prompt includes cached depends on the provider.");
-    prometheus_uint(text, "cost_tokens_total", "kind", "prompt", total->prompt_tokens);
-    prometheus_uint(text, "cost_tokens_total", "kind", "completion", total->completion_tokens);
-    prometheus_uint(text, "cost_tokens_total", "kind", "cached", total->cached_tokens);
+                      "Tokens by kind, each token in one, but for reasoning, which is part of the output.");
+    prometheus_uint(text, "cost_tokens_total", "kind", "input",
+                    total->prompt_tokens - total->cached_tokens - total->cache_write_tokens);
+    prometheus_uint(text, "cost_tokens_total", "kind", "cache_read", total->cached_tokens);
+    prometheus_uint(text, "cost_tokens_total", "kind", "cache_write", total->cache_write_tokens);
+    prometheus_uint(text, "cost_tokens_total", "kind", "output", total->completion_tokens);
+    prometheus_uint(text, "cost_tokens_total", "kind", "reasoning", total->reasoning_tokens);
 }
 
 int tbus_prometheus_cost(const tbus_cost_snapshot_t *snapshot, char **ret_text)
@@ -41,6 +44,8 @@ int tbus_prometheus_cost(const tbus_cost_snapshot_t *snapshot, char **ret_text)
              snapshot->by_endpoint_count);
     add_sums(&text, "cost_by_key_usd", "Cost in USD, by API key (redacted).", "key", snapshot->by_key,
              snapshot->by_key_count);
+    prometheus_one_money(&text, METRIC_GAUGE, "cost_projected_monthly_usd",
+                         "Cost of 30 days at the pace of the last 7, in USD.", snapshot->projected_monthly);
     prometheus_one_money(&text, METRIC_GAUGE, "cost_cache_savings_usd", "What cached tokens saved, in USD.",
                          snapshot->cache_savings);
     prometheus_one_money(&text, METRIC_GAUGE, "cost_batch_savings_usd", "What batch requests saved, in USD.",

@@ -20,5 +20,6 @@
 #include <tallybus/streaming.h>
 #include <tallybus/subscribers.h>
 #include <tallybus/usage.h>
+#include <tallybus/usage_event.h>
 
 #endif

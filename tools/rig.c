@@ -39,7 +39,7 @@ static int open_trackers(struct rig *rig, uint32_t slo_ppm, uint32_t streams_max
                                                 .jump_ns = -1}; /* no window that a wrong time could empty */
     const tbus_errors_options_t errors = {.slo_target_ppm = slo_ppm,
                                           .findings_off = true /* nobody listens, and events are told as they came */};
-    const tbus_cost_options_t cost = {.prices = rig->prices};
+    const tbus_cost_options_t cost = {.prices = rig->prices, .ahead_max_ns = -1 /* a trace has times of its own */};
     int error = tbus_streaming_open(&streaming, &rig->streaming);
     if (error)
         return fail("streaming tracker", error);

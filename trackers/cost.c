@@ -2,126 +2,165 @@
 
 #include <assert.h>
 #include <string.h>
+#include <time.h>
 
-enum {
-    KEYS_DEFAULT = 10000,
-    MODELS_DEFAULT = 1000,
-    NAMES_MAX = 1 << 24,
-    KEY_BYTES = 64, /* an API key is not shown: of a longer one a beginning and a hash tell it apart */
-    NAME_BYTES = 128
+#include "trackers/digest.h"
+#include "trackers/moment.h"
+
+/* --- What others use --- */
+
+void cost_key_id_of(const char *api_key, struct cost_key_id *ret)
+{
+    static_assert(DIGEST_BYTES == TBUS_KEY_DIGEST_BYTES, "one is kept as the other");
+    memset(ret, 0, sizeof *ret);
+    if (*tbus_redact_key(api_key, ret->redacted))
+        digest_bytes(api_key, strlen(api_key), ret->digest);
+}
+
+const struct cost_row *cost_row_at(const tbus_cost_t *cost, uint32_t name)
+{
+    uint32_t group = COST_GROUP_OF(name), place = COST_PLACE_OF(name);
+    if (group == COST_GROUPS)
+        return &cost->total;
+    return place == 0 ? &cost->unnamed[group].row : table_at(&cost->tables[group], place - 1);
+}
+
+/* --- Names, before the lock is taken --- */
+
+enum { LONG_BYTES = 128 };
+
+/* A usage's names as the tables keep them: what takes long to hash is hashed here. The user and the project mostly are
+ * those that the key had last, and then need no hash; only long ones are fitted beforehand. */
+struct names {
+    struct table_name key, model, endpoint, user, project;
+    bool has_user, has_project, has_key_id; /* these are filled in */
+    struct cost_key_id key_id;
 };
 
-/* --- Opening and closing --- */
-
-static void open_tables(tbus_cost_t *cost, uint32_t keys_max, uint32_t models_max)
+static bool is_long(const char *name)
 {
-    static const struct {
-        uint32_t value_bytes, name_bytes;
-        bool by_model; /* the cap that counts */
-    } kinds[COST_GROUPS] = {
-        [COST_BY_KEY] = {sizeof(struct cost_key_row), KEY_BYTES, false},
-        [COST_BY_USER] = {sizeof(struct cost_row), NAME_BYTES, false},
-        [COST_BY_PROJECT] = {sizeof(struct cost_row), NAME_BYTES, false},
-        [COST_BY_MODEL] = {sizeof(struct cost_model_row), NAME_BYTES, true},
-        [COST_BY_ENDPOINT] = {sizeof(struct cost_row), NAME_BYTES, true},
-    };
-    for (int group = 0; group < COST_GROUPS; group++)
-        table_init(&cost->tables[group], kinds[group].value_bytes, kinds[group].name_bytes,
-                   (kinds[group].by_model ? models_max : keys_max) + 1 /* "other" */);
+    return name && strnlen(name, LONG_BYTES + 1) > LONG_BYTES;
 }
 
-/* What is shown of the keys that share a row. */
-static void name_other_key(tbus_cost_t *cost)
+static void fit_names(const tbus_cost_t *cost, const tbus_usage_t *usage, struct names *names)
 {
-    struct cost_key_row *other = table_find(&cost->tables[COST_BY_KEY], TABLE_OTHER);
-    static_assert(sizeof TABLE_OTHER <= TBUS_REDACTED_BYTES, "it is shown as it is");
-    for (size_t i = 0; i < sizeof TABLE_OTHER; i++)
-        other->redacted[i] = TABLE_OTHER[i];
+    table_fit(&cost->tables[COST_BY_KEY], usage->api_key, &names->key);
+    table_fit(&cost->tables[COST_BY_MODEL], usage->model, &names->model);
+    table_fit(&cost->tables[COST_BY_ENDPOINT], usage->endpoint, &names->endpoint);
+    names->has_user = is_long(usage->user_id);
+    names->has_project = is_long(usage->project_id);
+    names->has_key_id = is_long(usage->api_key);
+    if (names->has_user)
+        table_fit(&cost->tables[COST_BY_USER], usage->user_id, &names->user);
+    if (names->has_project)
+        table_fit(&cost->tables[COST_BY_PROJECT], usage->project_id, &names->project);
+    if (names->has_key_id)
+        cost_key_id_of(usage->api_key, &names->key_id);
 }
 
-/* Makes "other" in each table, so that a usage always finds a row. */
-static int open_others(tbus_cost_t *cost)
+/* --- Rows --- */
+
+/* The row of a name; it may be "other". `*error` becomes UV_ENOMEM when the name could not be kept. */
+static void *row_locked(tbus_cost_t *cost, enum cost_group group, const struct table_name *name, int *error)
 {
-    int error = 0;
-    for (int group = 0; !error && group < COST_GROUPS; group++)
-        error = table_open_other(&cost->tables[group]);
-    if (error)
-        return error;
-    name_other_key(cost);
-    assert(table_cell_of(&cost->tables[COST_BY_MODEL], table_find(&cost->tables[COST_BY_MODEL], TABLE_OTHER)) == 0);
-    return 0;
+    int failed = 0;
+    if (name->length == 0)
+        return &cost->unnamed[group];
+    struct cost_row *row = table_add_name_or_other(&cost->tables[group], name, &failed);
+    assert(row);
+    if (failed)
+        *error = failed;
+    if (row->hour == 0)
+        row->name = COST_NAME(group, table_cell_of(&cost->tables[group], row) + 1);
+    return row;
 }
 
-static int open_prices(tbus_cost_t *cost, const tbus_cost_options_t *options)
+/* The same, by way of where the name was found last. `fitted` may be NULL. */
+static struct cost_row *row_by_guess_locked(tbus_cost_t *cost, enum cost_group group, const char *name,
+                                            const struct table_name *fitted, uint32_t *last, int *error)
 {
-    if (!options->prices) {
-        int error = tbus_prices_open(true, &cost->own_prices);
-        if (error)
-            return error;
+    const struct table *table = &cost->tables[group];
+    struct table_name fitted_here;
+
+    if (!name || !*name)
+        return &cost->unnamed[group].row;
+    if (*last != 0) {
+        struct cost_row *row = table_at(table, *last - 1); /* NULL, or another name's, after a reset */
+        if (row && strcmp(table_key(table, row, NULL), fitted ? fitted->text : name) == 0)
+            return row;
     }
-    cost->prices = options->prices ? options->prices : cost->own_prices;
-    if (options->unknown_model == TBUS_UNKNOWN_UNPRICED)
-        return 0;
-    cost->fallback = prices_lookup(cost->prices, options->fallback_model ? options->fallback_model : "gpt-3.5-turbo");
-    return cost->fallback ? 0 : UV_ENOENT;
+    if (!fitted)
+        table_fit(table, name, &fitted_here);
+    struct cost_row *row = row_locked(cost, group, fitted ? fitted : &fitted_here, error);
+    *last = COST_PLACE_OF(row->name);
+    return row;
 }
 
-int tbus_cost_open(const tbus_cost_options_t *options, tbus_cost_t **ret)
+static struct cost_key_row *key_row_locked(tbus_cost_t *cost, const char *api_key, const struct names *names,
+                                           int *error)
 {
-    static const tbus_cost_options_t defaults;
-
-    options = options ? options : &defaults;
-    if (!ret || options->keys_max > NAMES_MAX || options->models_max > NAMES_MAX ||
-        (options->unknown_model != TBUS_UNKNOWN_FALLBACK && options->unknown_model != TBUS_UNKNOWN_UNPRICED))
-        return UV_EINVAL;
-    tbus_cost_t *cost = tbus_mem_alloc(sizeof *cost);
-    if (!cost)
-        return UV_ENOMEM;
-    int error = uv_mutex_init(&cost->mu);
-    if (error) {
-        tbus_mem_free(cost);
-        return error;
-    }
-    cost->time_ns = INT64_MIN;
-    open_tables(cost, options->keys_max ? options->keys_max : KEYS_DEFAULT,
-                options->models_max ? options->models_max : MODELS_DEFAULT);
-    error = open_prices(cost, options);
-    if (!error)
-        error = open_others(cost);
-    if (error) {
-        tbus_cost_close(cost);
-        return error;
-    }
-    *ret = cost;
-    return 0;
+    struct cost_key_row *key = row_locked(cost, COST_BY_KEY, &names->key, error);
+    if (key->id.redacted[0] != '\0' || names->key.length == 0)
+        return key;
+    if (names->has_key_id)
+        key->id = names->key_id;
+    else
+        cost_key_id_of(api_key, &key->id);
+    return key;
 }
 
-void tbus_cost_close(tbus_cost_t *cost)
+/* The row of a model, and its price entry: kept with the row, except for models that share "other". */
+static struct cost_row *model_row_locked(tbus_cost_t *cost, const char *model_name, const struct names *names,
+                                         const struct price_entry **ret_entry, int *error)
 {
-    if (!cost)
-        return;
-    for (int group = 0; group < COST_GROUPS; group++)
-        table_clear(&cost->tables[group]);
-    tbus_prices_close(cost->own_prices);
-    uv_mutex_destroy(&cost->mu);
-    tbus_mem_free(cost);
+    void *found = row_locked(cost, COST_BY_MODEL, &names->model, error);
+    struct cost_model_row *model = found;
+
+    *ret_entry = NULL;
+    if (found == &cost->unnamed[COST_BY_MODEL])
+        return found;
+    if (model->prices_number == cost->prices_number) {
+        *ret_entry = model->entry;
+        return found;
+    }
+    *ret_entry = prices_lookup(cost->prices.table, model_name);
+    if (COST_PLACE_OF(model->row.name) != COST_PLACE_OF_OTHER) {
+        model->entry = *ret_entry;
+        model->prices_number = cost->prices_number;
+    }
+    return found;
 }
 
-void tbus_cost_reset(tbus_cost_t *cost)
+static bool is_interactive(const char *endpoint)
 {
-    if (!cost)
-        return;
-    uv_mutex_lock(&cost->mu);
-    for (int group = 0; group < COST_GROUPS; group++) {
-        table_empty_but_other(&cost->tables[group]);
-        cost->unnamed[group] = (struct cost_key_row){0};
+    return strstr(endpoint, "chat") || strstr(endpoint, "messages") || strstr(endpoint, "responses") ||
+           strstr(endpoint, "realtime");
+}
+
+static struct cost_row *endpoint_row_locked(tbus_cost_t *cost, const struct names *names, bool *ret_interactive,
+                                            int *error)
+{
+    void *found = row_locked(cost, COST_BY_ENDPOINT, &names->endpoint, error);
+    struct cost_endpoint_row *endpoint = found;
+
+    *ret_interactive = false;
+    if (found == &cost->unnamed[COST_BY_ENDPOINT])
+        return found;
+    if (!endpoint->looked_at || COST_PLACE_OF(endpoint->row.name) == COST_PLACE_OF_OTHER) {
+        endpoint->interactive = is_interactive(names->endpoint.text);
+        endpoint->looked_at = true;
     }
-    name_other_key(cost);
-    cost->total = (struct cost_row){0};
-    cost->cache_savings = cost->batch_savings = money_of(0);
-    cost->estimated_requests = cost->refused_usages = cost->cut_cached_tokens = 0;
-    cost->time_ns = INT64_MIN;
-    uv_mutex_unlock(&cost->mu);
+    *ret_interactive = endpoint->interactive;
+    return found;
+}
+
+/* By model too, in a table of its own: under the name that the model's table keeps. */
+static struct cost_row *model_row_of_locked(tbus_cost_t *cost, enum cost_group group, const struct names *names,
+                                            int *error)
+{
+    struct table_name name;
+    table_fit(&cost->tables[group], names->model.text, &name);
+    return row_locked(cost, group, &name, error);
 }
 
 /* --- Recording --- */
@@ -130,134 +169,196 @@ static bool usage_is_valid(const tbus_usage_t *usage)
 {
     /* One sign bit for all of them. */
     return (usage->prompt_tokens | usage->completion_tokens | usage->cached_tokens | usage->cache_write_tokens |
-            usage->images | usage->characters) >= 0;
+            usage->reasoning_tokens | usage->audio_input_tokens | usage->audio_output_tokens | usage->images |
+            usage->characters) >= 0;
 }
 
-/* The row of a name; it may be "other". `*error` becomes UV_ENOMEM when the name could not be kept. */
-static void *row_locked(tbus_cost_t *cost, enum cost_group group, const char *name, int *error)
+static bool usage_is_absurd(const tbus_usage_t *usage)
 {
-    int failed = 0;
-    if (!name || !*name)
-        return &cost->unnamed[group];
-    void *row = table_add_or_other(&cost->tables[group], name, &failed);
-    assert(row);
-    if (failed)
-        *error = failed;
-    return row;
+    const int64_t most = TBUS_USAGE_COUNT_MAX;
+    return usage->prompt_tokens > most || usage->completion_tokens > most || usage->cached_tokens > most ||
+           usage->cache_write_tokens > most || usage->reasoning_tokens > most || usage->audio_input_tokens > most ||
+           usage->audio_output_tokens > most || usage->images > most || usage->characters > most;
 }
 
-/* The same, by way of where the name was found last. */
-static void *row_by_guess_locked(tbus_cost_t *cost, enum cost_group group, const char *name, uint32_t *last, int *error)
+/* Errors: UV_EINVAL, UV_ERANGE. */
+static int check_usage(const tbus_usage_t *usage)
 {
-    const struct table *table = &cost->tables[group];
-    if (!name || !*name)
-        return &cost->unnamed[group];
-    if (*last != 0) {
-        void *row = table_at(table, *last - 1); /* NULL, or another name's, after a reset */
-        if (row && strcmp(table_key(table, row, NULL), name) == 0)
-            return row;
-    }
-    void *row = row_locked(cost, group, name, error);
-    *last = table_cell_of(table, row) + 1;
-    return row;
-}
-
-static struct cost_key_row *key_row_locked(tbus_cost_t *cost, const char *api_key, int *error)
-{
-    if (!api_key || !*api_key)
-        return &cost->unnamed[COST_BY_KEY];
-    struct cost_key_row *key = row_locked(cost, COST_BY_KEY, api_key, error);
-    if (key->redacted[0] == '\0')
-        tbus_redact_key(api_key, key->redacted);
-    return key;
-}
-
-/* The row of a model, and its price entry: kept with the row, except for models that share "other". */
-static struct cost_row *model_row_locked(tbus_cost_t *cost, const char *name, const struct price_entry **ret_entry,
-                                         int *error)
-{
-    const struct table *table = &cost->tables[COST_BY_MODEL];
-    void *found = row_locked(cost, COST_BY_MODEL, name, error);
-    struct cost_model_row *model = found;
-
-    *ret_entry = NULL;
-    if (found == &cost->unnamed[COST_BY_MODEL])
-        return found;
-    if (model->resolved) {
-        *ret_entry = model->entry;
-        return found;
-    }
-    *ret_entry = prices_lookup(cost->prices, name);
-    if (table_cell_of(table, found) != 0 /* "other" was the first to be added */) {
-        model->entry = *ret_entry;
-        model->resolved = true;
-    }
-    return found;
+    if (!usage || !usage_is_valid(usage))
+        return UV_EINVAL;
+    return usage_is_absurd(usage) ? UV_ERANGE : 0;
 }
 
 /* Prices by the model's own entry, or as the options say where it has none. */
-static int bill_of(const tbus_cost_t *cost, const struct price_entry *entry, const tbus_usage_t *usage,
-                   struct cost_bill *ret)
+static void price_by(const struct cost_prices *prices, const struct price_entry *entry, const tbus_usage_t *usage,
+                     struct cost_bill *ret)
 {
-    int error = cost_price_usage(cost->prices, entry ? entry : cost->fallback, usage, ret);
-    if (!entry)
-        ret->unpriced = true;
-    return error;
+    static_assert(TBUS_USAGE_COUNT_MAX <= COST_COUNT_MAX, "any usage that is accepted can be priced");
+    cost_price_usage(prices->table, entry ? entry : prices->fallback, usage, ret);
+    ret->unpriced |= !entry;
 }
 
-static void add_to_row(struct cost_row *row, const tbus_usage_t *usage, const struct cost_bill *bill)
+struct cost_sums cost_sums_of(const struct cost_bill *bill)
 {
-    row->usd = money_of(money_value(row->usd) + bill->total);
-    row->requests++;
-    row->prompt_tokens += (uint64_t)usage->prompt_tokens;
-    row->completion_tokens += (uint64_t)usage->completion_tokens;
-    row->cached_tokens += bill->cached_tokens;
-    row->unpriced_requests += bill->unpriced;
+    const struct cost_tokens *tokens = &bill->tokens;
+    return (struct cost_sums){.usd = money_of(bill->total),
+                              .figures = {[COST_REQUESTS] = 1,
+                                          [COST_INPUT] = (uint64_t)tokens->input,
+                                          [COST_CACHED] = (uint64_t)tokens->cached,
+                                          [COST_WRITTEN] = (uint64_t)tokens->written,
+                                          [COST_OUTPUT] = (uint64_t)tokens->output,
+                                          [COST_REASONING] = (uint64_t)tokens->reasoning,
+                                          [COST_UNPRICED] = bill->unpriced}};
 }
 
-/* Adds to the total, or to nothing at all. Every other row holds a part of what the total holds, and no cost and no
- * count is below 0: where the total does not overflow, no row does. Errors: UV_EOVERFLOW. */
-static int add_to_total_locked(tbus_cost_t *cost, const tbus_usage_t *usage, const struct cost_bill *bill)
+/* Whether the total can take it. Every other sum holds a part of what the total holds, and no cost and no count is
+ * below 0: where the total does not overflow, nothing does. Counts stop at half of what fits, far above what one usage
+ * can add. */
+static bool fits_total(const tbus_cost_t *cost, const struct cost_bill *bill)
 {
-    int128_t usd, cache_savings, batch_savings;
-    uint64_t tokens;
-    if (__builtin_add_overflow(money_value(cost->total.usd), bill->total, &usd) ||
-        __builtin_add_overflow(money_value(cost->cache_savings), bill->cache_savings, &cache_savings) ||
-        __builtin_add_overflow(money_value(cost->batch_savings), bill->batch_savings, &batch_savings) ||
-        __builtin_add_overflow(cost->total.prompt_tokens, (uint64_t)usage->prompt_tokens, &tokens) ||
-        __builtin_add_overflow(cost->total.completion_tokens, (uint64_t)usage->completion_tokens, &tokens) ||
-        __builtin_add_overflow(cost->total.cached_tokens, bill->cached_tokens, &tokens))
-        return UV_EOVERFLOW;
-    add_to_row(&cost->total, usage, bill);
-    cost->cache_savings = money_of(cache_savings);
-    cost->batch_savings = money_of(batch_savings);
-    cost->estimated_requests += usage->estimated;
-    cost->cut_cached_tokens += bill->cut;
-    if (usage->time_ns > cost->time_ns)
-        cost->time_ns = usage->time_ns;
-    return 0;
+    int128_t sum;
+    uint64_t any = 0;
+    for (int i = 0; i < COST_FIGURES; i++)
+        any |= cost->total.sums.figures[i];
+    return !__builtin_add_overflow(money_value(cost->total.sums.usd), bill->total, &sum) &&
+           !__builtin_add_overflow(money_value(cost->cache_savings), bill->cache_savings, &sum) &&
+           !__builtin_add_overflow(money_value(cost->batch_savings), bill->batch_savings, &sum) && any >> 63 == 0;
 }
 
-static int record_locked(tbus_cost_t *cost, const tbus_usage_t *usage, struct cost_bill *ret_bill)
+static int64_t read_clock(const tbus_cost_t *cost)
+{
+    struct timespec now = {0};
+    if (cost->clock)
+        return cost->clock(cost->clock_user);
+    (void)timespec_get(&now, TIME_UTC);
+    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+/* When a usage counts as used: at its own time, but for one that would carry the 31 days off into the future, and with
+ * them all that is in them. The clock is looked at only when a time lies in a later hour than any before. */
+static int64_t believed_locked(tbus_cost_t *cost, int64_t time_ns)
+{
+    if (cost->ahead_max_ns < 0 || cost_hour_of(time_ns) <= cost->history.newest)
+        return time_ns;
+    const int64_t now_ns = moment_of(read_clock(cost));
+    if (time_ns <= moment_after(now_ns, cost->ahead_max_ns))
+        return time_ns;
+    cost->ahead_usages++;
+    return cost->time_ns == INT64_MIN ? now_ns : cost->time_ns;
+}
+
+/* Enters the hour of a usage's time; gives the time that is believed. */
+static int64_t enter_hour_locked(tbus_cost_t *cost, int64_t time_ns)
+{
+    if (cost->hour != 0 && (uint64_t)time_ns - (uint64_t)cost->hour_begin_ns < (uint64_t)COST_HOUR_NS)
+        return time_ns;
+    time_ns = believed_locked(cost, time_ns);
+    cost->hour = cost_hour_of(time_ns);
+    cost->hour_begin_ns = cost_hour_begin(cost->hour);
+    return time_ns;
+}
+
+static void find_rows_locked(tbus_cost_t *cost, const tbus_usage_t *usage, const struct names *names,
+                             struct cost_row *model, struct cost_rows *ret, int *error)
+{
+    bool interactive;
+    struct cost_key_row *key = key_row_locked(cost, usage->api_key, names, error);
+
+    *ret = (struct cost_rows){.key = key};
+    ret->of[COST_BY_KEY] = &key->row;
+    ret->of[COST_BY_USER] = row_by_guess_locked(cost, COST_BY_USER, usage->user_id,
+                                                names->has_user ? &names->user : NULL, &key->last_user, error);
+    ret->of[COST_BY_PROJECT] =
+        row_by_guess_locked(cost, COST_BY_PROJECT, usage->project_id, names->has_project ? &names->project : NULL,
+                            &key->last_project, error);
+    ret->of[COST_BY_MODEL] = model;
+    ret->of[COST_BY_ENDPOINT] = endpoint_row_locked(cost, names, &interactive, error);
+    if (usage->batch)
+        ret->of[COST_BATCHED] = model_row_of_locked(cost, COST_BATCHED, names, error);
+    else if (!usage->streamed && !usage->estimated && !interactive)
+        ret->of[COST_BATCHABLE] = model_row_of_locked(cost, COST_BATCHABLE, names, error);
+}
+
+static void add_to_rows_locked(tbus_cost_t *cost, const struct cost_rows *rows, uint32_t hour,
+                               const struct cost_sums *sums)
+{
+    cost_history_add(&cost->history, &cost->total, hour, sums);
+    for (int group = 0; group < COST_GROUPS; group++) {
+        if (rows->of[group])
+            cost_history_add(&cost->history, rows->of[group], hour, sums);
+    }
+}
+
+void cost_fill_record(tbus_usage_record_t *record, const tbus_usage_t *usage, const struct cost_bill *bill)
+{
+    record->event_id = usage->event_id;
+    record->time_ns = usage->time_ns;
+    record->input_tokens = bill->tokens.input;
+    record->cache_read_tokens = bill->tokens.cached;
+    record->cache_write_tokens = bill->tokens.written;
+    record->output_tokens = bill->tokens.output;
+    record->reasoning_tokens = bill->tokens.reasoning;
+    record->images = usage->images;
+    record->characters = usage->characters;
+    record->cost = money_of(bill->total);
+    record->cache_savings = money_of(bill->cache_savings);
+    record->batch_savings = money_of(bill->batch_savings);
+    record->batch = usage->batch;
+    record->estimated = usage->estimated;
+    record->unpriced = bill->unpriced;
+    record->retracted = false;
+}
+
+static void keep_record_locked(tbus_cost_t *cost, const tbus_usage_t *usage, const struct cost_bill *bill,
+                               const struct cost_rows *rows, uint64_t *ret_number)
+{
+    struct cost_record *record = cost_records_next(&cost->records, ret_number);
+    if (!record)
+        return;
+    cost_fill_record(&record->usage, usage, bill);
+    for (int group = 0; group < COST_GROUPS_SHOWN; group++)
+        record->places[group] = COST_PLACE_OF(rows->of[group]->name);
+    size_t length = usage->request_id ? strnlen(usage->request_id, COST_REQUEST_ID_BYTES - 1) : 0;
+    if (length > 0)
+        memcpy(record->request_id, usage->request_id, length);
+    record->request_id[length] = '\0';
+}
+
+/* --- One usage --- */
+
+static int record_locked(tbus_cost_t *cost, const tbus_usage_t *usage, const struct names *names,
+                         struct cost_bill *ret_bill, struct cost_estimate **ret_replaced)
 {
     const struct price_entry *entry;
+    struct cost_rows rows;
+    uint64_t record_number;
     int no_memory = 0;
 
-    struct cost_row *model = model_row_locked(cost, usage->model, &entry, &no_memory);
-    int error = bill_of(cost, entry, usage, ret_bill);
-    if (!error)
-        error = add_to_total_locked(cost, usage, ret_bill);
-    if (error) {
-        cost->refused_usages++;
-        return error;
+    struct cost_row *model = model_row_locked(cost, usage->model, names, &entry, &no_memory);
+    price_by(&cost->prices, entry, usage, ret_bill);
+    if (!fits_total(cost, ret_bill))
+        return UV_EOVERFLOW;
+    if (cost->estimates.table.count > 0 && cost_estimate_can_be_told(usage)) {
+        *ret_replaced = cost_estimates_take(&cost->estimates, usage->request_id);
+        if (*ret_replaced)
+            cost_estimate_retract(cost, *ret_replaced);
     }
-    add_to_row(model, usage, ret_bill);
-    struct cost_key_row *key = key_row_locked(cost, usage->api_key, &no_memory);
-    add_to_row(&key->row, usage, ret_bill);
-    add_to_row(row_by_guess_locked(cost, COST_BY_USER, usage->user_id, &key->last_user, &no_memory), usage, ret_bill);
-    add_to_row(row_by_guess_locked(cost, COST_BY_PROJECT, usage->project_id, &key->last_project, &no_memory), usage,
-               ret_bill);
-    add_to_row(row_locked(cost, COST_BY_ENDPOINT, usage->endpoint, &no_memory), usage, ret_bill);
+    const struct cost_sums sums = cost_sums_of(ret_bill);
+    find_rows_locked(cost, usage, names, model, &rows, &no_memory);
+    const int64_t time_ns = enter_hour_locked(cost, usage->time_ns);
+    add_to_rows_locked(cost, &rows, cost->hour, &sums);
+    cost->cache_savings = money_of(money_value(cost->cache_savings) + ret_bill->cache_savings);
+    cost->batch_savings = money_of(money_value(cost->batch_savings) + ret_bill->batch_savings);
+    cost->estimated_requests += usage->estimated;
+    cost->cut_cached_tokens += ret_bill->tokens.cut;
+    if (time_ns > cost->time_ns)
+        cost->time_ns = time_ns;
+    if (time_ns < cost->first_time_ns)
+        cost->first_time_ns = time_ns;
+    keep_record_locked(cost, usage, ret_bill, &rows, &record_number);
+    if (usage->estimated && cost_estimate_can_be_told(usage) &&
+        cost_estimate_keep(cost, usage, ret_bill, &rows, record_number) != 0)
+        no_memory = UV_ENOMEM;
     return no_memory;
 }
 
@@ -268,34 +369,73 @@ static tbus_charge_t charge_of(const struct cost_bill *bill)
                            .total = money_of(bill->total),
                            .cache_savings = money_of(bill->cache_savings),
                            .batch_savings = money_of(bill->batch_savings),
+                           .input_tokens = bill->tokens.input,
+                           .cache_read_tokens = bill->tokens.cached,
+                           .cache_write_tokens = bill->tokens.written,
+                           .output_tokens = bill->tokens.output,
+                           .reasoning_tokens = bill->tokens.reasoning,
                            .unknown_model = bill->unpriced};
+}
+
+int cost_record(tbus_cost_t *cost, const tbus_usage_t *usage, struct cost_bill *ret_bill,
+                struct cost_estimate **ret_replaced)
+{
+    struct names names;
+
+    *ret_replaced = NULL;
+    if (!cost)
+        return UV_EINVAL;
+    int error = check_usage(usage);
+    if (!error)
+        fit_names(cost, usage, &names);
+    uv_mutex_lock(&cost->mu);
+    if (error == UV_ERANGE)
+        cost->absurd_usages++;
+    else if (!error)
+        error = record_locked(cost, usage, &names, ret_bill, ret_replaced);
+    if (error && error != UV_ENOMEM)
+        cost->refused_usages++;
+    uv_mutex_unlock(&cost->mu);
+    return error;
 }
 
 int tbus_cost_record_usage(tbus_cost_t *cost, const tbus_usage_t *usage, tbus_charge_t *ret_charge)
 {
+    struct cost_estimate *replaced;
     struct cost_bill bill;
-    int error = UV_EINVAL;
-
-    if (!cost)
-        return UV_EINVAL;
-    uv_mutex_lock(&cost->mu);
-    if (usage && usage_is_valid(usage))
-        error = record_locked(cost, usage, &bill);
-    else
-        cost->refused_usages++;
-    uv_mutex_unlock(&cost->mu);
+    int error = cost_record(cost, usage, &bill, &replaced);
+    tbus_mem_free(replaced);
     if (ret_charge && (error == 0 || error == UV_ENOMEM))
         *ret_charge = charge_of(&bill);
     return error;
 }
 
+void cost_count_untracked(tbus_cost_t *cost)
+{
+    uv_mutex_lock(&cost->mu);
+    cost->untracked_streams++;
+    uv_mutex_unlock(&cost->mu);
+}
+
+/* --- Pricing alone --- */
+
 int tbus_cost_price(const tbus_cost_t *cost, const tbus_usage_t *usage, tbus_charge_t *ret_charge)
 {
     struct cost_bill bill;
-
-    if (!cost || !usage || !ret_charge || !usage_is_valid(usage))
-        return UV_EINVAL;
-    int error = bill_of(cost, prices_lookup(cost->prices, usage->model), usage, &bill);
+    int error = cost && ret_charge ? check_usage(usage) : UV_EINVAL;
+    if (error)
+        return error;
+    uv_mutex_t *mu = (uv_mutex_t *)(uintptr_t)&cost->mu;
+    uv_mutex_lock(mu); /* for the hold alone: searching and pricing need no lock */
+    struct cost_prices prices = cost->prices;
+    prices_hold(prices.table);
+    uv_mutex_unlock(mu);
+    const struct price_entry *entry = prices_lookup(prices.table, usage->model);
+    if (!entry && cost->unknown_model == TBUS_UNKNOWN_REJECT)
+        error = UV_ENOENT;
+    else
+        price_by(&prices, entry, usage, &bill);
+    cost_prices_let_go(&prices);
     if (!error)
         *ret_charge = charge_of(&bill);
     return error;

@@ -109,7 +109,7 @@ static void write_hex8(uint32_t word, char hex[DIGEST_HEX8_BYTES])
     hex[8] = '\0';
 }
 
-void digest_portable_hex8(const struct digest_part *parts, size_t count, char hex[DIGEST_HEX8_BYTES])
+static struct sha256 hash_parts(const struct digest_part *parts, size_t count)
 {
     /* the first 32 bits of the fractional parts of the square roots of the first 8 primes */
     struct sha256 sha = {
@@ -118,19 +118,34 @@ void digest_portable_hex8(const struct digest_part *parts, size_t count, char he
     for (size_t i = 0; i < count; i++)
         take_bytes(&sha, parts[i].bytes, parts[i].length);
     finish(&sha);
-    write_hex8(sha.state[0], hex);
+    return sha;
+}
+
+void digest_portable_hex8(const struct digest_part *parts, size_t count, char hex[DIGEST_HEX8_BYTES])
+{
+    write_hex8(hash_parts(parts, count).state[0], hex);
+}
+
+static void portable_bytes(const void *bytes, size_t length, unsigned char digest[DIGEST_BYTES])
+{
+    struct sha256 sha = hash_parts(&(struct digest_part){bytes, length}, 1);
+    for (int i = 0; i < DIGEST_BYTES; i++)
+        digest[i] = (unsigned char)(sha.state[i / 4] >> (24 - 8 * (i % 4)));
 }
 
 #if defined(TBUS_WITH_CRYPTO) && TBUS_WITH_CRYPTO
 
+void digest_bytes(const void *bytes, size_t length, unsigned char digest[DIGEST_BYTES])
+{
+    if (!SHA256(length ? bytes : "", length, digest))
+        portable_bytes(bytes, length, digest);
+}
+
 void digest_hex8(const void *bytes, size_t length, char hex[DIGEST_HEX8_BYTES])
 {
-    unsigned char digest[SHA256_DIGEST_LENGTH];
+    unsigned char digest[DIGEST_BYTES];
 
-    if (!SHA256(length ? bytes : "", length, digest)) {
-        digest_portable_hex8(&(struct digest_part){bytes, length}, 1, hex);
-        return;
-    }
+    digest_bytes(bytes, length, digest);
     write_hex8((uint32_t)digest[0] << 24 | (uint32_t)digest[1] << 16 | (uint32_t)digest[2] << 8 | digest[3], hex);
 }
 
@@ -152,6 +167,11 @@ void digest_parts_hex8(const struct digest_part *parts, size_t count, char hex[D
 }
 
 #else
+
+void digest_bytes(const void *bytes, size_t length, unsigned char digest[DIGEST_BYTES])
+{
+    portable_bytes(bytes, length, digest);
+}
 
 void digest_hex8(const void *bytes, size_t length, char hex[DIGEST_HEX8_BYTES])
 {

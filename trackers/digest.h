@@ -6,6 +6,11 @@
 
 #define DIGEST_HEX8_BYTES 9 /* 8 hex digits and NUL */
 
+#define DIGEST_BYTES 32
+
+/* The SHA-256 of some bytes (NULL only with a length of 0). Never fails, allocates nothing of ours. */
+void digest_bytes(const void *bytes, size_t length, unsigned char digest[DIGEST_BYTES]);
+
 /* The first 8 hex digits, lower case, of the SHA-256 of some bytes (NULL only with a length of 0). Never fails,
  * allocates nothing of ours. */
 void digest_hex8(const void *bytes, size_t length, char hex[DIGEST_HEX8_BYTES]);

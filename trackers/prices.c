@@ -1,6 +1,7 @@
 #include "trackers/prices.h"
 
 #include <assert.h>
+#include <stdatomic.h>
 #include <string.h>
 
 #include "trackers/table.h"
@@ -17,10 +18,25 @@ struct image_price {
 };
 
 struct tbus_prices {
+    atomic_uint holds;   /* its maker's and the trackers': the last to let go frees it, having acquired what the others
+                            released */
     struct table models; /* of struct price_entry */
     struct image_price *images;
     uint32_t images_count, images_capacity;
 };
+
+static_assert(TBUS_PRICE_TIERS == 2, "tbus_price_none() lists them");
+
+static tbus_price_tier_t tier_none(int64_t above_tokens)
+{
+    return (tbus_price_tier_t){.above_tokens = above_tokens,
+                               .input = TBUS_PRICE_NONE,
+                               .output = TBUS_PRICE_NONE,
+                               .cached_input = TBUS_PRICE_NONE,
+                               .cache_write = TBUS_PRICE_NONE,
+                               .character = TBUS_PRICE_NONE,
+                               .image = TBUS_PRICE_NONE};
+}
 
 tbus_price_t tbus_price_none(void)
 {
@@ -31,7 +47,12 @@ tbus_price_t tbus_price_none(void)
                           .batch_input = TBUS_PRICE_NONE,
                           .batch_output = TBUS_PRICE_NONE,
                           .character = TBUS_PRICE_NONE,
-                          .image = TBUS_PRICE_NONE};
+                          .image = TBUS_PRICE_NONE,
+                          .reasoning = TBUS_PRICE_NONE,
+                          .audio_input = TBUS_PRICE_NONE,
+                          .audio_output = TBUS_PRICE_NONE,
+                          .request = TBUS_PRICE_NONE,
+                          .tiers = {tier_none(0), tier_none(0)}};
 }
 
 int tbus_prices_open(bool with_builtin, tbus_prices_t **ret)
@@ -41,6 +62,7 @@ int tbus_prices_open(bool with_builtin, tbus_prices_t **ret)
     tbus_prices_t *prices = tbus_mem_alloc(sizeof *prices);
     if (!prices)
         return UV_ENOMEM;
+    atomic_init(&prices->holds, 1);
     table_init(&prices->models, sizeof(struct price_entry), PRICES_NAME_MAX, PRICES_MODELS_MAX);
     int error = with_builtin ? prices_set_builtin(prices) : 0;
     if (error) {
@@ -53,11 +75,22 @@ int tbus_prices_open(bool with_builtin, tbus_prices_t **ret)
 
 void tbus_prices_close(tbus_prices_t *prices)
 {
-    if (!prices)
+    if (!prices || atomic_fetch_sub_explicit(&prices->holds, 1, memory_order_acq_rel) > 1)
         return;
     table_clear(&prices->models);
     tbus_mem_free(prices->images);
     tbus_mem_free(prices);
+}
+
+const tbus_prices_t *prices_hold(const tbus_prices_t *prices)
+{
+    atomic_fetch_add_explicit(&((tbus_prices_t *)(uintptr_t)prices)->holds, 1, memory_order_relaxed);
+    return prices;
+}
+
+bool prices_are_shared(const tbus_prices_t *prices)
+{
+    return atomic_load_explicit(&prices->holds, memory_order_relaxed) > 1;
 }
 
 size_t tbus_prices_count(const tbus_prices_t *prices)
@@ -67,12 +100,28 @@ size_t tbus_prices_count(const tbus_prices_t *prices)
 
 /* --- Setting --- */
 
+static bool are_prices(const int64_t *units, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (units[i] < TBUS_PRICE_NONE)
+            return false;
+    }
+    return true;
+}
+
 static bool price_is_valid(const tbus_price_t *price)
 {
-    return price->input >= TBUS_PRICE_NONE && price->output >= TBUS_PRICE_NONE &&
-           price->cached_input >= TBUS_PRICE_NONE && price->cache_write >= TBUS_PRICE_NONE &&
-           price->batch_input >= TBUS_PRICE_NONE && price->batch_output >= TBUS_PRICE_NONE &&
-           price->character >= TBUS_PRICE_NONE && price->image >= TBUS_PRICE_NONE;
+    const int64_t units[] = {price->input,       price->output,       price->cached_input, price->cache_write,
+                             price->batch_input, price->batch_output, price->character,    price->image,
+                             price->reasoning,   price->audio_input,  price->audio_output, price->request};
+    bool valid = are_prices(units, sizeof units / sizeof *units);
+    for (int i = 0; i < TBUS_PRICE_TIERS; i++) {
+        const tbus_price_tier_t *tier = &price->tiers[i];
+        const int64_t above[] = {tier->input,       tier->output,    tier->cached_input,
+                                 tier->cache_write, tier->character, tier->image};
+        valid = valid && tier->above_tokens >= 0 && are_prices(above, sizeof above / sizeof *above);
+    }
+    return valid;
 }
 
 static bool name_is_valid(const char *model)
@@ -99,6 +148,8 @@ int tbus_prices_set(tbus_prices_t *prices, const char *model, const tbus_price_t
     struct price_entry *entry = NULL;
     if (!prices || !price || !name_is_valid(model) || !price_is_valid(price))
         return UV_EINVAL;
+    if (prices_are_shared(prices))
+        return UV_EBUSY;
     int error = take_entry(prices, model, &entry);
     if (!error)
         entry->price = *price;
@@ -161,6 +212,8 @@ int tbus_prices_set_image(tbus_prices_t *prices, const char *model, const char *
     if (!prices || !name_is_valid(model) || !label_is_valid(size) || !label_is_valid(quality) ||
         price < TBUS_PRICE_NONE)
         return UV_EINVAL;
+    if (prices_are_shared(prices))
+        return UV_EBUSY;
     if (!*size && !*quality) {
         int error = take_entry(prices, model, &entry);
         if (!error)
@@ -261,6 +314,18 @@ static bool cut_to_fine_tuned(char *name)
     return true;
 }
 
+bool prices_is_named(const char *model, const char *name)
+{
+    const size_t wanted = strlen(name);
+    for (int prefixes = 0; model && prefixes <= PREFIXES_MAX; model = behind_prefix(model), prefixes++) {
+        size_t length = strnlen(model, RESOLVED_MAX + 1);
+        if (length <= RESOLVED_MAX && (length == wanted || dateless_length(model, length) == wanted) &&
+            memcmp(model, name, wanted) == 0)
+            return true;
+    }
+    return false;
+}
+
 const struct price_entry *prices_lookup(const tbus_prices_t *prices, const char *model)
 {
     char name[RESOLVED_MAX + 1];
@@ -337,7 +402,15 @@ int prices_clone(const tbus_prices_t *prices, tbus_prices_t **ret)
 
 void prices_swap(tbus_prices_t *a, tbus_prices_t *b)
 {
-    tbus_prices_t held = *a;
-    *a = *b;
-    *b = held;
+    struct table models = a->models;
+    struct image_price *images = a->images;
+    uint32_t count = a->images_count, capacity = a->images_capacity;
+    a->models = b->models;
+    a->images = b->images;
+    a->images_count = b->images_count;
+    a->images_capacity = b->images_capacity;
+    b->models = models;
+    b->images = images;
+    b->images_count = count;
+    b->images_capacity = capacity;
 }

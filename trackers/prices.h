@@ -24,8 +24,16 @@ struct price_entry {
     uint32_t first_image; /* its image prices by size and quality: number + 1 of the first; 0 = none */
 };
 
+/* One hold more on a table, for tbus_prices_close(). From the second one on nothing can be set in it. Returns `prices`.
+ */
+const tbus_prices_t *prices_hold(const tbus_prices_t *prices);
+bool prices_are_shared(const tbus_prices_t *prices);
+
 /* As tbus_prices_find(). */
 const struct price_entry *prices_lookup(const tbus_prices_t *prices, const char *model);
+
+/* Whether a model goes by this name, without provider prefixes and date. */
+bool prices_is_named(const char *model, const char *name);
 
 /* As tbus_prices_find_image(), of a model that has been looked up. */
 int64_t prices_image(const tbus_prices_t *prices, const struct price_entry *entry, const char *size,

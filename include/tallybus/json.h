@@ -35,8 +35,9 @@ typedef void (*tbus_prices_skipped_cb)(const char *model, const char *why, void 
 
 /* Loads a price file in the common community form (an object by model name) over a table, all or nothing. Prices are
  * read as their decimal text, never through a double. `skipped` (may be NULL) is told each entry that can not be priced
- * and why. On a malformed file `why` (may be NULL) says what is wrong and where, and the table stays as it was. Errors:
- * UV_EINVAL (malformed), UV_EFBIG (over 64 MiB), UV_E2BIG (over 100,000 models), UV_ENOMEM, or what reading the file
+ * and why. What a usage does not count (seconds, pixels, queries, frames) has no price here: an entry priced by these
+ * alone can not be priced. On a malformed file `why` (may be NULL) says what is wrong and where, and the table stays as it was. Errors:
+ * UV_EINVAL (malformed), UV_EBUSY (a tracker holds the table), UV_EFBIG (over 64 MiB), UV_E2BIG (over 100,000 models), UV_ENOMEM, or what reading the file
  * met. [any thread, the table alone] */
 TBUS_API int tbus_prices_load(tbus_prices_t *prices, const char *path, tbus_prices_skipped_cb skipped, void *user,
                               tbus_prices_report_t *ret_report, char *why, size_t why_bytes);

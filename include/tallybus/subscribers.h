@@ -9,6 +9,7 @@
 #include <tallybus/cost.h>
 #include <tallybus/errors.h>
 #include <tallybus/streaming.h>
+#include <tallybus/usage_event.h>
 
 TBUS_BEGIN_DECLS
 
@@ -25,8 +26,20 @@ TBUS_API TBUS_CHECKED int64_t tbus_errors_attach(tbus_errors_t *errors, tbus_t *
  * what is left is offered again later. [any thread] */
 TBUS_API int tbus_errors_publish_findings(tbus_errors_t *errors, tbus_t *bus, int64_t now_ns);
 
-/* request.completed; priority 7. [any thread] */
+/* request.completed, the lifecycle of streams, client.disconnected; priority 7, stream.progress at 5. Publishes
+ * usage.priced where that is wanted: see usage_event.h.
+ *
+ * A stream that is cancelled, or whose client disconnects, is recorded as an estimate: with the input_tokens of its
+ * stream.started, and of the tokens delivered the larger of the cancelling event's own number (token_count, tokens_sent)
+ * and of what stream.progress said last. A request.completed with the same request_id (the stream's own id where its
+ * start came without one) replaces the estimate; where it came first, nothing is estimated. 20,000 streams are known at
+ * a time; past that, and without memory, streams are counted as untracked: not billed if they are cut off.
+ * [any thread] */
 TBUS_API TBUS_CHECKED int64_t tbus_cost_attach(tbus_cost_t *cost, tbus_t *bus);
+
+/* The same for hosts whose cancelling events tell no number: stream.token_generated is counted too, and the most of the
+ * three counts. That costs 15 to 30 ns for each token; tokens that were shed are missing. [any thread] */
+TBUS_API TBUS_CHECKED int64_t tbus_cost_attach_counting(tbus_cost_t *cost, tbus_t *bus);
 
 TBUS_END_DECLS
 

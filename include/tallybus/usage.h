@@ -23,6 +23,9 @@ typedef struct tbus_usage_record {
     bool batch;
     bool estimated; /* of a stream that was cut off: not the provider's figures */
     bool unpriced;  /* the model, or something used, has no price of its own */
+    bool retracted; /* no new usage: the estimated record with this event_id, all of it, counts no more, because the
+                       real figures have come. They follow as a record of their own. Take off what was added for it,
+                       from the same key, user, project, and the period that `time_ns` lies in */
 } tbus_usage_record_t;
 
 TBUS_END_DECLS

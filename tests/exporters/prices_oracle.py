@@ -10,19 +10,39 @@ from decimal import Decimal
 FIELDS = [
     ["input_cost_per_token"],
     ["output_cost_per_token"],
-    ["cache_read_input_token_cost"],
+    ["cache_read_input_token_cost", "input_cost_per_token_cache_hit"],
     ["cache_creation_input_token_cost"],
-    ["input_cost_per_token_batches"],
+    ["input_cost_per_token_batches", "input_cost_per_token_batch_requests"],
     ["output_cost_per_token_batches"],
     ["input_cost_per_character", "output_cost_per_character"],
     ["output_cost_per_image", "input_cost_per_image"],
+    ["output_cost_per_reasoning_token"],
+    ["input_cost_per_audio_token"],
+    ["output_cost_per_audio_token"],
+    ["input_cost_per_request"],
 ]
-KNOWN = {key for keys in FIELDS for key in keys}
+TIERS = [("128k", 128000), ("200k", 200000)]
+OF_TIER = [
+    ["input_cost_per_token"],
+    ["output_cost_per_token"],
+    ["cache_read_input_token_cost"],
+    ["cache_creation_input_token_cost"],
+    ["input_cost_per_character", "output_cost_per_character"],
+    ["output_cost_per_image", "input_cost_per_image"],
+]
+ABOVE = [[[f"{key}_above_{name}_tokens" for key in keys] for keys in OF_TIER] for name, _ in TIERS]
+KNOWN = {key for keys in FIELDS + [keys for tier in ABOVE for keys in tier] for key in keys}
 
 
 def expected(model, entry):
     amounts = {key: value * 10**12 for key, value in entry.items() if isinstance(value, Decimal)}
-    prices = [next((amounts[key] for key in keys if key in amounts), None) for keys in FIELDS]
+    def first(keys):
+        return next((amounts[key] for key in keys if key in amounts), None)
+
+    prices = [first(keys) for keys in FIELDS]
+    for (_, above), tier in zip(TIERS, ABOVE):
+        of_tier = [first(keys) for keys in tier]
+        prices += [above if any(price is not None for price in of_tier) else 0] + of_tier
     known = [amounts[key] for key in KNOWN if key in amounts]
     others = any(amounts[key] > 0 for key in amounts if "cost" in key and key not in KNOWN)
     if not known or any(amount % 1 for amount in known) or (max(known) == 0 and others):

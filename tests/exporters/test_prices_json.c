@@ -91,6 +91,39 @@ Test(prices_json, prices_are_read_from_their_decimal_text)
     tbus_prices_close(prices);
 }
 
+Test(prices_json, tiers_and_kinds_of_tokens_have_prices_of_their_own)
+{
+    tbus_prices_t *prices = loaded(
+        "{\"m\": {\"input_cost_per_token\": 3e-6, \"output_cost_per_token\": 15e-6,\n"
+        "  \"input_cost_per_token_above_200k_tokens\": 6e-6, \"output_cost_per_token_above_200k_tokens\": 0,\n"
+        "  \"cache_read_input_token_cost_above_200k_tokens\": 6e-7,\n"
+        "  \"cache_creation_input_token_cost_above_200k_tokens\": 7.5e-6,\n"
+        "  \"output_cost_per_reasoning_token\": 2e-6, \"input_cost_per_audio_token\": 4e-5,\n"
+        "  \"output_cost_per_audio_token\": 8e-5, \"input_cost_per_request\": 0.005},\n"
+        " \"n\": {\"input_cost_per_character_above_128k_tokens\": 1e-6, \"input_cost_per_token_cache_hit\": 2e-6,\n"
+        "  \"input_cost_per_image_above_128k_tokens\": 1, \"input_cost_per_token_batch_requests\": 3e-6}}",
+        NULL, NULL);
+    const tbus_price_t *m = tbus_prices_find(prices, "m"), *n = tbus_prices_find(prices, "n");
+    cr_assert_eq(m->tiers[0].above_tokens, 0);
+    cr_assert_eq(m->tiers[1].above_tokens, 200000);
+    cr_assert_eq(m->tiers[1].input, 6000000);
+    cr_assert_eq(m->tiers[1].output, 0);
+    cr_assert_eq(m->tiers[1].cached_input, 600000);
+    cr_assert_eq(m->tiers[1].cache_write, 7500000);
+    cr_assert_eq(m->tiers[1].image, TBUS_PRICE_NONE);
+    cr_assert_eq(m->reasoning, 2000000);
+    cr_assert_eq(m->audio_input, 40000000);
+    cr_assert_eq(m->audio_output, 80000000);
+    cr_assert_eq(m->request, PRICES_MILLI_USD(5));
+    cr_assert_eq(n->tiers[0].above_tokens, 128000);
+    cr_assert_eq(n->tiers[0].character, 1000000);
+    cr_assert_eq(n->tiers[0].image, PRICES_MILLI_USD(1000));
+    cr_assert_eq(n->tiers[1].above_tokens, 0);
+    cr_assert_eq(n->cached_input, 2000000);
+    cr_assert_eq(n->batch_input, 3000000);
+    tbus_prices_close(prices);
+}
+
 Test(prices_json, input_or_output_prices_stand_in_for_each_other_for_images_and_characters)
 {
     tbus_prices_t *prices =
@@ -432,10 +465,18 @@ static void write_loaded(const tbus_prices_t *prices, const char *model, struct 
     const tbus_price_t *price = tbus_prices_find(prices, model);
     cr_assert_not_null(price);
     const int64_t units[] = {price->input,       price->output,       price->cached_input, price->cache_write,
-                             price->batch_input, price->batch_output, price->character,    price->image};
+                             price->batch_input, price->batch_output, price->character,    price->image,
+                             price->reasoning,   price->audio_input,  price->audio_output, price->request};
     fprintf(oracle->cases, "loaded\t%s", model);
     for (size_t i = 0; i < sizeof units / sizeof *units; i++)
         fprintf(oracle->cases, "\t%lld", (long long)units[i]);
+    for (int i = 0; i < TBUS_PRICE_TIERS; i++) {
+        const tbus_price_tier_t *tier = &price->tiers[i];
+        const int64_t above[] = {tier->above_tokens, tier->input,     tier->output, tier->cached_input,
+                                 tier->cache_write,  tier->character, tier->image};
+        for (size_t j = 0; j < sizeof above / sizeof *above; j++)
+            fprintf(oracle->cases, "\t%lld", (long long)above[j]);
+    }
     fprintf(oracle->cases, "\t%d\n", price->input_excludes_cached);
     oracle->lines++;
 }

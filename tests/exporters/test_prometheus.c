@@ -258,7 +258,12 @@ Test(prometheus, the_cost_page_has_exact_amounts_and_no_whole_key)
     has(page, "cost_total_usd 0.00000275");
     has(page, "cost_by_endpoint_usd{endpoint=\"/v1/chat\"} 0.00000275");
     has(page, "cost_unpriced_requests{model=\"no such model\"} 1");
-    has(page, "cost_tokens_total{kind=\"prompt\"} 2");
+    has(page, "cost_tokens_total{kind=\"input\"} 2");
+    has(page, "cost_tokens_total{kind=\"cache_read\"} 0");
+    has(page, "cost_tokens_total{kind=\"cache_write\"} 0");
+    has(page, "cost_tokens_total{kind=\"output\"} 2");
+    has(page, "cost_tokens_total{kind=\"reasoning\"} 0");
+    has(page, "cost_projected_monthly_usd 0.00198"); /* 0.00000275 in an hour: 720 times that in 30 days */
     has(page, "cost_cache_savings_usd 0");
     cr_assert_null(strstr(page, "abcdefghijklmnop"));
     cr_assert_not_null(strstr(page, "cost_by_key_usd{key=\"sk-p.."));

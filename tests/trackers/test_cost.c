@@ -244,7 +244,10 @@ Test(cost, bad_arguments_are_refused)
     } cases[] = {
         {{.keys_max = (1 << 24) + 1}, UV_EINVAL},
         {{.models_max = (1 << 24) + 1}, UV_EINVAL},
-        {{.unknown_model = (tbus_unknown_model_t)7}, UV_EINVAL},
+        {{.unknown_model = (tbus_unknown_model_t)3}, UV_EINVAL},
+        {{.history_max = (1 << 28) + 1}, UV_EINVAL},
+        {{.records_max = (1 << 20) + 1}, UV_EINVAL},
+        {{.estimates_max = (1 << 24) + 1}, UV_EINVAL},
         {{.fallback_model = "no-such-model"}, UV_ENOENT},
         {{.fallback_model = ""}, UV_ENOENT},
     };
@@ -296,36 +299,79 @@ Test(cost, negative_counts_are_refused_and_counted)
     tbus_cost_close(cost);
 }
 
-Test(cost, what_would_overflow_adds_nothing)
+Test(cost, counts_above_the_cap_are_refused_and_counted_for_themselves)
+{
+    tbus_cost_t *cost = opened(NULL);
+    const int64_t over = TBUS_USAGE_COUNT_MAX + 1;
+    const tbus_usage_t usages[] = {
+        {.model = "gpt-4", .prompt_tokens = over},       {.model = "gpt-4", .completion_tokens = INT64_MAX},
+        {.model = "gpt-4", .cached_tokens = over},       {.model = "gpt-4", .cache_write_tokens = over},
+        {.model = "gpt-4", .reasoning_tokens = over},    {.model = "gpt-4", .audio_input_tokens = over},
+        {.model = "gpt-4", .audio_output_tokens = over}, {.model = "gpt-4", .images = over},
+        {.model = "gpt-4", .characters = over},
+    };
+    enum { COUNT = sizeof usages / sizeof *usages };
+    tbus_charge_t charge = {.total = {42, 0}};
+
+    for (size_t i = 0; i < COUNT; i++) {
+        cr_assert_eq(tbus_cost_record_usage(cost, &usages[i], &charge), UV_ERANGE, "%zu", i);
+        cr_assert_eq(tbus_cost_price(cost, &usages[i], &charge), UV_ERANGE);
+    }
+    cr_assert_eq(charge.total.low, 42);
+    const tbus_usage_t most = {.model = "gpt-4",
+                               .prompt_tokens = TBUS_USAGE_COUNT_MAX,
+                               .completion_tokens = TBUS_USAGE_COUNT_MAX,
+                               .cached_tokens = TBUS_USAGE_COUNT_MAX,
+                               .reasoning_tokens = TBUS_USAGE_COUNT_MAX};
+    cr_assert_eq(tbus_cost_record_usage(cost, &most, NULL), 0);
+    tbus_cost_snapshot_t *snapshot = snapshot_of(cost);
+    cr_assert_eq(snapshot->refused_usages, COUNT);
+    cr_assert_eq(snapshot->absurd_usages, COUNT);
+    cr_assert_eq(snapshot->total.requests, 1);
+    tbus_cost_snapshot_free(snapshot);
+    tbus_cost_close(cost);
+}
+
+/* Records a usage until it is refused; gives how often it was accepted. */
+static uint64_t record_until_refused(tbus_cost_t *cost, const tbus_usage_t *usage, uint64_t most)
+{
+    uint64_t accepted = 0;
+    int error;
+    while ((error = tbus_cost_record_usage(cost, usage, NULL)) == 0 && accepted < most)
+        accepted++;
+    cr_assert_eq(error, UV_EOVERFLOW);
+    return accepted;
+}
+
+Test(cost, an_amount_that_would_overflow_the_sums_adds_nothing)
 {
     tbus_price_t price = tbus_price_none();
-    price.input = price.output = price.cached_input = INT64_MAX;
+    price.input = price.output = price.cached_input = price.cache_write = price.image = price.character = INT64_MAX;
     price.input_excludes_cached = true;
     tbus_prices_t *prices = prices_with(price);
     tbus_cost_t *cost = opened_with(prices);
-    const tbus_usage_t half = {.api_key = "k", .model = "m", .prompt_tokens = INT64_MAX};
-    tbus_usage_t all = half;
-    tbus_charge_t charge = {.total = {42, 0}};
+    const int64_t most = TBUS_USAGE_COUNT_MAX;
+    const tbus_usage_t usage = {.api_key = "k",
+                                .model = "m",
+                                .prompt_tokens = most,
+                                .completion_tokens = most,
+                                .cached_tokens = most,
+                                .cache_write_tokens = most,
+                                .images = most,
+                                .characters = most};
+    const int128_t each = (int128_t)6 * INT64_MAX * most;
+    const uint64_t fit = (uint64_t)(MONEY_MAX / each);
 
-    all.completion_tokens = all.cached_tokens = INT64_MAX;
-    cr_assert_eq(tbus_cost_record_usage(cost, &all, &charge), UV_EOVERFLOW);
-    cr_assert_eq(tbus_cost_price(cost, &all, &charge), UV_EOVERFLOW);
-    all.batch = true; /* half of it fits, and what it would have cost does not */
-    cr_assert_eq(tbus_cost_record_usage(cost, &all, &charge), UV_EOVERFLOW);
-    cr_assert_eq(charge.total.low, 42);
-
-    cr_assert_eq(tbus_cost_record_usage(cost, &half, &charge), 0); /* 2^126, less a little */
-    cr_assert(money_value(charge.total) == (int128_t)INT64_MAX * INT64_MAX);
-    cr_assert_eq(tbus_cost_record_usage(cost, &half, NULL), 0);
-    cr_assert_eq(tbus_cost_record_usage(cost, &half, NULL), UV_EOVERFLOW);
-
+    cr_assert_eq(record_until_refused(cost, &usage, fit), fit);
     tbus_cost_snapshot_t *snapshot = snapshot_of(cost);
-    cr_assert_eq(snapshot->total.requests, 2);
-    cr_assert_eq(snapshot->by_key[0].requests, 2);
-    cr_assert(money_value(snapshot->total.usd) == 2 * ((int128_t)INT64_MAX * INT64_MAX));
+    cr_assert_eq(snapshot->total.requests, fit);
+    cr_assert_eq(snapshot->refused_usages, 1);
+    cr_assert(money_value(snapshot->total.usd) == (int128_t)fit * each);
+    cr_assert_eq(snapshot->by_key[0].requests, fit);
     cr_assert(money_value(snapshot->by_key[0].usd) == money_value(snapshot->total.usd));
-    cr_assert_eq(snapshot->total.prompt_tokens, 2 * (uint64_t)INT64_MAX);
+    cr_assert(money_value(snapshot->projected_monthly) == MONEY_MAX, "a forecast that does not fit is the most");
     tbus_cost_snapshot_free(snapshot);
+    cr_assert_eq(tbus_cost_record_usage(cost, &(tbus_usage_t){.model = "m"}, NULL), 0, "smaller ones still fit");
     tbus_cost_close(cost);
     tbus_prices_close(prices);
 }
@@ -334,21 +380,12 @@ Test(cost, counts_of_tokens_do_not_wrap)
 {
     tbus_prices_t *prices = prices_with((tbus_price_t){0}); /* free of charge */
     tbus_cost_t *cost = opened_with(prices);
-    const tbus_usage_t usages[] = {
-        {.model = "m", .prompt_tokens = INT64_MAX},
-        {.model = "m", .completion_tokens = INT64_MAX},
-        {.model = "m", .prompt_tokens = INT64_MAX, .cached_tokens = INT64_MAX},
-    };
-    for (int i = 0; i < 2; i++)
-        cr_assert_eq(tbus_cost_record_usage(cost, &usages[0], NULL), 0);
-    cr_assert_eq(tbus_cost_record_usage(cost, &usages[0], NULL), UV_EOVERFLOW);
-    for (int i = 0; i < 2; i++)
-        cr_assert_eq(tbus_cost_record_usage(cost, &usages[1], NULL), 0);
-    cr_assert_eq(tbus_cost_record_usage(cost, &usages[1], NULL), UV_EOVERFLOW);
-    cr_assert_eq(tbus_cost_record_usage(cost, &usages[2], NULL), UV_EOVERFLOW);
+    const tbus_usage_t usage = {.model = "m", .prompt_tokens = TBUS_USAGE_COUNT_MAX};
+    const uint64_t half = (UINT64_C(1) << 63) / TBUS_USAGE_COUNT_MAX + 1; /* sums stop there */
+
+    cr_assert_eq(record_until_refused(cost, &usage, half), half);
     tbus_cost_snapshot_t *snapshot = snapshot_of(cost);
-    cr_assert_eq(snapshot->total.requests, 4);
-    cr_assert_eq(snapshot->total.prompt_tokens, UINT64_MAX - 1);
+    cr_assert_eq(snapshot->total.prompt_tokens, half * TBUS_USAGE_COUNT_MAX);
     tbus_cost_snapshot_free(snapshot);
     tbus_cost_close(cost);
     tbus_prices_close(prices);
@@ -456,7 +493,7 @@ Test(cost, memory_for_each_name_is_bounded)
         cr_assert_eq(tbus_cost_record_usage(cost, &usage, NULL), 0);
     }
     fprintf(stderr, "bytes for a name: %zu\n", oom.bytes_live / (5 * NAMES));
-    cr_assert_lt(oom.bytes_live, (size_t)5 * NAMES * 400);
+    cr_assert_lt(oom.bytes_live, (size_t)5 * NAMES * 500);
     tbus_cost_snapshot_t *snapshot = snapshot_of(cost);
     cr_assert_eq(snapshot->by_model_count, NAMES + 1);
     cr_assert_eq(row_of(snapshot->by_key, snapshot->by_key_count, "other")->requests, 9 * NAMES);
@@ -549,6 +586,28 @@ static void record_many(void *cost)
     }
 }
 
+/* All usages are of one hour: its sums are those for ever, at whatever moment. */
+static void look_at_the_rest(tbus_cost_t *cost)
+{
+    tbus_cost_period_t *period;
+    tbus_cost_records_t *records;
+    tbus_suggestions_t *suggestions;
+    tbus_cost_forecast_t forecast;
+    uint64_t requests;
+
+    cr_assert_eq(tbus_cost_period(cost, 0, 1, &period), 0);
+    cr_assert(usd_of_all(period->by_user, period->by_user_count, &requests) == money_value(period->total.usd));
+    cr_assert_eq(requests, period->total.requests);
+    cr_assert_eq(tbus_cost_records(cost, 0, &records), 0);
+    cr_assert_leq(records->count, 1000);
+    cr_assert_eq(tbus_cost_suggestions(cost, 0, &suggestions), 0);
+    cr_assert_eq(tbus_cost_forecast(cost, 0, &forecast), 0);
+    cr_assert_geq(tbus_money_compare(forecast.observed, period->total.usd), 0);
+    tbus_cost_period_free(period);
+    tbus_cost_records_free(records);
+    tbus_suggestions_free(suggestions);
+}
+
 Test(cost, threads_record_and_look_at_once)
 {
     tbus_cost_t *cost = opened(NULL);
@@ -566,6 +625,7 @@ Test(cost, threads_record_and_look_at_once)
                   money_value(snapshot->total.usd));
         cr_assert_eq(requests, seen);
         tbus_cost_snapshot_free(snapshot);
+        look_at_the_rest(cost);
     }
     for (int i = 0; i < THREADS; i++)
         uv_thread_join(&threads[i]);

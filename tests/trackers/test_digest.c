@@ -24,6 +24,19 @@ Test(digest, known_digests)
     }
 }
 
+Test(digest, all_its_bytes)
+{
+    static const unsigned char abc[DIGEST_BYTES] = {0xba, 0x78, 0x16, 0xbf, 0x8f, 0x01, 0xcf, 0xea, 0x41, 0x41, 0x40,
+                                                    0xde, 0x5d, 0xae, 0x22, 0x23, 0xb0, 0x03, 0x61, 0xa3, 0x96, 0x17,
+                                                    0x7a, 0x9c, 0xb4, 0x10, 0xff, 0x61, 0xf2, 0x00, 0x15, 0xad};
+    unsigned char digest[DIGEST_BYTES];
+    digest_bytes("abc", 3, digest);
+    cr_assert_arr_eq(digest, abc, sizeof abc);
+    digest_bytes(NULL, 0, digest);
+    cr_assert_eq(digest[0], 0xe3);
+    cr_assert_eq(digest[DIGEST_BYTES - 1], 0x55);
+}
+
 Test(digest, nothing_may_be_null)
 {
     char hex[DIGEST_HEX8_BYTES];

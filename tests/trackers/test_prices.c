@@ -230,10 +230,11 @@ Test(prices, bad_arguments_are_refused)
     cr_assert_eq(tbus_prices_set_image(prices, "m", label, NULL, 1), UV_EINVAL);
     cr_assert_eq(tbus_prices_set_image(prices, "m", NULL, label, 1), UV_EINVAL);
     cr_assert_eq(tbus_prices_set_image(NULL, "m", NULL, NULL, 1), UV_EINVAL);
-    for (int i = 0; i < 8; i++) {
+    /* every price, and of the tiers also the number of tokens */
+    for (size_t i = 0; i < offsetof(tbus_price_t, input_excludes_cached) / sizeof(int64_t); i++) {
         tbus_price_t broken = price;
         ((int64_t *)&broken)[i] = INT64_MIN;
-        cr_assert_eq(tbus_prices_set(prices, "m", &broken), UV_EINVAL, "price %d", i);
+        cr_assert_eq(tbus_prices_set(prices, "m", &broken), UV_EINVAL, "price %zu", i);
     }
     cr_assert_eq(tbus_prices_count(prices), 0);
     cr_assert_eq(tbus_prices_count(NULL), 0);
@@ -316,6 +317,23 @@ Test(prices, a_clone_has_the_same_prices_and_a_swap_exchanges_them)
     cr_assert_eq(input_of(clone, "gpt-4"), 30000000);
     tbus_prices_close(prices);
     tbus_prices_close(clone);
+}
+
+Test(prices, a_table_that_is_held_can_not_change_and_lives_until_the_last_hold_is_gone)
+{
+    struct oom oom = {.fail_at = -1};
+    tbus_price_t price = tbus_price_none();
+    oom_install(&oom);
+    tbus_prices_t *prices = opened(true);
+    cr_assert_eq(prices_hold(prices), prices);
+    cr_assert_eq(tbus_prices_set(prices, "gpt-4", &price), UV_EBUSY);
+    cr_assert_eq(tbus_prices_set_image(prices, "dall-e-3", "1x1", NULL, 1), UV_EBUSY);
+    tbus_prices_close(prices);
+    cr_assert_eq(input_of(prices, "gpt-4"), 30000000);
+    cr_assert_eq(tbus_prices_set(prices, "gpt-4", &price), 0, "held by one again");
+    tbus_prices_close(prices);
+    oom_remove();
+    cr_assert_eq(oom.live, 0);
 }
 
 Test(prices, every_allocation_may_fail)
