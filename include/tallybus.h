@@ -4,6 +4,7 @@
 
 #include <tallybus/base.h>
 #include <tallybus/buckets.h>
+#include <tallybus/budget.h>
 #include <tallybus/bus.h>
 #include <tallybus/cost.h>
 #include <tallybus/distribution.h>
