@@ -447,6 +447,93 @@ static void close_cost(void *state)
     free(bench);
 }
 
+/* --- budgets --- */
+
+struct budget_bench {
+    tbus_budgets_t *tracker;
+    int64_t time_ns;
+    uint64_t number; /* of the next request */
+    char keys[KEYS][NAME_BYTES];
+    uint32_t order[ORDER];
+};
+
+/* A budget for each key, one for its user and its project, and one for all: each request meets four. */
+static void *open_budgets(void)
+{
+    struct budget_bench *bench = calloc(1, sizeof *bench);
+    bench_require(bench && tbus_budgets_open(NULL, &bench->tracker) == 0, "tbus_budgets_open");
+    tbus_budget_t budget = {.limit = {.high = 1}, .kind = TBUS_BUDGET_HARD, .period = TBUS_BUDGET_DAILY};
+    bench_require(tbus_budget_set(bench->tracker, &budget) == 0, "tbus_budget_set");
+    budget.scope = TBUS_BUDGET_USER;
+    budget.subject = "amina";
+    bench_require(tbus_budget_set(bench->tracker, &budget) == 0, "tbus_budget_set");
+    budget.scope = TBUS_BUDGET_PROJECT;
+    budget.subject = "search";
+    bench_require(tbus_budget_set(bench->tracker, &budget) == 0, "tbus_budget_set");
+    budget.scope = TBUS_BUDGET_KEY;
+    for (unsigned i = 0; i < KEYS; i++) {
+        snprintf(bench->keys[i], NAME_BYTES, "sk-bench-%016u", i);
+        budget.subject = bench->keys[i];
+        bench_require(tbus_budget_set(bench->tracker, &budget) == 0, "tbus_budget_set");
+    }
+    bench->time_ns = BEGIN_NS;
+    tbus_budgets_advance(bench->tracker, bench->time_ns);
+    make_order(bench->order, KEYS);
+    return bench;
+}
+
+static double run_check(void *state, uint64_t operations)
+{
+    struct budget_bench *bench = state;
+    tbus_budget_status_t status;
+    int failures = 0;
+    const uint64_t begin_ns = uv_hrtime();
+    for (uint64_t i = 0; i < operations; i++)
+        failures += tbus_budget_check(bench->tracker, TBUS_BUDGET_KEY, bench->keys[bench->order[i % ORDER]],
+                                      bench->time_ns, &status) != 0;
+    const double figure = ns_since(begin_ns, operations);
+    bench_require(failures == 0, "tbus_budget_check");
+    return figure;
+}
+
+/* Ids of 36 characters, each one new. */
+static void make_id(char id[ID_BYTES], uint64_t number)
+{
+    memcpy(id, "5f0c7a52-9d1e-4b0b-8a36-000000000000", ID_BYTES);
+    for (int i = ID_BYTES - 2; number > 0; i--, number /= 10)
+        id[i] = (char)('0' + number % 10);
+}
+
+static double run_reserve_settle(void *state, uint64_t operations)
+{
+    struct budget_bench *bench = state;
+    char id[ID_BYTES];
+    int failures = 0;
+    const uint64_t begin_ns = uv_hrtime();
+    for (uint64_t i = 0; i < operations; i++) {
+        tbus_budget_request_t request = {.request_id = id,
+                                         .api_key = bench->keys[bench->order[i % ORDER]],
+                                         .user_id = "amina",
+                                         .project_id = "search",
+                                         .amount = {.low = 2000000000},
+                                         .time_ns = bench->time_ns += 1000};
+        make_id(id, bench->number++);
+        failures += tbus_budget_reserve(bench->tracker, &request, NULL) != 0;
+        request.amount.low = 1200000000;
+        failures += tbus_budget_settle(bench->tracker, &request) != 0;
+    }
+    const double figure = ns_since(begin_ns, operations);
+    bench_require(failures == 0, "tbus_budget_reserve and tbus_budget_settle");
+    return figure;
+}
+
+static void close_budgets(void *state)
+{
+    struct budget_bench *bench = state;
+    tbus_budgets_close(bench->tracker);
+    free(bench);
+}
+
 static const struct bench benches[] = {
     {"streaming.record_token_10", "ns", 2000000, open_tokens_10, run_tokens, close_streaming},
     {"streaming.record_token_10000", "ns", 1000000, open_tokens_10000, run_tokens, close_streaming},
@@ -465,6 +552,8 @@ static const struct bench benches[] = {
     {"cost.record_usage_full", "ns", 500000, open_cost_full, run_usage, close_cost},
     {"cost.price", "ns", 500000, open_cost, run_price, close_cost},
     {"cost.period", "us", 50, open_cost_full, run_period, close_cost},
+    {"budget.check", "ns", 2000000, open_budgets, run_check, close_budgets},
+    {"budget.reserve_settle", "ns", 500000, open_budgets, run_reserve_settle, close_budgets},
 };
 
 const struct bench_list trackers_benches = {benches, sizeof benches / sizeof *benches, .takes_turns = false};

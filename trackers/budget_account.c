@@ -158,6 +158,12 @@ static void begin_window(struct budget *budget, int64_t now_ns)
     note_window(budget);
 }
 
+/* The beginning of the period before one; INT64_MAX where there is none. */
+static int64_t from_before(const struct period_rule *rule, struct period period)
+{
+    return period.from_ns > MOMENT_MIN ? period_at(rule, period.from_ns - 1).from_ns : INT64_MAX;
+}
+
 /* The period of now begins, whatever there was before; what is used stays. */
 static void begin_period(tbus_budgets_t *budgets, struct budget *budget)
 {
@@ -167,6 +173,7 @@ static void begin_period(tbus_budgets_t *budgets, struct budget *budget)
         begin_window(budget, budgets->now_ns);
     } else {
         budget->period = period_at(&budget->terms->rule, budgets->now_ns);
+        budget->previous_from_ns = from_before(&budget->terms->rule, budget->period);
         budget_note_due_locked(budgets, budget->period.until_ns);
     }
     show_all(budget);
@@ -197,11 +204,11 @@ static void roll_on(tbus_budgets_t *budgets, struct budget *budget)
 
 static void turn(tbus_budgets_t *budgets, struct budget *budget)
 {
-    const struct period ended = budget->period, next = period_at(&budget->terms->rule, budgets->now_ns);
-    const bool adjoins = ended.until_ns == next.from_ns;
+    const struct period next = period_at(&budget->terms->rule, budgets->now_ns);
+    const bool adjoins = budget->period.until_ns == next.from_ns;
     tell_reset(budgets, budget);
     budget->previous_used = adjoins ? budget->used : money_of(0);
-    budget->previous_from_ns = adjoins ? ended.from_ns : period_at(&budget->terms->rule, next.from_ns - 1).from_ns;
+    budget->previous_from_ns = adjoins ? budget->period.from_ns : from_before(&budget->terms->rule, next);
     budget->period = next;
     empty(budget);
     budget_note_due_locked(budgets, next.until_ns);
@@ -336,8 +343,6 @@ void budget_apply_locked(tbus_budgets_t *budgets, struct budget *budget, const s
     }
     if (!before || !same_period(before, terms)) {
         budget->period = (struct period){INT64_MIN, INT64_MIN};
-        budget->previous_from_ns = INT64_MAX;
-        budget->previous_used = money_of(0);
         budget_advance_locked(budgets, budget);
     }
     show_all(budget);

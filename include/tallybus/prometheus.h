@@ -2,6 +2,7 @@
 #ifndef TALLYBUS_PROMETHEUS_H
 #define TALLYBUS_PROMETHEUS_H
 
+#include <tallybus/budget.h>
 #include <tallybus/bus.h>
 #include <tallybus/cost.h>
 #include <tallybus/errors.h>
@@ -13,6 +14,10 @@ TBUS_BEGIN_DECLS
 TBUS_API TBUS_CHECKED int tbus_prometheus_streaming(const tbus_streaming_snapshot_t *snapshot, char **ret_text);
 TBUS_API TBUS_CHECKED int tbus_prometheus_errors(const tbus_errors_snapshot_t *snapshot, char **ret_text);
 TBUS_API TBUS_CHECKED int tbus_prometheus_cost(const tbus_cost_snapshot_t *snapshot, char **ret_text);
+
+/* A series for each budget, with the labels `scope` and `subject`; of two that would be labelled alike (keys with the
+ * same redacted form) the second says so: "sk-a..01234567~2". */
+TBUS_API TBUS_CHECKED int tbus_prometheus_budgets(const tbus_budgets_snapshot_t *snapshot, char **ret_text);
 
 /* The bus's own page, of now: tallybus_bus_*, with a label for each type of which there were events and for each
  * subscriber (its number and name). Errors: UV_EINVAL, UV_ENOMEM. [any thread] */

@@ -5,6 +5,7 @@
 #ifndef TALLYBUS_SUBSCRIBERS_H
 #define TALLYBUS_SUBSCRIBERS_H
 
+#include <tallybus/budget.h>
 #include <tallybus/bus.h>
 #include <tallybus/cost.h>
 #include <tallybus/errors.h>
@@ -40,6 +41,13 @@ TBUS_API TBUS_CHECKED int64_t tbus_cost_attach(tbus_cost_t *cost, tbus_t *bus);
 /* The same for hosts whose cancelling events tell no number: stream.token_generated is counted too, and the most of the
  * three counts. That costs 15 to 30 ns for each token; tokens that were shed are missing. [any thread] */
 TBUS_API TBUS_CHECKED int64_t tbus_cost_attach_counting(tbus_cost_t *cost, tbus_t *bus);
+
+/* usage.priced (which it enables, see usage_event.h) settles and retracts, request.failed releases, request.started and
+ * request.completed let time pass; priority 6. Reserving stays the host's. What the tracker finds out is published as
+ * budget.alert, budget.exceeded (`limit_type`: "soft" or "hard") and budget.reset; `scope` is "all", "key", "user" or
+ * "project", and a key is redacted. It is published with the next of these events, also where a call on another thread
+ * found it; what the queue has no room for is tried again. More errors: as tbus_usage_events_enable(). [any thread] */
+TBUS_API TBUS_CHECKED int64_t tbus_budgets_attach(tbus_budgets_t *budgets, tbus_t *bus);
 
 TBUS_END_DECLS
 
