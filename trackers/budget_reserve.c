@@ -429,7 +429,7 @@ static void retract_locked(tbus_budgets_t *budgets, const char *id, struct names
     const struct touched touched = touch_locked(budgets, settled ? &none : names, settled ? known : NULL);
     int128_t amount = money_value(settled ? known->amount : request->amount);
     const int128_t sum = money_value(budgets->settled_sum);
-    spend_locked(budgets, &touched, settled && known->moment < budgets->now_ns ? known->moment : moment, -amount);
+    spend_locked(budgets, &touched, settled && known->moment <= budgets->now_ns ? known->moment : moment, -amount);
     if (amount > sum) /* of what was not settled here */
         budgets->settled_sum = money_of(0);
     if (settled)
