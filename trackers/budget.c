@@ -51,6 +51,7 @@ int tbus_budgets_open(const tbus_budgets_options_t *options, tbus_budgets_t **re
     }
     budgets->secrets[0] = table_secret_open();
     budgets->secrets[1] = table_secret_open();
+    budgets->all_id = budget_id_of(budgets, TBUS_BUDGET_ALL, "");
     budget_requests_open(budgets);
     budgets->free_records = budgets->found_first = budgets->found_last = budgets->sweep_at = BUDGET_NONE;
     for (int scope = 0; scope < TBUS_BUDGET_SCOPES; scope++)

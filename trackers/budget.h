@@ -5,7 +5,9 @@
  *   budget_terms.c     what a host sets: checked, worked out, put in force
  *   budget_account.c   one budget: its period goes on, amounts are added, what is found out is noted
  *   budget_time.c      which times are believed, and what is due at them
- *   budget_reserve.c   requests: reserve, settle, release, retract
+ *   budget_request.c   requests as they are remembered: open and settled ones, and how they end
+ *   budget_reserve.c   whether a request may run
+ *   budget_settle.c    what it has cost
  *   budget_findings.c  hands out what was found
  *   budget_check.c     reads one budget without the lock
  *   budget_snapshot.c  copies all of them out
@@ -128,6 +130,7 @@ struct tbus_budgets {
     uv_mutex_t mu;
     tbus_budgets_options_t options; /* [const after open] defaults filled in */
     struct table_secret secrets[2]; /* [const after open] */
+    struct budget_id all_id;        /* [const after open] the name of TBUS_BUDGET_ALL's one */
     struct budget_index by_name;    /* all budgets but the shared ones, by scope and subject */
     struct budget_index by_digest;  /* [lock: mu] keys */
     struct budget **chunks; /* each is set before a number in it can be found in an index, which is when readers look */
@@ -174,9 +177,13 @@ struct budget_subject {
     unsigned char digest[TBUS_KEY_DIGEST_BYTES];
 };
 
-/* Nothing = no budget of this scope applies. `digest` NULL or all zeroes = none. */
-struct budget_subject budget_subject_of(tbus_budgets_t *budgets, tbus_budget_scope_t scope, const char *text,
-                                        const unsigned char *digest);
+/* The name in 128 bits of a text that is not NULL. */
+struct budget_id budget_id_of(const tbus_budgets_t *budgets, tbus_budget_scope_t scope, const char *text);
+
+/* A text that is NULL or "", without a digest: no budget of this scope applies. `digest` NULL or all zeroes = none. Of
+ * TBUS_BUDGET_ALL the text is not looked at. */
+void budget_subject_fill(tbus_budgets_t *budgets, tbus_budget_scope_t scope, const char *text,
+                         const unsigned char *digest, struct budget_subject *subject);
 
 static inline bool budget_subject_is_some(const struct budget_subject *subject)
 {
@@ -215,8 +222,11 @@ void budget_apply_locked(tbus_budgets_t *budgets, struct budget *budget, const s
 /* Goes on to the period that the time of now lies in. */
 void budget_advance_locked(tbus_budgets_t *budgets, struct budget *budget);
 
-/* Adds to the sums that a moment, not after now, belongs to; an amount below 0 takes off, no sum below 0. The sums must
- * not overflow: lifetime is the largest of them. */
+/* Whether an amount fits into every sum of it. */
+bool budget_has_room(const struct budget *budget, int128_t amount);
+
+/* Adds to the sums that a moment, not after now, belongs to; there must be room. An amount below 0 takes off, no sum
+ * below 0. */
 void budget_spend_locked(tbus_budgets_t *budgets, struct budget *budget, int64_t moment, int128_t amount);
 
 /* Begins the period anew. */
@@ -225,7 +235,7 @@ void budget_restart_locked(tbus_budgets_t *budgets, struct budget *budget);
 /* Notes what is to be told now; `refused`: a reservation has just been. */
 void budget_tell_locked(tbus_budgets_t *budgets, struct budget *budget, bool refused);
 
-/* Adds what is known from before; what is reached by it counts as told. Lifetime must not overflow. */
+/* Adds what is known from before; what is reached by it counts as told. There must be room for its lifetime. */
 void budget_restore_locked(tbus_budgets_t *budgets, struct budget *budget, int64_t moment,
                            const tbus_budget_past_t *past);
 
@@ -244,7 +254,7 @@ int64_t budget_believe_locked(tbus_budgets_t *budgets, int64_t moment);
 /* A period that ends then has begun. */
 void budget_note_due_locked(tbus_budgets_t *budgets, int64_t until_ns);
 
-/* --- budget_reserve.c --- */
+/* --- budget_request.c --- */
 
 void budget_requests_open(tbus_budgets_t *budgets);
 

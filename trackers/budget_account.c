@@ -239,6 +239,14 @@ void budget_restart_locked(tbus_budgets_t *budgets, struct budget *budget)
 
 /* --- Amounts --- */
 
+bool budget_has_room(const struct budget *budget, int128_t amount)
+{
+    int128_t sum;
+    return !__builtin_add_overflow(money_value(budget->lifetime), amount, &sum) &&
+           !__builtin_add_overflow(money_value(budget->used), amount, &sum) && /* as large as any of its slices */
+           !__builtin_add_overflow(money_value(budget->previous_used), amount, &sum);
+}
+
 static void add_to(tbus_money_t *sum, int128_t amount)
 {
     const int128_t result = money_value(*sum) + amount;

@@ -58,11 +58,10 @@ static bool read_shown(const tbus_budgets_t *budgets, uint64_t index_version, ui
 
 enum answer { KNOWN, UNKNOWN, UNCLEAR };
 
-static enum answer look(const tbus_budgets_t *budgets, const struct budget_subject *subject, int64_t moment,
-                        tbus_budget_status_t *ret)
+static enum answer look(const tbus_budgets_t *budgets, struct budget_id id, int64_t moment, tbus_budget_status_t *ret)
 {
     const uint64_t version = budget_index_version(&budgets->by_name);
-    const uint32_t number = budget_index_find(&budgets->by_name, subject->id);
+    const uint32_t number = budget_index_find(&budgets->by_name, id);
     if (number != BUDGET_NONE)
         return read_shown(budgets, version, number, moment, ret) ? KNOWN : UNCLEAR;
     return budget_index_holds(&budgets->by_name, version) ? UNKNOWN : UNCLEAR;
@@ -108,15 +107,17 @@ int tbus_budget_check(tbus_budgets_t *budgets, tbus_budget_scope_t scope, const 
 {
     if (!budgets || !ret_status || (unsigned)scope >= TBUS_BUDGET_SCOPES)
         return UV_EINVAL;
-    struct budget_subject subject = budget_subject_of(budgets, scope, text, NULL);
-    if (!budget_subject_is_some(&subject))
+    if (scope != TBUS_BUDGET_ALL && (!text || !*text))
         return UV_ENOENT;
+    const struct budget_id id = scope == TBUS_BUDGET_ALL ? budgets->all_id : budget_id_of(budgets, scope, text);
     const int64_t moment = budget_moment_of(budgets, time_ns);
-    const enum answer answer = look(budgets, &subject, moment, ret_status);
+    const enum answer answer = look(budgets, id, moment, ret_status);
     if (answer == KNOWN)
         return 0;
     if (answer == UNKNOWN && !may_have_one(budgets, scope))
         return UV_ENOENT;
+    struct budget_subject subject;
+    budget_subject_fill(budgets, scope, text, NULL, &subject);
     uv_mutex_lock(&budgets->mu);
     budget_believe_locked(budgets, moment);
     const int error = check_locked(budgets, &subject, ret_status);

@@ -19,6 +19,11 @@ static struct budget_id id_of(const tbus_budgets_t *budgets, tbus_budget_scope_t
     return id;
 }
 
+struct budget_id budget_id_of(const tbus_budgets_t *budgets, tbus_budget_scope_t scope, const char *text)
+{
+    return id_of(budgets, scope, text, strlen(text));
+}
+
 static void set_digest(const tbus_budgets_t *budgets, struct budget_subject *subject, const unsigned char *digest)
 {
     memcpy(subject->digest, digest, sizeof subject->digest);
@@ -49,24 +54,24 @@ static bool wants_digest(const tbus_budgets_t *budgets)
            atomic_load_explicit(&budgets->nameless, memory_order_relaxed) > 0;
 }
 
-struct budget_subject budget_subject_of(tbus_budgets_t *budgets, tbus_budget_scope_t scope, const char *text,
-                                        const unsigned char *digest)
+void budget_subject_fill(tbus_budgets_t *budgets, tbus_budget_scope_t scope, const char *text,
+                         const unsigned char *digest, struct budget_subject *subject)
 {
-    struct budget_subject subject = {.scope = scope, .text = text};
-    if (scope == TBUS_BUDGET_KEY && is_some_digest(digest)) {
-        set_digest(budgets, &subject, digest);
-        return subject;
+    subject->scope = scope;
+    subject->text = scope == TBUS_BUDGET_ALL ? "" : text;
+    subject->has_id = subject->has_digest = false;
+    if (scope == TBUS_BUDGET_ALL) {
+        subject->id = budgets->all_id;
+        subject->has_id = true;
+    } else if (is_some_digest(digest)) {
+        set_digest(budgets, subject, digest);
+    } else if (text && *text) {
+        subject->id = budget_id_of(budgets, scope, text);
+        subject->has_id = true;
     }
-    if (scope == TBUS_BUDGET_ALL)
-        subject.text = "";
-    else if (!text || !*text)
-        return subject;
-    subject.id = id_of(budgets, scope, subject.text, strlen(subject.text));
-    subject.has_id = true;
-    if (scope == TBUS_BUDGET_KEY && wants_digest(budgets) &&
-        budget_index_find(&budgets->by_name, subject.id) == BUDGET_NONE)
-        budget_subject_digest(budgets, &subject);
-    return subject;
+    if (scope == TBUS_BUDGET_KEY && subject->has_id && wants_digest(budgets) &&
+        budget_index_find(&budgets->by_name, subject->id) == BUDGET_NONE)
+        budget_subject_digest(budgets, subject);
 }
 
 /* A subject as it is shown; a long one keeps its beginning, cut between code points. NULL = no memory. */

@@ -243,7 +243,8 @@ int tbus_budget_set(tbus_budgets_t *budgets, const tbus_budget_t *given)
         error = terms_of(given, zone, &terms);
     if (error)
         return error;
-    struct budget_subject subject = budget_subject_of(budgets, given->scope, given->subject, given->key_digest);
+    struct budget_subject subject;
+    budget_subject_fill(budgets, given->scope, given->subject, given->key_digest, &subject);
     if (!given->each)
         budget_subject_digest(budgets, &subject); /* while nobody waits */
     uv_mutex_lock(&budgets->mu);
@@ -258,7 +259,8 @@ int tbus_budget_remove(tbus_budgets_t *budgets, const tbus_budget_name_t *name)
 {
     if (!budgets || !name || !is_name(name->scope, name->subject, name->each, name->key_digest))
         return UV_EINVAL;
-    struct budget_subject subject = budget_subject_of(budgets, name->scope, name->subject, name->key_digest);
+    struct budget_subject subject;
+    budget_subject_fill(budgets, name->scope, name->subject, name->key_digest, &subject);
     uv_mutex_lock(&budgets->mu);
     const int error = name->each ? remove_default_locked(budgets, name->scope) : remove_own_locked(budgets, &subject);
     uv_mutex_unlock(&budgets->mu);
@@ -269,7 +271,8 @@ int tbus_budget_restart(tbus_budgets_t *budgets, const tbus_budget_name_t *name,
 {
     if (!budgets || !name || !is_name(name->scope, name->subject, name->each, name->key_digest))
         return UV_EINVAL;
-    struct budget_subject subject = budget_subject_of(budgets, name->scope, name->subject, name->key_digest);
+    struct budget_subject subject;
+    budget_subject_fill(budgets, name->scope, name->subject, name->key_digest, &subject);
     const int64_t moment = budget_moment_of(budgets, time_ns);
     uv_mutex_lock(&budgets->mu);
     budget_believe_locked(budgets, moment);
@@ -288,17 +291,16 @@ int tbus_budget_restore(tbus_budgets_t *budgets, const tbus_budget_past_t *past)
         money_value(past->used) > money_value(past->lifetime) ||
         !is_name(past->name.scope, past->name.subject, false, past->name.key_digest))
         return UV_EINVAL;
-    struct budget_subject subject =
-        budget_subject_of(budgets, past->name.scope, past->name.subject, past->name.key_digest);
+    struct budget_subject subject;
+    budget_subject_fill(budgets, past->name.scope, past->name.subject, past->name.key_digest, &subject);
     int64_t moment = budget_moment_of(budgets, past->time_ns);
     int error = 0;
     uv_mutex_lock(&budgets->mu);
     moment = budget_believe_locked(budgets, moment);
     struct budget *budget = budget_find_or_make_locked(budgets, &subject);
-    int128_t lifetime;
     if (!budget)
         error = UV_ENOENT;
-    else if (__builtin_add_overflow(money_value(budget->lifetime), money_value(past->lifetime), &lifetime))
+    else if (!budget_has_room(budget, money_value(past->lifetime)))
         error = UV_EOVERFLOW;
     else
         budget_restore_locked(budgets, budget, moment, past);

@@ -295,7 +295,7 @@ Test(budget_reserve, amounts_below_zero_are_refused)
     cr_assert_eq(tbus_budget_release(NULL, "a", MONDAY), UV_EINVAL);
     cr_assert(all_stand(budgets, "0", "0"));
     tbus_budgets_snapshot_t *snapshot = snapshot_of(budgets, MONDAY);
-    cr_assert_eq(snapshot->refused, 6);
+    cr_assert_eq(snapshot->refused, 7);
     tbus_budgets_snapshot_free(snapshot);
     tbus_budgets_close(budgets);
 }

@@ -99,7 +99,7 @@ Test(time_zone, without_one_it_is_utc)
 {
     const struct time_zone_span span = time_zone_at(NULL, 1234567890);
     cr_assert_eq(span.offset, 0);
-    cr_assert(span.from < -INT64_C(1) << 62 && span.until > INT64_C(1) << 62);
+    cr_assert(span.from == INT64_MIN && span.until == INT64_MAX);
 }
 
 Test(time_zone, names_that_lead_elsewhere_are_refused)
