@@ -21,7 +21,8 @@
  * last one (`previous_used`), else to the lifetime total alone; both are counted (`late`). No call moves time back. A
  * time more than `ahead_max_ns` ahead of the tracker's clock is not believed: it counts as the latest time that was,
  * and ends no period. Where the clock itself has been set back, so that the latest time believed is now ahead of it by
- * more than that, the first call to come with an earlier time goes back with it, and what is used stays used. Budgets
+ * more than that, the first call to come with such an earlier time goes back to the clock, and the budgets to the
+ * periods of then; what is used stays used. A replay of times to come needs a clock of its own, or no guard. Budgets
  * know 146 years on either side of 1970; times outside count as the nearest within.
  *
  * What is found out (an alert, a limit passed, a period ended) waits in the tracker until somebody takes it: the
@@ -41,7 +42,8 @@ typedef struct tbus_budgets tbus_budgets_t;
 typedef struct tbus_budgets_options {
     uint32_t budgets_max;      /* budgets set by name; default 10,000 */
     uint32_t defaulted_max;    /* keys, users and projects that get a budget by their scope's default, together; all
-                                  further ones of a scope share one budget, shown as "other"; default 10,000 */
+                                  further ones of a scope share one budget, shown as "other": so know that a key is
+                                  good before you ask for it; default 10,000 */
     uint32_t reservations_max; /* open at once; default 65,536 */
     uint32_t settled_max;      /* ids of settled requests remembered, the latest ones: a request that is settled again
                                   after so many others counts again; default 65,536 */
@@ -55,7 +57,7 @@ typedef struct tbus_budgets_options {
     uint64_t reserved[8];
 } tbus_budgets_options_t;
 
-/* Makes a tracker; `options` (copied) may be NULL. Memory: at most about 900 bytes for each budget and 550 more for a
+/* Makes a tracker; `options` (copied) may be NULL. Memory: at most about 1,200 bytes for each budget and 550 more for a
  * rolling one, 400 for each reservation and each settled id (that table doubles as it grows).
  * Errors: UV_EINVAL (`ret` NULL, a limit above 2^22), UV_ENOMEM. [any thread] */
 TBUS_API TBUS_CHECKED int tbus_budgets_open(const tbus_budgets_options_t *options, tbus_budgets_t **ret);
@@ -144,13 +146,17 @@ typedef struct tbus_budget_name {
  * Errors: UV_EINVAL, UV_ENOENT. [any thread] */
 TBUS_API int tbus_budget_remove(tbus_budgets_t *budgets, const tbus_budget_name_t *name);
 
-/* Begins the period of a budget anew, as far as what is used goes: `used` becomes 0, nothing has been told; the
- * lifetime total and the reservations stay. Errors: UV_EINVAL, UV_ENOENT (also for a default, which uses nothing).
+/* Begins the period of a budget anew, as far as what is used goes: `used` becomes 0, nothing has been told, and the
+ * reset is; the lifetime total and the reservations stay. Errors: UV_EINVAL, UV_ENOENT (also for a default, which uses nothing).
  * [any thread] */
 TBUS_API int tbus_budget_restart(tbus_budgets_t *budgets, const tbus_budget_name_t *name, int64_t time_ns);
 
-/* Adds what is known from before, a ledger's sums for example. Tells nothing of it: thresholds that are reached count
- * as told. A budget that its scope's default would make is made. */
+/* Adds what is known from before. Tells nothing of it: thresholds that are reached count as told. A budget that its
+ * scope's default would make is made.
+ *
+ * To go on after a restart: set the budgets; tbus_budget_check() tells `period_start_ns` as of now; what a ledger has
+ * since then for the subject (a key by its digest) is `used`, what it has in all is `lifetime`. Once for each budget:
+ * what is told twice counts twice. */
 typedef struct tbus_budget_past {
     tbus_budget_name_t name;
     int64_t time_ns;       /* when it was used: in the current period, or else it is late. A rolling budget is told its
@@ -281,12 +287,13 @@ TBUS_API void tbus_budgets_snapshot_free(tbus_budgets_snapshot_t *snapshot);
 
 /* --- Findings --- */
 
+/* Each is told once for each period. A rolling budget has none: it tells a threshold or its limit again when `used` has
+ * been below it since, and the time since it was told is longer than its window. */
 typedef enum tbus_budget_found {
-    TBUS_BUDGET_FOUND_ALERT = 1, /* a threshold was reached: once for each threshold and period */
-    TBUS_BUDGET_FOUND_EXCEEDED, /* used went past the limit, or a HARD budget refused a reservation: once for each period */
-    TBUS_BUDGET_FOUND_RESET     /* a period ended and another began; not of rolling budgets */
-} tbus_budget_found_t; /* Of a rolling budget each is told again when `used` has fallen below it and its length has
-                          gone by. */
+    TBUS_BUDGET_FOUND_ALERT = 1, /* a threshold was reached: once for each threshold */
+    TBUS_BUDGET_FOUND_EXCEEDED,  /* used went past the limit, or a HARD budget refused a reservation for it */
+    TBUS_BUDGET_FOUND_RESET      /* a period in which something was used has ended, or was begun anew */
+} tbus_budget_found_t;
 
 typedef struct tbus_budget_finding {
     tbus_budget_found_t what;

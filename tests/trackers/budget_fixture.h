@@ -15,6 +15,10 @@
 #define DAY (24 * HOUR)
 #define MONDAY (INT64_C(1704067200) * SECOND) /* 2024-01-01, a Monday and the first of a month, in UTC */
 
+/* 10 USD a day. */
+static const tbus_budget_t ann_daily = {
+    .scope = TBUS_BUDGET_USER, .subject = "ann", .limit = {10 * TBUS_MONEY_PER_USD, 0}, .period = TBUS_BUDGET_DAILY};
+
 static inline tbus_budgets_t *opened(const tbus_budgets_options_t *options)
 {
     tbus_budgets_t *budgets;
@@ -41,6 +45,13 @@ static inline bool is_usd(tbus_money_t amount, const char *text)
 static inline void set(tbus_budgets_t *budgets, tbus_budget_t budget)
 {
     cr_assert_eq(tbus_budget_set(budgets, &budget), 0);
+}
+
+static inline tbus_budgets_t *opened_with(tbus_budget_t budget)
+{
+    tbus_budgets_t *budgets = opened(NULL);
+    set(budgets, budget);
+    return budgets;
 }
 
 /* A request of everybody's: what a test does not say is not there. */

@@ -250,7 +250,8 @@ static void run_threads(int64_t limit)
     struct shared shared = {.seed = oracle_seed("budget_threads")};
     struct worker workers[THREADS] = {{0}}, total = {0};
     atomic_init(&shared.now_ns, MONDAY);
-    shared.budgets = opened(&(tbus_budgets_options_t){.reservation_ns = LIMIT});
+    /* a thread may be kept from running while the others settle very many */
+    shared.budgets = opened(&(tbus_budgets_options_t){.reservation_ns = LIMIT, .settled_max = 1 << 19});
     set_all(shared.budgets, limit);
     for (uint32_t i = 0; i < THREADS; i++) {
         workers[i] = (struct worker){.shared = &shared, .number = i, .random = shared.seed + i};
