@@ -16,6 +16,16 @@ static uint64_t high_of(const struct index_entry *entry)
     return atomic_load_explicit(&entry->high, memory_order_relaxed);
 }
 
+static struct budget_id id_at(const struct index_entry *entry)
+{
+    return (struct budget_id){high_of(entry), atomic_load_explicit(&entry->low, memory_order_relaxed)};
+}
+
+static uint32_t number_at(const struct index_entry *entry)
+{
+    return atomic_load_explicit(&entry->number, memory_order_relaxed);
+}
+
 static void fill(struct index_entry *entry, struct budget_id id, uint32_t number)
 {
     atomic_store_explicit(&entry->low, id.low, memory_order_release);
@@ -31,12 +41,6 @@ static void put(struct index_array *array, struct budget_id id, uint32_t number)
     fill(&array->entries[slot], id, number);
 }
 
-static void copy(struct index_entry *to, const struct index_entry *from)
-{
-    const struct budget_id id = {high_of(from), atomic_load_explicit(&from->low, memory_order_relaxed)};
-    fill(to, id, atomic_load_explicit(&from->number, memory_order_relaxed));
-}
-
 void budget_index_clear(struct budget_index *index)
 {
     struct index_array *array = current(index);
@@ -45,7 +49,9 @@ void budget_index_clear(struct budget_index *index)
         tbus_mem_free(array);
         array = outgrown;
     }
-    *index = (struct budget_index){0};
+    atomic_store_explicit(&index->array, NULL, memory_order_relaxed);
+    atomic_store_explicit(&index->version, 0, memory_order_relaxed);
+    index->count = 0;
 }
 
 int budget_index_make_room(struct budget_index *index)
@@ -64,8 +70,7 @@ int budget_index_make_room(struct budget_index *index)
     for (uint32_t slot = 0; slot < slots; slot++) {
         const struct index_entry *entry = &array->entries[slot];
         if (high_of(entry) != 0)
-            put(grown, (struct budget_id){high_of(entry), atomic_load_explicit(&entry->low, memory_order_relaxed)},
-                atomic_load_explicit(&entry->number, memory_order_relaxed));
+            put(grown, id_at(entry), number_at(entry));
     }
     atomic_store_explicit(&index->array, grown, memory_order_release);
     return 0;
@@ -88,7 +93,7 @@ static void close_gap(struct index_array *array, uint32_t gap)
             break;
         const uint32_t home = (uint32_t)high & array->mask;
         if (((slot - home) & array->mask) >= ((slot - gap) & array->mask)) {
-            copy(&array->entries[gap], &array->entries[slot]);
+            fill(&array->entries[gap], id_at(&array->entries[slot]), number_at(&array->entries[slot]));
             gap = slot;
         }
     }
@@ -100,8 +105,7 @@ void budget_index_remove(struct budget_index *index, struct budget_id id)
 {
     struct index_array *array = current(index);
     uint32_t slot = (uint32_t)id.high & array->mask;
-    while (high_of(&array->entries[slot]) != id.high ||
-           atomic_load_explicit(&array->entries[slot].low, memory_order_relaxed) != id.low) {
+    while (id_at(&array->entries[slot]).high != id.high || id_at(&array->entries[slot]).low != id.low) {
         assert(high_of(&array->entries[slot]) != 0);
         slot = (slot + 1) & array->mask;
     }

@@ -6,13 +6,11 @@
 
 #include "trackers/moment.h"
 
-enum { NO_CELL = UINT32_MAX };
-
 void budget_requests_open(tbus_budgets_t *budgets)
 {
     table_init(&budgets->requests, sizeof(struct request), BUDGET_REQUEST_ID_MAX,
                budgets->options.reservations_max + budgets->options.settled_max);
-    budgets->open = budgets->settled = (struct request_list){NO_CELL, NO_CELL, 0};
+    budgets->open = budgets->settled = (struct request_list){TABLE_NONE, TABLE_NONE, 0};
 }
 
 /* --- Ids --- */
@@ -45,8 +43,8 @@ static void append(tbus_budgets_t *budgets, struct request_list *list, struct re
 {
     const uint32_t cell = table_cell_of(&budgets->requests, request);
     request->before = list->last;
-    request->after = NO_CELL;
-    if (list->last == NO_CELL)
+    request->after = TABLE_NONE;
+    if (list->last == TABLE_NONE)
         list->first = cell;
     else
         request_at(budgets, list->last)->after = cell;
@@ -56,11 +54,11 @@ static void append(tbus_budgets_t *budgets, struct request_list *list, struct re
 
 static void unlink_from(tbus_budgets_t *budgets, struct request_list *list, const struct request *request)
 {
-    if (request->before == NO_CELL)
+    if (request->before == TABLE_NONE)
         list->first = request->after;
     else
         request_at(budgets, request->before)->after = request->after;
-    if (request->after == NO_CELL)
+    if (request->after == TABLE_NONE)
         list->last = request->before;
     else
         request_at(budgets, request->after)->before = request->before;
@@ -168,7 +166,7 @@ static void release(tbus_budgets_t *budgets, struct request *request)
 
 void budget_expire_locked(tbus_budgets_t *budgets)
 {
-    while (budgets->open.first != NO_CELL) {
+    while (budgets->open.first != TABLE_NONE) {
         struct request *request = request_at(budgets, budgets->open.first);
         if (request->moment > budgets->now_ns)
             break;
@@ -182,7 +180,7 @@ void budget_shorten_reservations_locked(tbus_budgets_t *budgets)
     if (budgets->options.reservation_ns < 0)
         return;
     const int64_t latest = moment_after(budgets->now_ns, budgets->options.reservation_ns);
-    for (uint32_t cell = budgets->open.first; cell != NO_CELL; cell = request_at(budgets, cell)->after) {
+    for (uint32_t cell = budgets->open.first; cell != TABLE_NONE; cell = request_at(budgets, cell)->after) {
         struct request *request = request_at(budgets, cell);
         if (request->moment > latest)
             request->moment = latest;

@@ -298,7 +298,7 @@ Test(budget_hostile, bad_arguments_are_refused)
 Test(budget_hostile, the_index_finds_what_is_in_it_and_nothing_else)
 {
     enum { NAMES = 3000, STEPS = 60000 };
-    struct budget_index index = {0};
+    static struct budget_index index;
     static bool present[NAMES];
     uint64_t random = oracle_seed("budget_index");
     for (int i = 0; i < STEPS; i++) {
