@@ -348,7 +348,7 @@ static void compare(struct model *model)
 {
     tbus_budgets_snapshot_t *snapshot = snapshot_of(model->budgets, model->now);
     cr_assert_eq(snapshot->time_ns, model->now);
-    cr_assert_eq(snapshot->reservations, model->open);
+    cr_assert_eq(snapshot->reservations, (uint64_t)model->open);
     for (int i = 0; i < model->count; i++)
         compare_budget(model, snapshot, i);
     tbus_budgets_snapshot_free(snapshot);
