@@ -87,6 +87,7 @@ struct budget {
     tbus_money_t next_level;  /* until `used` is there, nothing is to be told */
     struct period period;     /* until_ns INT64_MIN = no time is known yet. Rolling: what the window covers */
     int64_t previous_from_ns; /* the period before `period`; INT64_MAX = none is known */
+    int64_t restarted_ns;     /* what was used up to then is in `used` no more; INT64_MIN = it was never begun anew */
     tbus_money_t previous_used;
     struct budget_slices *slices; /* there where the terms are rolling */
     uint32_t told;                /* in this period */

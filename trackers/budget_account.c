@@ -232,6 +232,7 @@ void budget_restart_locked(tbus_budgets_t *budgets, struct budget *budget)
 {
     tell_reset(budgets, budget);
     empty(budget);
+    budget->restarted_ns = budgets->now_ns;
     if (budget->terms->rolling && budgets->has_now)
         begin_window(budget, budgets->now_ns);
     show_all(budget);
@@ -267,9 +268,11 @@ static bool spend_in_window(struct budget *budget, int64_t moment, int128_t amou
     return true;
 }
 
-/* False: the moment is of an earlier period. */
+/* False: the moment is of an earlier period. What was used before a restart is not there to be taken off. */
 static bool spend_in_period(struct budget *budget, int64_t moment, int128_t amount)
 {
+    if (amount < 0 && moment <= budget->restarted_ns)
+        return true;
     if (budget->terms->rolling)
         return spend_in_window(budget, moment, amount);
     if (moment >= budget->period.from_ns) {

@@ -171,6 +171,7 @@ static void clear_record(struct budget *budget)
     budget->terms = NULL;
     budget->used = budget->reserved = budget->lifetime = budget->previous_used = budget->ended_used = money_of(0);
     budget->period = (struct period){INT64_MIN, INT64_MIN};
+    budget->restarted_ns = INT64_MIN;
     budget->told = budget->found = budget->found_before = 0;
     budget->is_named = budget->has_digest = false;
     budget->state = BUDGET_FREE;

@@ -276,6 +276,22 @@ Test(budget_reserve, a_retraction_is_taken_from_the_period_that_counted)
     tbus_budgets_close(budgets);
 }
 
+Test(budget_reserve, a_retraction_of_what_a_restart_took_away_takes_off_nothing_more)
+{
+    tbus_budgets_t *budgets = opened_with(ann_daily);
+    cr_assert_eq(settle(budgets, "a", "ann", "3", MONDAY), 0);
+    cr_assert_eq(
+        tbus_budget_restart(budgets, &(tbus_budget_name_t){.scope = TBUS_BUDGET_USER, .subject = "ann"}, MONDAY + HOUR),
+        0);
+    cr_assert_eq(settle(budgets, "b", "ann", "2", MONDAY + 2 * HOUR), 0);
+    const tbus_budget_request_t request = {
+        .request_id = "a", .user_id = "ann", .amount = usd("3"), .time_ns = MONDAY + 3 * HOUR};
+    cr_assert_eq(tbus_budget_retract(budgets, &request), 0);
+    const tbus_budget_status_t status = checked(budgets, TBUS_BUDGET_USER, "ann", MONDAY + 3 * HOUR);
+    cr_assert(is_usd(status.used, "2") && is_usd(status.lifetime, "2"));
+    tbus_budgets_close(budgets);
+}
+
 Test(budget_reserve, amounts_below_zero_are_refused)
 {
     tbus_budgets_t *budgets = opened_with_four();
