@@ -9,8 +9,9 @@
  * What holds. A reservation is admitted only where, in each HARD budget that applies, used + reserved + estimate is not
  * above the limit; looking and setting aside are one step, whatever other threads do. So while no request costs more
  * than was set aside for it, used + reserved of a HARD budget never passes its limit. What has been spent is counted in
- * any case: the part of a cost that is above its estimate, and a cost without a reservation, can carry `used` past the
- * limit, by just that much, and then nothing is admitted until the period ends. The same goes for a limit that is set
+ * any case: the part of a cost that is above its estimate, and a cost without a reservation (or with one that its time
+ * limit has ended), can carry `used` past the limit, by just that much, and then nothing is admitted until the period
+ * ends. The same goes for a limit that is set
  * below what is used. A SOFT budget admits everything and tells.
  *
  * Request ids tell requests apart and must be the host's own: where a client may choose them, it can choose one twice.
