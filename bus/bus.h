@@ -181,9 +181,6 @@ __attribute__((format(printf, 3, 4))) void bus_log(tbus_t *bus, tbus_log_level_t
 /* home.c: the loop and its handles; then, where the bus has a thread of its own, the thread. Errors: libuv's. */
 int home_open(tbus_t *bus);
 
-/* home.c: starts a thread that gets none of the host's signals. Errors: libuv's. */
-int home_create_thread(uv_thread_t *thread, void (*entry)(void *argument), void *argument);
-
 /* home.c: waits for the thread to end, closes its loop. [any thread but the bus's own] */
 void home_close(tbus_t *bus);
 

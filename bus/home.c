@@ -3,9 +3,9 @@
 #include "bus/bus.h"
 
 #include <assert.h>
-#include <signal.h>
 
 #include "bus/relax.h"
+#include "bus/thread.h"
 
 enum { NAP_NS = 2000, NET_MS = 1 };
 
@@ -191,27 +191,12 @@ static void take_back_handles(tbus_t *bus)
     uv_run(bus->loop, UV_RUN_DEFAULT);
 }
 
-/* The host's signals are not for our thread: it starts with all of them blocked. */
-int home_create_thread(uv_thread_t *thread, void (*entry)(void *argument), void *argument)
-{
-#if defined(__unix__) || defined(__APPLE__)
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-#endif
-    int error = uv_thread_create(thread, entry, argument);
-#if defined(__unix__) || defined(__APPLE__)
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-#endif
-    return error;
-}
-
 static int start_thread(tbus_t *bus)
 {
     int error = uv_sem_init(&bus->thread_up, 0);
     if (error)
         return error;
-    error = home_create_thread(&bus->thread, thread_main, bus);
+    error = thread_create(&bus->thread, thread_main, bus);
     if (error == 0)
         uv_sem_wait(&bus->thread_up);
     uv_sem_destroy(&bus->thread_up);

@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "bus/thread.h"
+
 enum { DEFAULT_QUEUE_BYTES = 1 << 20, HANDLER_BYTES = 16, BATCH_EVENTS = 4096 };
 
 struct isolated {
@@ -116,7 +118,7 @@ int isolated_open(tbus_t *bus, struct subscription *subscription, uint64_t queue
     if (error == 0) {
         error = uv_sem_init(&isolated->wake, 0);
         if (error == 0) {
-            error = home_create_thread(&isolated->thread, run_thread, isolated);
+            error = thread_create(&isolated->thread, run_thread, isolated);
             if (error == 0) {
                 *ret = isolated;
                 return 0;

@@ -15,7 +15,7 @@
 #include <jansson.h>
 
 #include "exporters/json_line.h"
-#include "exporters/utf8.h"
+#include "trackers/utf8.h"
 
 /* --- Event to JSON --- */
 

@@ -7,8 +7,8 @@
 
 #include "exporters/span.h"
 #include "exporters/text.h"
-#include "exporters/utf8.h"
 #include "trackers/redact.h"
+#include "trackers/utf8.h"
 
 /* --- Values --- */
 

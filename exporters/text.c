@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "exporters/utf8.h"
+#include "trackers/utf8.h"
 
 enum { FIRST_ROOM = 1024 };
 

@@ -13,6 +13,7 @@
 #include <tallybus/fingerprint.h>
 #include <tallybus/journal.h>
 #include <tallybus/json.h>
+#include <tallybus/ledger.h>
 #include <tallybus/log.h>
 #include <tallybus/money.h>
 #include <tallybus/prices.h>

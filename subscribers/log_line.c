@@ -8,8 +8,8 @@
 
 #include "exporters/span.h"
 #include "exporters/text.h"
-#include "exporters/utf8.h"
 #include "trackers/redact.h"
+#include "trackers/utf8.h"
 
 enum { LIST_SHOWN = 8 };
 

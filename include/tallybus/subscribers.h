@@ -9,6 +9,7 @@
 #include <tallybus/bus.h>
 #include <tallybus/cost.h>
 #include <tallybus/errors.h>
+#include <tallybus/ledger.h>
 #include <tallybus/streaming.h>
 #include <tallybus/usage_event.h>
 
@@ -48,6 +49,17 @@ TBUS_API TBUS_CHECKED int64_t tbus_cost_attach_counting(tbus_cost_t *cost, tbus_
  * "project", and a key is redacted. It is published with the next of these events, also where a call on another thread
  * found it; what the queue has no room for is tried again. More errors: as tbus_usage_events_enable(). [any thread] */
 TBUS_API TBUS_CHECKED int64_t tbus_budgets_attach(tbus_budgets_t *budgets, tbus_t *bus);
+
+/* usage.priced, which this enables, at priority 5; on a thread of its own (TBUS_ISOLATED), which commits at the end of a
+ * batch, at most every `commit_ms`, and a second thread for what then is left. So what the bus has handed over is in the
+ * file `commit_ms` later, if the file can be written. Also UV_ENOTSUP (built without SQLite) and what starting a thread
+ * met.
+ *
+ * When a commit fails, error.occurred says so (error_type "ledger_write_failed"), and again when records begin to be
+ * lost ("ledger_records_lost"); each once, until a commit has gone well, which recovery.succeeded tells. Tries go on by
+ * themselves: see `retry_min_ms`. What is still not written when the subscription ends waits for tbus_ledger_close().
+ * Deletes what is too old (tbus_ledger_prune()) once a minute by the bus's clock. [any thread] */
+TBUS_API TBUS_CHECKED int64_t tbus_ledger_attach(tbus_ledger_t *ledger, tbus_t *bus);
 
 TBUS_END_DECLS
 

@@ -6,9 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "exporters/utf8.h"
 #include "tests/check.h"
 #include "tests/oom.h"
+#include "trackers/utf8.h"
 
 static const char *taken(struct text *text)
 {

@@ -1,6 +1,6 @@
 /* Where well-formed UTF-8 ends. */
-#ifndef EXPORTERS_UTF8_H
-#define EXPORTERS_UTF8_H
+#ifndef TRACKERS_UTF8_H
+#define TRACKERS_UTF8_H
 
 #include <stdint.h>
 
