@@ -167,7 +167,7 @@ int tbus_ledger_append(tbus_ledger_t *ledger, const tbus_usage_record_t *record)
     uv_mutex_lock(&ledger->mu);
     if (!error)
         error = ledger_queue_put(&ledger->queue, &room.row);
-    ledger->figures.appended += !error;
+    ledger->figures.appended += !refused;
     ledger->figures.refused += refused;
     ledger->figures.lost += error && !refused;
     uv_mutex_unlock(&ledger->mu);
@@ -277,6 +277,7 @@ const tbus_ledger_options_t *ledger_options(const tbus_ledger_t *ledger)
 void ledger_count_lost(tbus_ledger_t *ledger, uint64_t records)
 {
     uv_mutex_lock(&ledger->mu);
+    ledger->figures.appended += records;
     ledger->figures.lost += records;
     uv_mutex_unlock(&ledger->mu);
 }

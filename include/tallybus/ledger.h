@@ -77,7 +77,7 @@ TBUS_API TBUS_CHECKED int tbus_ledger_commit(tbus_ledger_t *ledger);
 TBUS_API int tbus_ledger_prune(tbus_ledger_t *ledger, int64_t now_ns, uint64_t *ret_deleted);
 
 typedef struct tbus_ledger_stats {
-    uint64_t appended; /* records taken = committed + duplicates + orphans + pending */
+    uint64_t appended; /* all but the refused = committed + duplicates + orphans + pending + lost */
     uint64_t committed;
     uint64_t duplicates; /* left out: they were in the file */
     uint64_t orphans;    /* left out: retractions of an estimate that is not in the file */

@@ -40,10 +40,8 @@ Test(ledger, a_record_is_in_the_file_as_it_was_told)
 
 Test(ledger, what_is_appended_again_is_left_out_and_counted)
 {
-    static const unsigned char start[TBUS_LEDGER_START_BYTES] = {1, 2, 3};
     tbus_ledger_options_t options = {.start_id = {1, 2, 3}};
     tbus_ledger_stats_t stats;
-    (void)start;
     ledger_prepare();
     tbus_ledger_t *ledger = ledger_opened(options);
     ledger_enter(ledger, 1, 10);
@@ -346,7 +344,7 @@ static int whole_life(void)
         error = tbus_ledger_commit(ledger);
     tbus_ledger_stats_t stats = {0};
     int close_error = tbus_ledger_close(ledger, &stats);
-    cr_assert_eq(stats.appended, stats.committed + stats.lost, "%llu", (unsigned long long)stats.committed);
+    cr_assert_eq(stats.appended, stats.committed + stats.lost);
     cr_assert(close_error == 0 || error);
     return error;
 }
@@ -363,7 +361,7 @@ Test(ledger, every_allocation_may_fail)
         cr_assert_eq(oom.live, 0);
         if (!oom.failed) {
             cr_assert_eq(error, 0);
-            cr_assert_gt(at, 10);
+            cr_assert_gt(at, 5);
             break;
         }
         cr_assert_eq(error, UV_ENOMEM, "at %ld: %s", at, uv_strerror(error));
