@@ -1,8 +1,8 @@
 /* Feeds the ledger from a bus.
  *
- * Two threads commit: the subscription's own (TBUS_ISOLATED), at the end of a batch, and a timer's, which is there for
- * what is left when no further batch comes: the tail of a batch that came too soon after a commit, and the next try
- * after one that failed. Whoever has committed sees to what comes of it. `mu` covers what the two share, and is not
+ * Two threads: the subscription's own (TBUS_ISOLATED) puts records into the ledger's memory and never waits for a disk,
+ * so that its queue has to last for no longer than that takes; the writer's commits them, some time after the first of
+ * them came, tries again when that has failed, and sees to what comes of it. `mu` covers what the two share, and is not
  * held while the ledger or the bus is called. */
 #include <tallybus/subscribers.h>
 
@@ -15,7 +15,6 @@
 #include "bus/thread.h"
 #include "trackers/ledger_feed.h"
 
-#define NEVER UINT64_MAX
 #define NS_PER_MS UINT64_C(1000000)
 #define PRUNE_EVERY_NS INT64_C(60000000000)
 
@@ -34,16 +33,18 @@ struct feed {
     atomic_int users; /* the subscription, and who attaches until that is noted: the last one frees it */
 
     uv_mutex_t mu;
-    uv_cond_t changed;   /* with `mu`: `timer_ns` or `stopping` */
-    uint64_t timer_ns;   /* [lock: mu] when the timer's thread has to commit; monotonic */
-    uint64_t next_ns;    /* [lock: mu] before this nobody else need commit: it was done lately, or has failed */
-    uint64_t retry_ms;   /* [lock: mu] 0 = the latest commit went well */
+    uv_cond_t changed;   /* with `mu`: `waiting`, `soon` or `stopping` has become true */
+    bool waiting;        /* [lock: mu] records wait to be committed */
+    bool soon;           /* [lock: mu] and they are many */
+    bool stopping;       /* [lock: mu] */
     uint64_t trouble_ns; /* [lock: mu] when it began: a commit failed, or a record was lost; 0 = all is well */
     bool loss_told;      /* [lock: mu] since then */
     uint64_t dropped;    /* [lock: mu] by the subscription's queue, and counted */
-    int64_t pruned_ns;   /* [lock: mu] by the bus's clock; INT64_MIN = not yet */
-    bool stopping;       /* [lock: mu] */
-    uv_thread_t thread;
+
+    uint64_t next_ns;  /* [writer's thread] the next commit is due then; monotonic */
+    uint64_t retry_ms; /* [writer's thread] 0 = the latest commit went well */
+    int64_t pruned_ns; /* [writer's thread] by the bus's clock; INT64_MIN = there is more to delete */
+    uv_thread_t writer;
 };
 
 /* --- Telling --- */
@@ -98,25 +99,16 @@ static void on_lost(struct feed *feed)
         tell_loss(feed);
 }
 
-static void set_timer_locked(struct feed *feed, uint64_t at_ns)
-{
-    if (at_ns >= feed->timer_ns)
-        return;
-    feed->timer_ns = at_ns;
-    uv_cond_signal(&feed->changed);
-}
-
 static void on_failed(struct feed *feed, int error)
 {
-    const tbus_ledger_options_t *options = feed->options;
-    uv_mutex_lock(&feed->mu);
     bool first = feed->retry_ms == 0;
-    begin_trouble_locked(feed);
-    feed->retry_ms = first ? options->retry_min_ms : 2 * feed->retry_ms;
-    if (feed->retry_ms > options->retry_max_ms)
-        feed->retry_ms = options->retry_max_ms;
+    feed->retry_ms = first ? feed->options->retry_min_ms : 2 * feed->retry_ms;
+    if (feed->retry_ms > feed->options->retry_max_ms)
+        feed->retry_ms = feed->options->retry_max_ms;
     feed->next_ns = uv_hrtime() + feed->retry_ms * NS_PER_MS;
-    set_timer_locked(feed, feed->next_ns);
+    uv_mutex_lock(&feed->mu);
+    begin_trouble_locked(feed);
+    feed->waiting = true;
     uv_mutex_unlock(&feed->mu);
     if (first)
         tell_failure(feed, error);
@@ -125,12 +117,12 @@ static void on_failed(struct feed *feed, int error)
 static void on_went_well(struct feed *feed)
 {
     uint64_t now_ns = uv_hrtime();
+    feed->retry_ms = 0;
+    feed->next_ns = now_ns + feed->options->commit_ms * NS_PER_MS;
     uv_mutex_lock(&feed->mu);
     uint64_t trouble_ns = feed->trouble_ns;
     feed->trouble_ns = 0;
     feed->loss_told = false;
-    feed->retry_ms = 0;
-    feed->next_ns = now_ns + feed->options->commit_ms * NS_PER_MS;
     uv_mutex_unlock(&feed->mu);
     if (trouble_ns)
         tell_recovery(feed, now_ns - trouble_ns);
@@ -157,16 +149,10 @@ static void prune(struct feed *feed)
 {
     int64_t now_ns = tbus_now(feed->bus);
     uint64_t deleted = 0;
-    uv_mutex_lock(&feed->mu);
-    bool due = feed->pruned_ns == INT64_MIN || now_ns - feed->pruned_ns >= PRUNE_EVERY_NS;
-    if (due)
-        feed->pruned_ns = now_ns;
-    uv_mutex_unlock(&feed->mu);
-    if (!due || tbus_ledger_prune(feed->ledger, now_ns, &deleted) != 0 || deleted == 0)
+    if (feed->pruned_ns != INT64_MIN && now_ns - feed->pruned_ns < PRUNE_EVERY_NS)
         return;
-    uv_mutex_lock(&feed->mu);
-    feed->pruned_ns = INT64_MIN;
-    uv_mutex_unlock(&feed->mu);
+    int error = tbus_ledger_prune(feed->ledger, now_ns, &deleted);
+    feed->pruned_ns = !error && deleted > 0 ? INT64_MIN : now_ns;
 }
 
 static void commit(struct feed *feed)
@@ -181,35 +167,44 @@ static void commit(struct feed *feed)
         prune(feed);
 }
 
-/* --- The timer's thread --- */
+/* --- The writer's thread --- */
 
-static void run_timer(void *user)
+/* Waits until it is time to commit; false when it is time to end. */
+static bool wait_until_due(struct feed *feed)
 {
-    struct feed *feed = user;
     uv_mutex_lock(&feed->mu);
-    while (!feed->stopping) {
+    for (;;) {
         uint64_t now_ns = uv_hrtime();
-        if (feed->timer_ns == NEVER) {
+        bool due = now_ns >= feed->next_ns || (feed->soon && feed->retry_ms == 0);
+        if (feed->stopping || (feed->waiting && due))
+            break;
+        if (feed->waiting)
+            (void)uv_cond_timedwait(&feed->changed, &feed->mu, feed->next_ns - now_ns);
+        else
             uv_cond_wait(&feed->changed, &feed->mu);
-        } else if (now_ns < feed->timer_ns) {
-            (void)uv_cond_timedwait(&feed->changed, &feed->mu, feed->timer_ns - now_ns);
-        } else {
-            feed->timer_ns = NEVER;
-            uv_mutex_unlock(&feed->mu);
-            commit(feed);
-            uv_mutex_lock(&feed->mu);
-        }
     }
+    feed->waiting = feed->soon = false;
+    bool goes_on = !feed->stopping;
     uv_mutex_unlock(&feed->mu);
+    return goes_on;
 }
 
-static void stop_timer(struct feed *feed)
+static void run_writer(void *user)
+{
+    struct feed *feed = user;
+    while (wait_until_due(feed))
+        commit(feed);
+    int error = tbus_ledger_commit(feed->ledger);
+    (void)error; /* then the records wait for tbus_ledger_close() */
+}
+
+static void stop_writer(struct feed *feed)
 {
     uv_mutex_lock(&feed->mu);
     feed->stopping = true;
     uv_cond_signal(&feed->changed);
     uv_mutex_unlock(&feed->mu);
-    uv_thread_join(&feed->thread);
+    uv_thread_join(&feed->writer);
 }
 
 /* --- What the bus calls --- */
@@ -235,12 +230,13 @@ static void on_batch_end(void *user)
     tbus_ledger_stats_t stats;
     (void)tbus_ledger_stats(feed->ledger, &stats);
     uv_mutex_lock(&feed->mu);
-    bool now = uv_hrtime() >= feed->next_ns || (feed->retry_ms == 0 && stats.pending >= ROWS_SOON);
-    if (!now)
-        set_timer_locked(feed, feed->next_ns);
+    bool soon = stats.pending >= ROWS_SOON;
+    bool changes = !feed->waiting || soon > feed->soon;
+    feed->waiting = true;
+    feed->soon = soon;
+    if (changes)
+        uv_cond_signal(&feed->changed);
     uv_mutex_unlock(&feed->mu);
-    if (now)
-        commit(feed);
 }
 
 static void release(struct feed *feed)
@@ -255,10 +251,8 @@ static void release(struct feed *feed)
 static void on_close(void *user)
 {
     struct feed *feed = user;
-    stop_timer(feed);
+    stop_writer(feed);
     count_dropped(feed);
-    int error = tbus_ledger_commit(feed->ledger);
-    (void)error; /* then the records wait for tbus_ledger_close() */
     release(feed);
 }
 
@@ -269,19 +263,15 @@ static int open_feed(tbus_ledger_t *ledger, tbus_t *bus, struct feed **ret)
     struct feed *feed = tbus_mem_alloc(sizeof *feed);
     if (!feed)
         return UV_ENOMEM;
-    *feed = (struct feed){.ledger = ledger,
-                          .bus = bus,
-                          .options = ledger_options(ledger),
-                          .users = 2,
-                          .timer_ns = NEVER,
-                          .pruned_ns = INT64_MIN};
+    *feed = (struct feed){
+        .ledger = ledger, .bus = bus, .options = ledger_options(ledger), .users = 2, .pruned_ns = INT64_MIN};
     int error = uv_mutex_init(&feed->mu);
     if (error)
         goto no_mutex;
     error = uv_cond_init(&feed->changed);
     if (error)
         goto no_cond;
-    error = thread_create(&feed->thread, run_timer, feed);
+    error = thread_create(&feed->writer, run_writer, feed);
     if (error)
         goto no_thread;
     *ret = feed;
@@ -319,7 +309,7 @@ int64_t tbus_ledger_attach(tbus_ledger_t *ledger, tbus_t *bus)
                                                                .on_batch_end = on_batch_end,
                                                                .on_close = on_close});
     if (id < 0) {
-        stop_timer(feed);
+        stop_writer(feed);
         release(feed);
     } else {
         atomic_store(&feed->subscription, id);

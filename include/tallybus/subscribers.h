@@ -54,11 +54,18 @@ TBUS_API TBUS_CHECKED int64_t tbus_budgets_attach(tbus_budgets_t *budgets, tbus_
  * batch, at most every `commit_ms`, and a second thread for what then is left. So what the bus has handed over is in the
  * file `commit_ms` later, if the file can be written. Also UV_ENOTSUP (built without SQLite) and what starting a thread
  * met.
+
+/* usage.priced, which this enables, at priority 5, on a thread of its own (TBUS_ISOLATED); a second thread commits, at
+ * the latest `commit_ms` after a record came. Also UV_ENOTSUP (built without SQLite) and what starting a thread met.
  *
  * When a commit fails, error.occurred says so (error_type "ledger_write_failed"), and again when records begin to be
  * lost ("ledger_records_lost"); each once, until a commit has gone well, which recovery.succeeded tells. Tries go on by
  * themselves: see `retry_min_ms`. What is still not written when the subscription ends waits for tbus_ledger_close().
- * Deletes what is too old (tbus_ledger_prune()) once a minute by the bus's clock. [any thread] */
+ * What is too old is deleted (tbus_ledger_prune()) once a minute by the bus's clock.
+ *
+ * The cost subscriber publishes usage.priced in its handler, which a closing bus refuses: so that no usage is missing in
+ * the file, end both before the bus is closed, tbus_unsubscribe_wait() for the cost tracker and then for the ledger.
+ * [any thread] */
 TBUS_API TBUS_CHECKED int64_t tbus_ledger_attach(tbus_ledger_t *ledger, tbus_t *bus);
 
 TBUS_END_DECLS

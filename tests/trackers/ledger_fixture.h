@@ -75,6 +75,7 @@ static inline sqlite3 *beside_opened(void)
 {
     sqlite3 *db;
     cr_assert_eq(sqlite3_open_v2(ledger_file, &db, SQLITE_OPEN_READWRITE, NULL), SQLITE_OK);
+    cr_assert_eq(sqlite3_busy_timeout(db, 60000), SQLITE_OK);
     return db;
 }
 
