@@ -112,7 +112,8 @@ static inline const char *beside_rows(sqlite3 *db, const char *sql)
 static inline void expect_rows(const char *sql, const char *expected)
 {
     sqlite3 *db = beside_opened();
-    cr_assert_str_eq(beside_rows(db, sql), expected, "%s", sql);
+    const char *rows = beside_rows(db, sql);
+    cr_assert_str_eq(rows, expected, "%s gives\n%s", sql, rows);
     sqlite3_close(db);
 }
 
