@@ -44,7 +44,7 @@ static inline tbus_ledger_stats_t ledger_stats(tbus_ledger_t *ledger)
 static inline tbus_usage_record_t ledger_record(uint64_t number)
 {
     tbus_usage_record_t record = {.event_id = number,
-                                  .time_ns = BEGIN_NS + (int64_t)number * 1000,
+                                  .time_ns = BEGIN_NS + (int64_t)(number % 1000000000) * 1000,
                                   .request_id = "req-1",
                                   .user_id = "ann",
                                   .project_id = "red",

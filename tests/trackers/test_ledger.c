@@ -327,6 +327,64 @@ Test(ledger, what_it_survives_decides_how_it_commits)
     expect_rows("SELECT count(*) FROM usage", "2\n");
 }
 
+/* --- Threads --- */
+
+enum { HANDS = 4, OF_EACH = 3000 };
+
+struct hand {
+    tbus_ledger_t *ledger;
+    uint64_t first;
+    uv_thread_t thread;
+};
+
+static void append_many(void *user)
+{
+    struct hand *hand = user;
+    ledger_enter(hand->ledger, hand->first, OF_EACH);
+}
+
+static int look_at_sum(const tbus_ledger_sum_t *sum, void *user)
+{
+    int64_t *before = user;
+    if (sum->kind != TBUS_LEDGER_ALL)
+        return 0;
+    cr_assert_geq(sum->requests, *before);
+    *before = sum->requests;
+    return 0;
+}
+
+static void commit_and_read(void *user)
+{
+    struct hand *hand = user;
+    int64_t before = 0;
+    do {
+        cr_assert_eq(tbus_ledger_commit(hand->ledger), 0);
+        cr_assert_eq(tbus_ledger_totals(hand->ledger, look_at_sum, &before), 0);
+    } while (ledger_stats(hand->ledger).committed < HANDS * OF_EACH);
+}
+
+Test(ledger, many_threads_share_a_ledger)
+{
+    struct hand hands[HANDS], writers[2];
+    ledger_prepare();
+    tbus_ledger_t *ledger = ledger_opened((tbus_ledger_options_t){.survives = TBUS_LEDGER_DEATH_OF_PROCESS});
+    for (int i = 0; i < 2; i++) {
+        writers[i].ledger = ledger;
+        cr_assert_eq(uv_thread_create(&writers[i].thread, commit_and_read, &writers[i]), 0);
+    }
+    for (int i = 0; i < HANDS; i++) {
+        hands[i] = (struct hand){.ledger = ledger, .first = 1 + (uint64_t)i * OF_EACH};
+        cr_assert_eq(uv_thread_create(&hands[i].thread, append_many, &hands[i]), 0);
+    }
+    for (int i = 0; i < HANDS; i++)
+        uv_thread_join(&hands[i].thread);
+    for (int i = 0; i < 2; i++)
+        uv_thread_join(&writers[i].thread);
+    cr_assert_eq(tbus_ledger_close(ledger, NULL), 0);
+    expect_rows("SELECT count(*), count(DISTINCT event_id), sum(requests) FROM usage", "12000|12000|12000\n");
+    expect_rows("SELECT DISTINCT requests FROM totals", "12000\n");
+}
+
 /* --- Memory --- */
 
 static int whole_life(void)
