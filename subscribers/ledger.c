@@ -93,7 +93,8 @@ static void on_lost(struct feed *feed)
     uv_mutex_lock(&feed->mu);
     begin_trouble_locked(feed);
     bool told = feed->loss_told;
-    feed->loss_told = true;
+    feed->loss_told = feed->waiting = true; /* a commit that goes well ends it, even one of nothing */
+    uv_cond_signal(&feed->changed);
     uv_mutex_unlock(&feed->mu);
     if (!told)
         tell_loss(feed);

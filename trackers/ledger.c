@@ -9,7 +9,7 @@ enum {
     DAYS_MAX = 36500,
     HOURS_DAYS_MIN = 32,
     HOURS_DAYS_DEFAULT = 93,
-    BUSY_DEFAULT_MS = 100,
+    BUSY_DEFAULT_MS = 1000,
     BUSY_MAX_MS = 60000,
     COMMIT_DEFAULT_MS = 200,
     RETRY_MIN_DEFAULT_MS = 100,
@@ -123,7 +123,6 @@ int tbus_ledger_open(const tbus_ledger_options_t *options, char *why, size_t why
     tbus_ledger_t *ledger = tbus_mem_alloc(sizeof *ledger);
     if (!ledger)
         return UV_ENOMEM;
-    memset(ledger, 0, sizeof *ledger);
     fill_in(ledger, options);
     int error = open_locks(ledger);
     if (error) {

@@ -385,6 +385,28 @@ Test(ledger, many_threads_share_a_ledger)
     expect_rows("SELECT DISTINCT requests FROM totals", "12000\n");
 }
 
+static void open_and_enter(void *user)
+{
+    struct hand *hand = user;
+    hand->ledger = ledger_opened((tbus_ledger_options_t){.busy_ms = 60000});
+    append_many(hand);
+    cr_assert_eq(tbus_ledger_close(hand->ledger, NULL), 0);
+}
+
+Test(ledger, many_may_open_a_new_file_at_the_same_time)
+{
+    struct hand hands[HANDS];
+    ledger_prepare();
+    for (int i = 0; i < HANDS; i++) {
+        hands[i].first = 1;
+        cr_assert_eq(uv_thread_create(&hands[i].thread, open_and_enter, &hands[i]), 0);
+    }
+    for (int i = 0; i < HANDS; i++)
+        uv_thread_join(&hands[i].thread);
+    expect_rows("SELECT count(*), count(DISTINCT start), sum(requests) FROM usage", "12000|4|12000\n");
+    expect_rows("SELECT DISTINCT requests FROM totals", "12000\n");
+}
+
 /* --- Memory --- */
 
 static int whole_life(void)
