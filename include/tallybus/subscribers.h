@@ -50,11 +50,6 @@ TBUS_API TBUS_CHECKED int64_t tbus_cost_attach_counting(tbus_cost_t *cost, tbus_
  * found it; what the queue has no room for is tried again. More errors: as tbus_usage_events_enable(). [any thread] */
 TBUS_API TBUS_CHECKED int64_t tbus_budgets_attach(tbus_budgets_t *budgets, tbus_t *bus);
 
-/* usage.priced, which this enables, at priority 5; on a thread of its own (TBUS_ISOLATED), which commits at the end of a
- * batch, at most every `commit_ms`, and a second thread for what then is left. So what the bus has handed over is in the
- * file `commit_ms` later, if the file can be written. Also UV_ENOTSUP (built without SQLite) and what starting a thread
- * met.
-
 /* usage.priced, which this enables, at priority 5, on a thread of its own (TBUS_ISOLATED); a second thread commits, at
  * the latest `commit_ms` after a record came. Also UV_ENOTSUP (built without SQLite) and what starting a thread met.
  *
@@ -67,6 +62,16 @@ TBUS_API TBUS_CHECKED int64_t tbus_budgets_attach(tbus_budgets_t *budgets, tbus_
  * the file, end both before the bus is closed, tbus_unsubscribe_wait() for the cost tracker and then for the ledger.
  * [any thread] */
 TBUS_API TBUS_CHECKED int64_t tbus_ledger_attach(tbus_ledger_t *ledger, tbus_t *bus);
+
+/* Lets budgets go on where a ledger says that they were at `now_ns`: what each has used in its period and in all, with
+ * usage from before the budget was first set; tells nothing of it. Call it once, when the budgets are set and before
+ * anything is counted in them or entered in the ledger: tbus_ledger_open(), this, tbus_ledger_attach() and
+ * tbus_budgets_attach(). Usage leaves a rolling budget up to a 60th of its length later than it would have. Subjects
+ * that share a budget for want of room (`defaulted_max`) get back their lifetime totals only.
+ * Errors, some budgets being restored then and others not: UV_EINVAL, UV_ERANGE (a period began before the ledger's
+ * sums by hour do: see its `keep_hours_days`), UV_ENOMEM, UV_EOVERFLOW, UV_ENOTSUP (built without SQLite), and what
+ * reading the ledger met. [any thread] */
+TBUS_API TBUS_CHECKED int tbus_budgets_resume(tbus_budgets_t *budgets, tbus_ledger_t *ledger, int64_t now_ns);
 
 TBUS_END_DECLS
 

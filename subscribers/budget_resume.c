@@ -1,0 +1,262 @@
+/* Budgets go on where a ledger says that they were.
+ *
+ * Totals come first: they make the budgets that defaults stand for, and then each budget's period is known. What was
+ * used in it is read for all budgets with one beginning at once. A rolling budget is told its window in parts. */
+#include <tallybus/subscribers.h>
+
+#include <stdio.h>
+#include <string.h>
+
+#include "trackers/digest.h"
+#include "trackers/money.h"
+#include "trackers/table.h"
+
+enum {
+    PARTS = 60, /* of a rolling window: each leaves it as one, when its last moment does */
+    SUBJECTS_MAX = 1 << 23,
+    DIGITS = 2 * TBUS_KEY_DIGEST_BYTES,
+    IDENTITY_BYTES = 2 + DIGITS + TBUS_LEDGER_TEXT_MAX
+};
+
+/* A subject that has a budget. */
+struct subject {
+    tbus_money_t total;           /* ever */
+    tbus_money_t used;            /* restored so far */
+    const tbus_budget_row_t *row; /* NULL = it shares one */
+};
+
+struct resume {
+    tbus_budgets_t *budgets;
+    int64_t now_ns;
+    struct table subjects; /* of struct subject */
+    /* What is being read: a part of the period of these budgets. */
+    const tbus_budget_row_t *like;
+    int64_t at_ns;
+};
+
+/* --- Who is who --- */
+
+static bool scope_of(tbus_ledger_kind_t kind, tbus_budget_scope_t *ret)
+{
+    switch (kind) {
+    case TBUS_LEDGER_ALL:
+        *ret = TBUS_BUDGET_ALL;
+        return true;
+    case TBUS_LEDGER_KEY:
+        *ret = TBUS_BUDGET_KEY;
+        return true;
+    case TBUS_LEDGER_USER:
+        *ret = TBUS_BUDGET_USER;
+        return true;
+    case TBUS_LEDGER_PROJECT:
+        *ret = TBUS_BUDGET_PROJECT;
+        return true;
+    default:
+        return false;
+    }
+}
+
+static tbus_ledger_kind_t kind_of(tbus_budget_scope_t scope)
+{
+    static const tbus_ledger_kind_t kinds[TBUS_BUDGET_SCOPES] = {[TBUS_BUDGET_ALL] = TBUS_LEDGER_ALL,
+                                                                 [TBUS_BUDGET_KEY] = TBUS_LEDGER_KEY,
+                                                                 [TBUS_BUDGET_USER] = TBUS_LEDGER_USER,
+                                                                 [TBUS_BUDGET_PROJECT] = TBUS_LEDGER_PROJECT};
+    return kinds[scope];
+}
+
+static bool is_someone(const tbus_ledger_sum_t *sum)
+{
+    static const unsigned char none[TBUS_KEY_DIGEST_BYTES];
+    if (sum->kind == TBUS_LEDGER_KEY)
+        return memcmp(sum->key_digest, none, sizeof none) != 0;
+    return sum->kind == TBUS_LEDGER_ALL || *sum->name;
+}
+
+/* A key goes by its digest, everybody else by his name. */
+static void identify(tbus_budget_scope_t scope, const char *name, const unsigned char *digest, char to[IDENTITY_BYTES])
+{
+    to[0] = (char)('0' + scope);
+    if (scope != TBUS_BUDGET_KEY) {
+        snprintf(to + 1, IDENTITY_BYTES - 1, "%s", name);
+        return;
+    }
+    for (int i = 0; i < TBUS_KEY_DIGEST_BYTES; i++)
+        snprintf(to + 1 + 2 * i, 3, "%02x", digest[i]);
+}
+
+static struct subject *find(struct resume *resume, const tbus_ledger_sum_t *sum)
+{
+    char identity[IDENTITY_BYTES];
+    tbus_budget_scope_t scope;
+    if (!scope_of(sum->kind, &scope) || !is_someone(sum))
+        return NULL;
+    identify(scope, sum->name, sum->key_digest, identity);
+    return table_find(&resume->subjects, identity);
+}
+
+/* --- Restoring --- */
+
+static int restore(struct resume *resume, const tbus_ledger_sum_t *sum, tbus_money_t used, tbus_money_t lifetime)
+{
+    tbus_budget_past_t past = {.time_ns = resume->at_ns, .used = used, .lifetime = lifetime};
+    if (!scope_of(sum->kind, &past.name.scope))
+        return UV_ENOENT;
+    past.name.subject = past.name.scope == TBUS_BUDGET_ALL ? NULL : sum->name;
+    past.name.key_digest = past.name.scope == TBUS_BUDGET_KEY ? sum->key_digest : NULL;
+    return tbus_budget_restore(resume->budgets, &past);
+}
+
+/* Notes a total whose subject has a budget, or gets one by its scope's default. */
+static int note_total(const tbus_ledger_sum_t *sum, void *user)
+{
+    struct resume *resume = user;
+    char identity[IDENTITY_BYTES];
+    tbus_budget_scope_t scope;
+    int error = 0;
+    if (!scope_of(sum->kind, &scope) || !is_someone(sum) || money_value(sum->cost) <= 0)
+        return 0;
+    error = restore(resume, sum, tbus_money_units(0), tbus_money_units(0));
+    if (error)
+        return error == UV_ENOENT ? 0 : error;
+    identify(scope, sum->name, sum->key_digest, identity);
+    struct subject *subject = table_add(&resume->subjects, identity, NULL, &error);
+    if (subject)
+        subject->total = sum->cost;
+    return error;
+}
+
+/* Whether the periods of two budgets began at the same time. */
+static bool is_like(const tbus_budget_row_t *a, const tbus_budget_row_t *b)
+{
+    return a->scope == b->scope && a->rolling == b->rolling && a->status.period_start_ns == b->status.period_start_ns;
+}
+
+/* Restores what a subject used from a moment on, as far as that has not been done. */
+static int restore_used(const tbus_ledger_sum_t *sum, void *user)
+{
+    struct resume *resume = user;
+    struct subject *subject = find(resume, sum);
+    if (!subject || !subject->row || !is_like(subject->row, resume->like))
+        return 0;
+    tbus_money_t more = money_of(money_value(sum->cost) - money_value(subject->used));
+    if (money_value(more) <= 0)
+        return 0;
+    subject->used = sum->cost;
+    return restore(resume, sum, more, more);
+}
+
+/* What is left of the total was used before; of a budget without periods, all of it is what it has used. */
+static int restore_rest(const tbus_ledger_sum_t *sum, void *user)
+{
+    struct resume *resume = user;
+    const struct subject *subject = find(resume, sum);
+    if (!subject)
+        return 0;
+    tbus_money_t rest = money_of(money_value(subject->total) - money_value(subject->used));
+    bool for_ever = subject->row && subject->row->period == TBUS_BUDGET_NEVER;
+    return money_value(rest) > 0 ? restore(resume, sum, for_ever ? rest : tbus_money_units(0), rest) : 0;
+}
+
+/* --- Periods --- */
+
+/* A name as a row shows it: of a long one its beginning, cut between code points, "~" and a digest. */
+static void show(const char *name, char shown[TBUS_BUDGET_SUBJECT_BYTES])
+{
+    char digest[DIGEST_HEX8_BYTES];
+    size_t length = strlen(name), kept = TBUS_BUDGET_SUBJECT_BYTES - 1 - sizeof digest;
+    if (length < TBUS_BUDGET_SUBJECT_BYTES) {
+        memcpy(shown, name, length + 1);
+        return;
+    }
+    while (((unsigned char)name[kept] & 0xC0) == 0x80)
+        kept--;
+    digest_hex8(name, length, digest);
+    snprintf(shown, TBUS_BUDGET_SUBJECT_BYTES, "%.*s~%s", (int)kept, name, digest);
+}
+
+static int index_rows(const tbus_budgets_snapshot_t *snapshot, struct table *ret)
+{
+    int error = 0;
+    for (size_t i = 0; !error && i < snapshot->rows_count; i++) {
+        const tbus_budget_row_t *row = &snapshot->rows[i];
+        char identity[IDENTITY_BYTES];
+        if (row->shared)
+            continue;
+        identify(row->scope, row->subject, row->key_digest, identity);
+        const tbus_budget_row_t **at = table_add(ret, identity, NULL, &error);
+        if (at)
+            *at = row;
+    }
+    return error;
+}
+
+/* Finds the row of each subject that has one. */
+static int find_rows(struct resume *resume, const tbus_budgets_snapshot_t *snapshot)
+{
+    struct table rows; /* of const tbus_budget_row_t * */
+    table_init(&rows, sizeof(const tbus_budget_row_t *), IDENTITY_BYTES - 1, SUBJECTS_MAX);
+    int error = index_rows(snapshot, &rows);
+    for (uint32_t cell = 0; !error && cell < resume->subjects.used; cell++) {
+        struct subject *subject = table_at(&resume->subjects, cell);
+        char identity[IDENTITY_BYTES];
+        snprintf(identity, sizeof identity, "%s", table_key(&resume->subjects, subject, NULL));
+        show(table_key(&resume->subjects, subject, NULL) + 1, identity + 1);
+        const tbus_budget_row_t *const *at = table_find(&rows, identity);
+        subject->row = at ? *at : NULL;
+    }
+    table_clear(&rows);
+    return error;
+}
+
+/* Reads the period of a row, and with it that of all rows like it; from its last part to its first. */
+static int resume_period(struct resume *resume, tbus_ledger_t *ledger, const tbus_budget_row_t *row)
+{
+    int64_t start_ns = row->status.period_start_ns, parts = row->rolling ? PARTS : 1;
+    int64_t part_ns = (resume->now_ns - start_ns) / parts + 1;
+    resume->like = row;
+    for (int64_t part = parts - 1; part >= 0; part--) {
+        int64_t from_ns = start_ns + part * part_ns, last_ns = from_ns + part_ns - 1;
+        resume->at_ns = last_ns < resume->now_ns ? last_ns : resume->now_ns;
+        int error = tbus_ledger_since(ledger, kind_of(row->scope), from_ns, restore_used, resume);
+        if (error)
+            return error;
+    }
+    resume->at_ns = resume->now_ns;
+    return 0;
+}
+
+static int resume_periods(struct resume *resume, tbus_ledger_t *ledger, const tbus_budgets_snapshot_t *snapshot)
+{
+    int error = 0;
+    for (size_t i = 0; !error && i < snapshot->rows_count; i++) {
+        const tbus_budget_row_t *row = &snapshot->rows[i];
+        bool is_new = row->period != TBUS_BUDGET_NEVER && row->status.period_start_ns > INT64_MIN;
+        for (size_t before = 0; is_new && before < i; before++)
+            is_new = snapshot->rows[before].period == TBUS_BUDGET_NEVER || !is_like(&snapshot->rows[before], row);
+        if (is_new)
+            error = resume_period(resume, ledger, row);
+    }
+    return error;
+}
+
+int tbus_budgets_resume(tbus_budgets_t *budgets, tbus_ledger_t *ledger, int64_t now_ns)
+{
+    struct resume resume = {.budgets = budgets, .now_ns = now_ns, .at_ns = now_ns};
+    tbus_budgets_snapshot_t *snapshot = NULL;
+    if (!budgets)
+        return UV_EINVAL;
+    table_init(&resume.subjects, sizeof(struct subject), IDENTITY_BYTES - 1, SUBJECTS_MAX);
+    int error = tbus_ledger_totals(ledger, note_total, &resume);
+    if (!error)
+        error = tbus_budgets_snapshot(budgets, now_ns, &snapshot);
+    if (!error)
+        error = find_rows(&resume, snapshot);
+    if (!error)
+        error = resume_periods(&resume, ledger, snapshot);
+    if (!error)
+        error = tbus_ledger_totals(ledger, restore_rest, &resume);
+    tbus_budgets_snapshot_free(snapshot);
+    table_clear(&resume.subjects);
+    return error;
+}
