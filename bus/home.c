@@ -127,7 +127,7 @@ static void run(tbus_t *bus)
         dispatch_settle(bus);
     if (bus_state(bus) == BUS_CLOSING) {
         uint64_t tail = atomic_load_explicit(&bus->ring.tail, memory_order_seq_cst);
-        bool drained = ring_position_of(tail) == bus->ring.read;
+        bool drained = ring_position_of(tail) == bus->ring.read && !aside_is_due(&bus->aside, bus->ring.read);
         if (bus->ends_all || drained || uv_hrtime() >= bus->close_deadline_ns) {
             if (!finish(bus)) {
                 uv_idle_stop(&bus->again);

@@ -65,6 +65,13 @@ static int publish_aside(tbus_t *bus, uint32_t number, struct bus_type *type, co
     return 0;
 }
 
+/* Whether a closing bus is at its last events, and one of their handlers, or on_batch_end, at work: what these find out
+ * - usage priced, an alert - belongs to what is being drained. [loop thread] */
+static bool is_draining(const tbus_t *bus)
+{
+    return bus->in_batch && !bus->ends_all;
+}
+
 static int publish(tbus_t *bus, uint32_t number, const tbus_event_t *event)
 {
     struct record_plan plan;
@@ -80,14 +87,15 @@ static int publish(tbus_t *bus, uint32_t number, const tbus_event_t *event)
         return publish_refuse(bus, type, TBUS_REASON_OVERSIZED, UV_EMSGSIZE);
 
     int error = ring_claim(&bus->ring, granules, publish_limit(bus, vital), &record);
-    if (error == UV_ENOBUFS && vital) {
-        if (!bus_on_loop_thread(bus)) {
-            error = claim_waiting(bus, granules, &record);
-        } else {
+    if (error && vital) {
+        bool on_loop_thread = bus_on_loop_thread(bus);
+        if (on_loop_thread && (error == UV_ENOBUFS || is_draining(bus))) {
             ring_release(&bus->ring); /* what has been read is room */
-            error = ring_claim(&bus->ring, granules, bus->ring.size, &record);
+            error = ring_claim_even_if_shut(&bus->ring, granules, &record);
             if (error == UV_ENOBUFS)
                 return publish_aside(bus, number, type, &plan);
+        } else if (error == UV_ENOBUFS) {
+            error = claim_waiting(bus, granules, &record);
         }
     }
     if (error == UV_ESHUTDOWN)

@@ -207,12 +207,12 @@ static bool fits(struct ring *ring, uint64_t end, uint64_t used, uint32_t limit,
     return false;
 }
 
-int ring_claim_slowly(struct ring *ring, uint32_t granules, uint32_t limit, unsigned char **ret_record)
+static int claim(struct ring *ring, uint32_t granules, uint32_t limit, bool even_if_shut, unsigned char **ret_record)
 {
     uint64_t tail = atomic_load_explicit(&ring->tail, memory_order_relaxed);
     uint64_t head = atomic_load_explicit(&ring->head_seen, memory_order_acquire);
     for (;;) {
-        if (tail & 1)
+        if (tail & 1 && !even_if_shut)
             return UV_ESHUTDOWN;
         struct padding padding;
         uint64_t position = ring_position_of(tail), based_on = head;
@@ -229,8 +229,8 @@ int ring_claim_slowly(struct ring *ring, uint32_t granules, uint32_t limit, unsi
             continue;
         }
         uint64_t events = (ring_events_of(tail) + 1) & RING_EVENTS_MASK;
-        if (!atomic_compare_exchange_weak_explicit(&ring->tail, &tail, end << 24 | events << 1, memory_order_seq_cst,
-                                                   memory_order_relaxed))
+        if (!atomic_compare_exchange_weak_explicit(&ring->tail, &tail, end << 24 | events << 1 | (tail & 1),
+                                                   memory_order_seq_cst, memory_order_relaxed))
             continue;
         pad(ring, &padding);
         *ret_record = ring->granules + ((position + padding.granules) & ring->mask) * RING_GRANULE;
@@ -238,6 +238,16 @@ int ring_claim_slowly(struct ring *ring, uint32_t granules, uint32_t limit, unsi
             ring_stamp(*ret_record, uv_hrtime());
         return 0;
     }
+}
+
+int ring_claim_slowly(struct ring *ring, uint32_t granules, uint32_t limit, unsigned char **ret_record)
+{
+    return claim(ring, granules, limit, false, ret_record);
+}
+
+int ring_claim_even_if_shut(struct ring *ring, uint32_t granules, unsigned char **ret_record)
+{
+    return claim(ring, granules, ring->size, true, ret_record);
 }
 
 int ring_reserve(struct ring *ring, uint32_t granules, uint32_t limit, uint32_t type, unsigned char **ret_record)

@@ -38,7 +38,7 @@
  * The tail word carries more than a position, so that one compare-and-swap decides all of it:
  *   bits 63..24  position in granules, modulo 2^40
  *   bits 23..1   events claimed so far, modulo 2^23 (more than a ring can hold): the count of queued events is exact
- *   bit  0       closed: no claim succeeds any more, so nothing can slip in behind a draining consumer */
+ *   bit  0       closed: no claim but the consumer's own succeeds any more, so nothing can slip in behind it as it drains */
 #ifndef BUS_RING_H
 #define BUS_RING_H
 
@@ -99,6 +99,10 @@ static inline bool ring_claim_plainly(struct ring *ring, uint32_t granules, uint
 
 /* The same for every case: the end of the array, quarantine, too little room as far as is known, contention. */
 int ring_claim_slowly(struct ring *ring, uint32_t granules, uint32_t limit, unsigned char **ret_record);
+
+/* The same for what a consumer that drains a ring which has been shut publishes itself: nobody else can claim any more,
+ * so nothing slips in behind it. Errors: UV_ENOBUFS. [loop thread] */
+int ring_claim_even_if_shut(struct ring *ring, uint32_t granules, unsigned char **ret_record);
 
 /* Room for a reservation: claimed as above, zeroed; its header says RESERVED and `type`. [any thread] */
 int ring_reserve(struct ring *ring, uint32_t granules, uint32_t limit, uint32_t type, unsigned char **ret_record);

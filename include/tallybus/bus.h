@@ -71,7 +71,8 @@ typedef void (*tbus_closed_cb)(tbus_t *bus, const tbus_close_report_t *report, v
 
 /* Begins to close: from now on publishing and subscribing return UV_ESHUTDOWN. The loop thread delivers what is queued,
  * for at most `timeout_ms`, ends every subscription (`on_close`), and calls `closed` (may be NULL) last. Does not wait.
- * Events that a handler publishes while the bus drains are refused like any other.
+ * Vital events that an inline handler, or on_batch_end, publishes while the bus drains still belong to what is drained
+ * (a usage priced, an alert): they are taken, in their place, within the time limit; all others are refused.
  * Errors: UV_EINVAL (bus NULL), UV_EALREADY (closing before). [any thread, handlers too] */
 TBUS_API int tbus_close(tbus_t *bus, uint32_t timeout_ms, tbus_closed_cb closed, void *user);
 

@@ -58,8 +58,7 @@ TBUS_API TBUS_CHECKED int64_t tbus_budgets_attach(tbus_budgets_t *budgets, tbus_
  * themselves: see `retry_min_ms`. What is still not written when the subscription ends waits for tbus_ledger_close().
  * What is too old is deleted (tbus_ledger_prune()) once a minute by the bus's clock.
  *
- * The cost subscriber publishes usage.priced in its handler, which a closing bus refuses: so that no usage is missing in
- * the file, end both before the bus is closed, tbus_unsubscribe_wait() for the cost tracker and then for the ledger.
+ * Closing the bus loses nothing: what the cost tracker prices while the bus drains is drained, too.
  * [any thread] */
 TBUS_API TBUS_CHECKED int64_t tbus_ledger_attach(tbus_ledger_t *ledger, tbus_t *bus);
 

@@ -155,6 +155,80 @@ Test(lifecycle, whatever_was_accepted_before_the_close_is_delivered)
     }
 }
 
+/* Answers each model.selected below `until` with the next one, and each queue.depth_changed with a model.selected. */
+struct answering {
+    struct hosted *hosted;
+    int64_t until;
+    int sheddable_error;
+    struct journal seen;
+};
+
+static int answer(const tbus_event_t *event, void *user)
+{
+    struct answering *answering = user;
+    int64_t number = number_of(event);
+    journal_add(&answering->seen, tbus_as_model_selected(event) ? "m" : "q", number);
+    answering->sheddable_error = publish_number(answering->hosted->bus, -1);
+    if (tbus_as_queue_depth_changed(event) || number < answering->until)
+        cr_assert_eq(tbus_publish_model_selected(answering->hosted->bus,
+                                                 &(tbus_model_selected_t){.context_window = number + 100}),
+                     0);
+    return 0;
+}
+
+Test(lifecycle, what_handlers_publish_while_the_bus_drains_is_drained_too_in_its_place)
+{
+    struct hosted hosted;
+    struct answering answering = {.hosted = &hosted, .until = 102};
+    hosted_open(&hosted, NULL);
+    cr_assert_gt(tbus_subscribe(hosted.bus, ">", 0, answer, &answering), 0);
+    cr_assert_eq(publish_number(hosted.bus, 1), 0);
+    cr_assert_eq(publish_number(hosted.bus, 2), 0);
+    hosted_close(&hosted);
+    cr_assert_str_eq(answering.seen.text, "q1 q2 m101 m102 m201 ");
+    cr_assert_eq(answering.sheddable_error, UV_ESHUTDOWN);
+    cr_assert_eq(hosted.report.delivered, 5u);
+    cr_assert_eq(hosted.report.remained, 0u);
+}
+
+static int answer_for_ever(const tbus_event_t *event, void *user)
+{
+    tbus_t *bus = user;
+    (void)event;
+    (void)tbus_publish_model_selected(bus, &(tbus_model_selected_t){0});
+    return 0;
+}
+
+Test(lifecycle, handlers_that_never_stop_publishing_are_stopped_by_the_time_limit)
+{
+    struct hosted hosted;
+    hosted_open(&hosted, NULL);
+    cr_assert_gt(tbus_subscribe(hosted.bus, "model.selected", 0, answer_for_ever, hosted.bus), 0);
+    cr_assert_eq(tbus_publish_model_selected(hosted.bus, &(tbus_model_selected_t){0}), 0);
+    cr_assert_eq(tbus_close(hosted.bus, 20, hosted_on_closed, &hosted), 0);
+    uv_run(&hosted.loop, UV_RUN_DEFAULT);
+    cr_assert(hosted.closed);
+    cr_assert_gt(hosted.report.delivered, 1u);
+    cr_assert_eq(hosted.report.remained, 1u);
+    cr_assert_eq(uv_loop_close(&hosted.loop), 0);
+}
+
+Test(lifecycle, a_draining_bus_without_room_keeps_what_handlers_publish_beside_its_queue)
+{
+    enum { RING = 64 << 10, EVENTS = 300 };
+    struct hosted hosted;
+    struct answering answering = {.hosted = &hosted};
+    int accepted = 0;
+    hosted_open(&hosted, &(tbus_options_t){.ring_bytes = RING, .sheddable_permille = 1000});
+    cr_assert_gt(tbus_subscribe(hosted.bus, "queue.*", 0, answer, &answering), 0);
+    while (publish_number(hosted.bus, accepted) == 0)
+        accepted++;
+    cr_assert_gt(accepted, EVENTS);
+    hosted_close(&hosted);
+    cr_assert_eq(hosted.report.delivered, 2u * (unsigned)accepted, "each, and each answer");
+    cr_assert_eq(hosted.report.remained, 0u);
+}
+
 struct closer {
     tbus_t *bus;
     int seen, ended;
