@@ -149,6 +149,20 @@ static int switch_to_wal(sqlite3 *db, struct ledger_why *why)
     return error;
 }
 
+/* Of several that give a new file its log at the same time one wins; SQLite tells the others at once that they are busy,
+ * whatever time they would wait. */
+static int switch_to_wal_patiently(sqlite3 *db, const tbus_ledger_options_t *options, struct ledger_why *why)
+{
+    uint64_t wait_ms = options->busy_ms == UINT32_MAX ? 0 : options->busy_ms;
+    uint64_t until_ns = uv_hrtime() + wait_ms * 1000000;
+    int error = switch_to_wal(db, why);
+    while (error == UV_EBUSY && uv_hrtime() < until_ns) {
+        uv_sleep(1);
+        error = switch_to_wal(db, why);
+    }
+    return error;
+}
+
 /* The write-ahead log lets others read while we write, and makes a commit one write at the end of one file. In it
  * synchronous=NORMAL leaves a commit to the system, which outlives the process; FULL waits for the disk each time. */
 static int set_up(sqlite3 *db, const tbus_ledger_options_t *options, struct ledger_why *why)
@@ -156,7 +170,7 @@ static int set_up(sqlite3 *db, const tbus_ledger_options_t *options, struct ledg
     bool fast = options->survives == TBUS_LEDGER_DEATH_OF_PROCESS;
     int error = ledger_run(db, "PRAGMA page_size = 8192", why);
     if (!error)
-        error = switch_to_wal(db, why);
+        error = switch_to_wal_patiently(db, options, why);
     if (!error)
         error = ledger_run(db, fast ? "PRAGMA synchronous = normal" : "PRAGMA synchronous = full", why);
     return error ? error : ledger_run(db, "PRAGMA journal_size_limit = 67108864", why);

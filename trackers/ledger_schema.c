@@ -80,10 +80,20 @@ static int look(sqlite3 *db, struct ledger_why *why, int64_t *ret_version)
     return 0;
 }
 
+/* The same in one transaction: all of it as of one moment, while others may be making the file a ledger. */
+static int look_at_once(sqlite3 *db, struct ledger_why *why, int64_t *ret_version)
+{
+    int error = ledger_run(db, "BEGIN", why);
+    if (error)
+        return error;
+    error = look(db, why, ret_version);
+    return error ? error : ledger_run(db, "COMMIT", why); /* where it fails, the connection is of no further use */
+}
+
 int ledger_schema_look(sqlite3 *db, struct ledger_why *why)
 {
     int64_t version;
-    return look(db, why, &version);
+    return look_at_once(db, why, &version);
 }
 
 static int take_steps(sqlite3 *db, struct ledger_why *why)
@@ -99,7 +109,7 @@ static int take_steps(sqlite3 *db, struct ledger_why *why)
 int ledger_schema_make(sqlite3 *db, struct ledger_why *why)
 {
     int64_t version = 0;
-    int error = look(db, why, &version);
+    int error = look_at_once(db, why, &version);
     if (error || version == VERSION)
         return error;
     error = ledger_run(db, "BEGIN IMMEDIATE", why);
