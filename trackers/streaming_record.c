@@ -113,19 +113,21 @@ static void set_first_locked(tbus_streaming_t *streaming, struct stream *stream,
 }
 
 /* Follows the numbers of a stream's events; each event takes the numbers from its beginning up to its end. A stream that
- * is numbered from 0 begins with a number that looks like none. */
+ * is numbered from 0 begins with a number that looks like none. An event that neither has a number nor takes one says
+ * nothing of where the others begin. */
 static void follow_sequence_locked(tbus_streaming_t *streaming, struct stream *stream, int64_t number, int64_t tokens)
 {
     const tbus_numbering_t numbering = streaming->options.numbering;
     const int64_t step = numbering == TBUS_NUMBERING_EVENTS ? 1 : tokens;
-    int64_t begin = numbering == TBUS_NUMBERING_LAST_TOKEN ? number - tokens : number;
+    const int64_t before = numbering == TBUS_NUMBERING_LAST_TOKEN ? tokens : 0; /* its number and its beginning */
+    int64_t begin = number > 0 ? number - before : stream->has_event ? stream->next_sequence : -before;
 
+    if (number <= 0 && step == 0)
+        return;
     if (number > 0 && begin > stream->next_sequence) {
         stream->jumped = true;
         streaming->counters.sequence_jumps++;
     }
-    if (number <= 0)
-        begin = stream->has_event ? stream->next_sequence : numbering == TBUS_NUMBERING_LAST_TOKEN ? -tokens : 0;
     int64_t end = begin > INT64_MAX - step ? INT64_MAX : begin + step;
     if (end > stream->next_sequence || (number <= 0 && !stream->has_event))
         stream->next_sequence = end;

@@ -194,6 +194,19 @@ Test(streaming, tokens_shed_before_a_role_frame_spoil_the_next_tokens_gap)
     FOLLOW(TBUS_NUMBERING_LAST_TOKEN, 1, 0, {0, 0}, {1, 1}, {2, 1});
 }
 
+Test(streaming, a_role_frame_without_a_number_leaves_open_where_the_tokens_numbers_begin)
+{
+    for (int64_t first = 0; first <= 1; first++) {
+        FOLLOW(TBUS_NUMBERING_EVENTS, 1, 0, {0, 0}, {first, 1}, {first + 1, 1});
+        FOLLOW(TBUS_NUMBERING_FIRST_TOKEN, 1, 0, {0, 0}, {first, 1}, {first + 1, 1});
+        FOLLOW(TBUS_NUMBERING_LAST_TOKEN, 1, 0, {0, 0}, {first, 1}, {first + 1, 1});
+        FOLLOW(TBUS_NUMBERING_FIRST_TOKEN, 1, 0, {0, 0}, {0, 0}, {first, 3}, {first + 3, 1});
+        FOLLOW(TBUS_NUMBERING_LAST_TOKEN, 1, 0, {0, 0}, {0, 0}, {first + 2, 3}, {first + 3, 1});
+    }
+    FOLLOW(TBUS_NUMBERING_FIRST_TOKEN, 0, 1, {0, 0}, {1, 1}, {3, 1});
+    FOLLOW(TBUS_NUMBERING_LAST_TOKEN, 0, 1, {0, 0}, {1, 1}, {3, 1});
+}
+
 Test(streaming, tokens_shed_before_the_first_that_came_are_told_too)
 {
     FOLLOW(TBUS_NUMBERING_EVENTS, 1, 1, {3, 1}, {4, 1});
