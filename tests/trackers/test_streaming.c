@@ -111,6 +111,21 @@ Test(streaming, a_measured_first_token_counts_unless_a_token_came_before)
     }
 }
 
+Test(streaming, a_measured_first_token_past_the_end_of_time_is_at_it)
+{
+    tbus_streaming_t *streaming = open_with(NULL);
+    cr_assert_eq(start(streaming, "s", SECOND), 0);
+    cr_assert_eq(tbus_streaming_record_first_token(streaming, "s", 1e300, 2 * SECOND), 0);
+    cr_assert_eq(tbus_streaming_record_token(streaming, "s", 2, 0, TBUS_TOKEN_CONTENT, 3 * SECOND), 0);
+    cr_assert_eq(complete(streaming, "s", 4 * SECOND), 0);
+    tbus_streaming_snapshot_t *s = snapshot_at(streaming, 0);
+    cr_assert_float_eq(s->ttft_ms.max, ldexp(1, 62) / 1e6, 1);
+    cr_assert(s->tpot_ms.max == 0);
+    cr_assert_eq(s->negative_intervals, 1u, "the end lies before it");
+    tbus_streaming_snapshot_free(s);
+    tbus_streaming_close(streaming);
+}
+
 Test(streaming, a_chunk_of_n_tokens_gives_n_itl_samples_and_one_icl_sample)
 {
     tbus_streaming_t *streaming = open_with(NULL);
