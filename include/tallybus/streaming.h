@@ -86,9 +86,9 @@ typedef struct tbus_stream_start {
     uint64_t reserved[4];
 } tbus_stream_start_t;
 
-/* A stream begins. An id of NULL counts as "". A long id or model (over 191 bytes) is kept as its beginning and a 64-bit
- * hash; what is not UTF-8 in a model shows as U+FFFD. Errors: UV_EINVAL (`start` NULL); each counted: UV_EEXIST (this id is active: ignored), UV_ENOSPC (active_max
- * reached), UV_ENOMEM. */
+/* A stream begins. An id of NULL counts as "". A long id or model (over 191 bytes) is kept as its beginning and a
+ * 64-bit hash; what is not UTF-8 in a model shows as U+FFFD. Errors: UV_EINVAL (`start` NULL); each counted: UV_EEXIST
+ * (this id is active: ignored), UV_ENOSPC (active_max reached), UV_ENOMEM. */
 TBUS_API int tbus_streaming_record_start(tbus_streaming_t *streaming, const char *stream_id,
                                          const tbus_stream_start_t *start);
 
