@@ -99,17 +99,21 @@ void histogram_window_record(struct histogram_window *window, int64_t time_ns, i
     if (!slice)
         return;
     uint32_t bucket = bucket_of(value_ns);
-    uint32_t room = UINT32_MAX - slice->counts[bucket];
-    uint32_t counted = samples > room ? room : (uint32_t)samples;
+    uint32_t counted = (uint32_t)samples;
+    if (samples > UINT32_MAX - slice->counts[bucket]) {
+        if (window->window.slots > 1)
+            return;
+        counted = 0; /* nothing is ever taken off the total, which has room */
+    }
     if (slice->samples == 0 || value_ns < slice->min_ns)
         slice->min_ns = value_ns;
     if (slice->samples == 0 || value_ns > slice->max_ns)
         slice->max_ns = value_ns;
     slice->counts[bucket] += counted;
-    slice->samples += counted;
+    slice->samples += samples;
     slice->sum_ns += (uint128_t)sum_ns;
-    window->total.counts[bucket] += counted;
-    window->total.samples += counted;
+    window->total.counts[bucket] += samples;
+    window->total.samples += samples;
     window->total.sum_ns += (uint128_t)sum_ns;
 }
 

@@ -181,8 +181,6 @@ void tbus_streaming_reset(tbus_streaming_t *streaming)
     streaming->active_count = 0;
     streaming->finished_count = streaming->finished_next = 0;
     streaming->ended_count = streaming->ended_next = 0;
-    streaming->has_cached = false;
-    streaming->resets++;
     streaming_reset_windows_locked(streaming);
     init_time(streaming);
     uv_mutex_unlock(&streaming->mu);
@@ -224,7 +222,6 @@ static void go_back_locked(tbus_streaming_t *streaming)
             stream->last_event_ns = streaming->latest.now_ns;
     }
     streaming->idle_from_ns = streaming->next_sweep_ns = MOMENT_MIN;
-    streaming->has_cached = false;
 }
 
 void streaming_advance_slowly_locked(tbus_streaming_t *streaming, enum latest_verdict verdict)

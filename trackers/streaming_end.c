@@ -111,16 +111,18 @@ static void reconcile_locked(tbus_streaming_t *streaming, struct stream *stream,
     streaming_add_locked(streaming, &(struct addition){.time_ns = time_ns, .model = stream->model, .tokens = shed});
 }
 
-/* A reason as it is kept: an error message may quote a key. */
+/* A reason as it is kept: an error message may quote a key, and the cut may lie within it. */
 static void fit_reason(char kept[TBUS_STREAM_REASON_BYTES], const char *reason)
 {
-    size_t length = 0;
-    if (reason) {
-        length = utf8_cut(reason, strnlen(reason, TBUS_STREAM_REASON_BYTES), TBUS_STREAM_REASON_BYTES - 1);
-        memcpy(kept, reason, length);
-    }
-    kept[length] = '\0';
-    redact_secrets(kept);
+    const char *text = reason ? reason : "";
+    size_t length = strnlen(text, TBUS_STREAM_REASON_BYTES);
+    size_t fits = utf8_cut(text, length, TBUS_STREAM_REASON_BYTES - 1);
+    memcpy(kept, text, fits);
+    kept[fits] = '\0';
+    if (fits < length)
+        redact_secrets_of_cut(kept);
+    else
+        redact_secrets(kept);
 }
 
 int tbus_streaming_record_end(tbus_streaming_t *streaming, const char *stream_id, const tbus_stream_end_t *end)

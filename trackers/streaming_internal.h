@@ -33,7 +33,7 @@ struct stream {
     uint8_t status; /* tbus_stream_status_t */
     bool has_first : 1;
     bool has_token : 1;
-    bool has_event : 1; /* a token or a role frame */
+    bool has_event : 1; /* one that has a number or takes one */
     bool jumped : 1;    /* tokens were shed since the last one */
 };
 static_assert(sizeof(struct stream) <= TABLE_HOT_BYTES, "one line");

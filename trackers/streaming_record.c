@@ -3,8 +3,16 @@
 #include <string.h>
 
 #include "trackers/streaming_window.h"
+#include "trackers/utf8.h"
 
 /* --- Starts --- */
+
+enum { REPLACEMENT_BYTES = sizeof UTF8_REPLACEMENT - 1 };
+
+struct model_name {
+    struct table_name fitted;
+    char clean[(TBUS_STREAM_MODEL_BYTES - 1) * REPLACEMENT_BYTES + 1];
+};
 
 static bool has_room_locked(tbus_streaming_t *streaming)
 {
@@ -75,15 +83,36 @@ static int start_locked(tbus_streaming_t *streaming, const struct table_name *id
     return 0;
 }
 
+/* A model's name, with U+FFFD for what is not UTF-8: pages show it so, and two that look alike there must be one. One that
+ * is too long to be kept whole has its hash, which sets it apart. */
+static void fit_model(const tbus_streaming_t *streaming, const char *given, struct model_name *name)
+{
+    const char *at = given ? given : "";
+    size_t length = 0;
+    bool broken = false;
+    if (strnlen(at, TBUS_STREAM_MODEL_BYTES) == TBUS_STREAM_MODEL_BYTES)
+        at = "";
+    while (*at) {
+        unsigned good = utf8_length(at), bytes = good ? good : REPLACEMENT_BYTES;
+        memcpy(name->clean + length, good ? at : UTF8_REPLACEMENT, bytes);
+        length += bytes;
+        at += good ? good : 1;
+        broken |= !good;
+    }
+    name->clean[length] = '\0';
+    table_fit(&streaming->models, broken ? name->clean : given, &name->fitted);
+}
+
 int tbus_streaming_record_start(tbus_streaming_t *streaming, const char *stream_id, const tbus_stream_start_t *start)
 {
-    struct table_name id, model;
+    struct table_name id;
+    struct model_name model;
     if (!streaming || !start)
         return UV_EINVAL;
     table_fit(&streaming->streams, stream_id, &id);
-    table_fit(&streaming->models, start->model, &model);
+    fit_model(streaming, start->model, &model);
     uv_mutex_lock(&streaming->mu);
-    int error = start_locked(streaming, &id, &model, start);
+    int error = start_locked(streaming, &id, &model.fitted, start);
     uv_mutex_unlock(&streaming->mu);
     return error;
 }
@@ -113,19 +142,21 @@ static void set_first_locked(tbus_streaming_t *streaming, struct stream *stream,
 }
 
 /* Follows the numbers of a stream's events; each event takes the numbers from its beginning up to its end. A stream that
- * is numbered from 0 begins with a number that looks like none. */
+ * is numbered from 0 begins with a number that looks like none. An event that neither has a number nor takes one says
+ * nothing of where the others begin. */
 static void follow_sequence_locked(tbus_streaming_t *streaming, struct stream *stream, int64_t number, int64_t tokens)
 {
     const tbus_numbering_t numbering = streaming->options.numbering;
     const int64_t step = numbering == TBUS_NUMBERING_EVENTS ? 1 : tokens;
-    int64_t begin = numbering == TBUS_NUMBERING_LAST_TOKEN ? number - tokens : number;
+    const int64_t before = numbering == TBUS_NUMBERING_LAST_TOKEN ? tokens : 0; /* its number and its beginning */
+    int64_t begin = number > 0 ? number - before : stream->has_event ? stream->next_sequence : -before;
 
+    if (number <= 0 && step == 0)
+        return;
     if (number > 0 && begin > stream->next_sequence) {
         stream->jumped = true;
         streaming->counters.sequence_jumps++;
     }
-    if (number <= 0)
-        begin = stream->has_event ? stream->next_sequence : numbering == TBUS_NUMBERING_LAST_TOKEN ? -tokens : 0;
     int64_t end = begin > INT64_MAX - step ? INT64_MAX : begin + step;
     if (end > stream->next_sequence || (number <= 0 && !stream->has_event))
         stream->next_sequence = end;

@@ -141,7 +141,7 @@ static void copy_window_locked(const tbus_streaming_t *streaming, int64_t now_ns
             copied->finished[copied->finished_count++] = *finished;
     }
     histogram_window_add_to(streaming->gaps, now_ns, &copied->itl);
-    copied->one_for_both = histogram_window_is_empty(streaming->itl) && histogram_window_is_empty(streaming->icl);
+    copied->one_for_both = histogram_window_is_empty(streaming->icl); /* each event in `itl` is in `icl` too */
     if (!copied->one_for_both) {
         histogram_add(&copied->icl, &copied->itl);
         histogram_window_add_to(streaming->itl, now_ns, &copied->itl);

@@ -31,6 +31,8 @@ void streaming_reset_windows_locked(tbus_streaming_t *streaming)
         window_sum_reset(&model->recent_streams);
         window_sum_reset(&model->recent_tokens);
     }
+    streaming->has_cached = false;
+    streaming->resets++;
 }
 
 /* A row of doubted events is shorter than LATEST_ROW when another one is seen: they all find room. */

@@ -67,7 +67,8 @@ typedef struct tbus_streaming_options {
  * that can be looked up (the table of both doubles as it grows); 48 for each finished one, and 132 more where it can be
  * looked up; 3,000 for each model and "other", and 40 more for each bound that a list has over OpenTelemetry's; 2 MiB
  * beside them. A token takes none. Errors: UV_EINVAL (`ret` NULL, a count above 2^24, no such policy or numbering, a
- * limit that is negative or no number, bounds that are not as buckets.h wants them), UV_ENOMEM. [any thread] */
+ * limit that is negative or no number, bounds that are not as buckets.h wants them, `reserved` not zero),
+ * UV_ENOMEM. [any thread] */
 TBUS_API TBUS_CHECKED int tbus_streaming_open(const tbus_streaming_options_t *options, tbus_streaming_t **ret);
 
 /* Frees it; NULL is allowed. [any thread, no other call on it running] */
@@ -85,9 +86,9 @@ typedef struct tbus_stream_start {
     uint64_t reserved[4];
 } tbus_stream_start_t;
 
-/* A stream begins. An id of NULL counts as "". A long id or model (over 191 bytes) is kept as its beginning and a 64-bit
- * hash. Errors: UV_EINVAL (`start` NULL); each counted: UV_EEXIST (this id is active: ignored), UV_ENOSPC (active_max
- * reached), UV_ENOMEM. */
+/* A stream begins. An id of NULL counts as "". A long id or model (over 191 bytes) is kept as its beginning and a
+ * 64-bit hash; what is not UTF-8 in a model shows as U+FFFD. Errors: UV_EINVAL (`start` NULL); each counted: UV_EEXIST
+ * (this id is active: ignored), UV_ENOSPC (active_max reached), UV_ENOMEM. */
 TBUS_API int tbus_streaming_record_start(tbus_streaming_t *streaming, const char *stream_id,
                                          const tbus_stream_start_t *start);
 
@@ -204,7 +205,8 @@ typedef struct tbus_streaming_snapshot {
     double goodput; /* of the same streams, the share within all limits set; NaN without limits or streams. A stream
                        without a first token is beyond a limit on TTFT; one of at most one token is within a limit on
                        TPOT. */
-    /* over the tokens recorded within the window; percentiles within 0.5 % for 1 us .. 1 h, the rest exact */
+    /* over the tokens recorded within the window, kept in slices of a 30th of it: up to one slice more (the models'
+     * recent_*, too); percentiles within 0.5 % for 1 us .. 1 h, the rest exact */
     tbus_distribution_t itl_ms;                 /* a gap of n tokens gives n samples of gap / n */
     tbus_distribution_t icl_ms;                 /* chunk latency: the gap as such */
     const char *operation_name, *provider_name; /* as in the options */

@@ -169,6 +169,32 @@ Test(prometheus, hostile_labels_are_escaped)
     tbus_mem_free(page);
 }
 
+Test(prometheus, models_whose_names_are_broken_alike_are_one_series)
+{
+    char full[2][TBUS_STREAM_MODEL_BYTES];
+    const char *const names[] = {"m\xFF", "m\xFE", "m\xC3", "m\xEF\xBF\xBD", full[0], full[1]};
+    tbus_streaming_t *streaming;
+    tbus_streaming_snapshot_t *s;
+    char *page;
+    for (int i = 0; i < 2; i++) {
+        memset(full[i], i ? '\x80' : '\xFF', sizeof full[i] - 1);
+        full[i][sizeof full[i] - 1] = '\0';
+    }
+    cr_assert_eq(tbus_streaming_open(NULL, &streaming), 0);
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        const char id[] = {(char)('a' + i), '\0'};
+        cr_assert_eq(tbus_streaming_record_start(streaming, id, &(tbus_stream_start_t){.model = names[i]}), 0);
+    }
+    cr_assert_eq(tbus_streaming_snapshot(streaming, 0, &s), 0);
+    cr_assert_eq(s->models_count, 2u);
+    cr_assert_eq(tbus_prometheus_streaming(s, &page), 0);
+    check_form(page);
+    has(page, "streaming_streams_by_model{model=\"m\xEF\xBF\xBD\"} 4");
+    tbus_mem_free(page);
+    tbus_streaming_snapshot_free(s);
+    tbus_streaming_close(streaming);
+}
+
 Test(prometheus, the_errors_page_has_every_specified_name)
 {
     tbus_errors_t *errors;

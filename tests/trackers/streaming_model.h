@@ -246,12 +246,15 @@ static inline void plain_first(struct plain *p, struct plain_stream *s, double t
         s->first = s->start + llround(ttft_ms * 1e6);
 }
 
-/* An event of n tokens takes the numbers begin .. begin + n, or one number. */
+/* An event of n tokens takes the numbers begin .. begin + n, or one number. A role frame without a number tells nothing
+ * where tokens are numbered. */
 static inline void plain_follow(struct plain *p, struct plain_stream *s, int64_t number, int64_t tokens)
 {
     int64_t step = p->options.numbering == TBUS_NUMBERING_EVENTS ? 1 : tokens, begin = number;
     if (p->options.numbering == TBUS_NUMBERING_LAST_TOKEN)
         begin = number - tokens;
+    if (number <= 0 && step == 0)
+        return;
     if (number > 0) {
         if (begin > s->next) {
             s->jumped = true;

@@ -137,11 +137,41 @@ Test(histogram, many_samples_at_once_are_counted_and_the_counts_saturate)
     cr_assert_eq(histogram_window_open(30 * second, &window), 0);
     histogram_window_record(window, 0, 10, 5, 50);
     cr_assert_eq(read_at(window, 0).count, 5u);
-    histogram_window_record(window, 0, 10, UINT64_MAX, 0);
+    histogram_window_record(window, 0, 10, UINT32_MAX - 5, 10 * ((int64_t)UINT32_MAX - 5));
+    histogram_window_record(window, 0, 10, UINT64_MAX, INT64_MAX);
     cr_assert_eq(read_at(window, 0).count, (uint64_t)UINT32_MAX);
     cr_assert_eq(read_at(window, 60 * second).count, 0u, "and are taken off whole");
     histogram_window_reset(window);
     cr_assert_eq(read_at(window, 0).count, 0u);
+    histogram_window_close(window);
+}
+
+Test(histogram, what_is_not_counted_does_not_move_the_mean)
+{
+    struct histogram_window *window;
+    cr_assert_eq(histogram_window_open(30 * second, &window), 0);
+    histogram_window_record(window, 0, 10, UINT32_MAX - 1, 10 * (int64_t)(UINT32_MAX - 1));
+    for (int i = 0; i < 1000; i++)
+        histogram_window_record(window, 0, 10, 4096, 10 * 4096);
+    cr_assert_float_eq(read_at(window, 0).avg, 1e-5, 1e-14);
+    cr_assert_float_eq(read_at(window, 0).max, 1e-5, 1e-14);
+    histogram_window_close(window);
+}
+
+Test(histogram, a_window_without_limit_counts_on_for_ever)
+{
+    struct histogram_window *window;
+    const int64_t many = UINT32_MAX;
+    cr_assert_eq(histogram_window_open(-1, &window), 0);
+    for (int i = 0; i < 100; i++)
+        histogram_window_record(window, 0, 10, (uint64_t)many, 10 * many);
+    for (int i = 0; i < 10; i++)
+        histogram_window_record(window, 0, 2000, (uint64_t)many, 2000 * many);
+    const tbus_distribution_t found = read_at(window, 0);
+    cr_assert_eq(found.count, 110 * (uint64_t)many);
+    cr_assert(within(found.avg, (100 * 10 + 10 * 2000) / 110.0 / 1e6, 1e-9), "%g", found.avg);
+    cr_assert_lt(found.p50, 2e-5);
+    cr_assert(within(found.p95, 2e-3, 0.005));
     histogram_window_close(window);
 }
 

@@ -111,6 +111,21 @@ Test(streaming, a_measured_first_token_counts_unless_a_token_came_before)
     }
 }
 
+Test(streaming, a_measured_first_token_past_the_end_of_time_is_at_it)
+{
+    tbus_streaming_t *streaming = open_with(NULL);
+    cr_assert_eq(start(streaming, "s", SECOND), 0);
+    cr_assert_eq(tbus_streaming_record_first_token(streaming, "s", 1e300, 2 * SECOND), 0);
+    cr_assert_eq(tbus_streaming_record_token(streaming, "s", 2, 0, TBUS_TOKEN_CONTENT, 3 * SECOND), 0);
+    cr_assert_eq(complete(streaming, "s", 4 * SECOND), 0);
+    tbus_streaming_snapshot_t *s = snapshot_at(streaming, 0);
+    cr_assert_float_eq(s->ttft_ms.max, ldexp(1, 62) / 1e6, 1);
+    cr_assert(s->tpot_ms.max == 0);
+    cr_assert_eq(s->negative_intervals, 1u, "the end lies before it");
+    tbus_streaming_snapshot_free(s);
+    tbus_streaming_close(streaming);
+}
+
 Test(streaming, a_chunk_of_n_tokens_gives_n_itl_samples_and_one_icl_sample)
 {
     tbus_streaming_t *streaming = open_with(NULL);
@@ -192,6 +207,19 @@ Test(streaming, tokens_shed_before_a_role_frame_spoil_the_next_tokens_gap)
     FOLLOW(TBUS_NUMBERING_EVENTS, 1, 0, {1, 0}, {2, 1}, {3, 1});
     FOLLOW(TBUS_NUMBERING_FIRST_TOKEN, 1, 0, {1, 0}, {1, 1}, {2, 1});
     FOLLOW(TBUS_NUMBERING_LAST_TOKEN, 1, 0, {0, 0}, {1, 1}, {2, 1});
+}
+
+Test(streaming, a_role_frame_without_a_number_leaves_open_where_the_tokens_numbers_begin)
+{
+    for (int64_t first = 0; first <= 1; first++) {
+        FOLLOW(TBUS_NUMBERING_EVENTS, 1, 0, {0, 0}, {first, 1}, {first + 1, 1});
+        FOLLOW(TBUS_NUMBERING_FIRST_TOKEN, 1, 0, {0, 0}, {first, 1}, {first + 1, 1});
+        FOLLOW(TBUS_NUMBERING_LAST_TOKEN, 1, 0, {0, 0}, {first, 1}, {first + 1, 1});
+        FOLLOW(TBUS_NUMBERING_FIRST_TOKEN, 1, 0, {0, 0}, {0, 0}, {first, 3}, {first + 3, 1});
+        FOLLOW(TBUS_NUMBERING_LAST_TOKEN, 1, 0, {0, 0}, {0, 0}, {first + 2, 3}, {first + 3, 1});
+    }
+    FOLLOW(TBUS_NUMBERING_FIRST_TOKEN, 0, 1, {0, 0}, {1, 1}, {3, 1});
+    FOLLOW(TBUS_NUMBERING_LAST_TOKEN, 0, 1, {0, 0}, {1, 1}, {3, 1});
 }
 
 Test(streaming, tokens_shed_before_the_first_that_came_are_told_too)

@@ -135,6 +135,29 @@ Test(streaming_find, a_reason_is_cut_between_code_points_and_keys_in_it_are_mask
     tbus_streaming_close(streaming);
 }
 
+Test(streaming_find, a_key_that_the_cut_shortens_is_masked_too)
+{
+    static const char *const begins[] = {"api_key=abc", "eyJhbGciOiJI", "password: secre", "hf_abcdefgh", "AKIA12"};
+    tbus_streaming_t *streaming = open_with(NULL);
+    for (size_t i = 0; i < sizeof begins / sizeof *begins; i++) {
+        const size_t length = strlen(begins[i]), kept = TBUS_STREAM_REASON_BYTES - 1;
+        char reason[300];
+        memset(reason, ' ', sizeof reason);
+        memcpy(reason + kept - length, begins[i], length);
+        memset(reason + kept, 'X', 40); /* what makes it a key is behind the cut */
+        reason[kept + 40] = '\0';
+        cr_assert_eq(start(streaming, "s", 0), 0);
+        cr_assert_eq(tbus_streaming_record_end(streaming, "s", &(tbus_stream_end_t){.reason = reason}), 0);
+        const tbus_stream_info_t info = found(streaming, "s");
+        cr_assert_eq(info.reason[strlen(info.reason) - 1], '*', "%s", info.reason);
+        cr_assert_null(strstr(info.reason, begins[i]));
+    }
+    cr_assert_eq(start(streaming, "s", 0), 0);
+    cr_assert_eq(tbus_streaming_record_end(streaming, "s", &(tbus_stream_end_t){.reason = "hf_abcdefgh"}), 0);
+    cr_assert_str_eq(found(streaming, "s").reason, "hf_abcdefgh", "whole, it is none");
+    tbus_streaming_close(streaming);
+}
+
 Test(streaming_find, models_past_the_cap_are_shown_as_they_are_counted)
 {
     tbus_streaming_t *streaming = open_with(&(tbus_streaming_options_t){.models_max = 1});

@@ -35,6 +35,22 @@ Test(streaming_hostile, hostile_numbers_and_strings_do_no_harm)
     free(huge);
 }
 
+Test(streaming_hostile, no_number_of_an_event_overflows_however_events_are_numbered)
+{
+    static const int64_t numbers[] = {INT64_MIN, INT64_MIN + 1, -1, 0, 1, INT64_MAX - 1, INT64_MAX};
+    enum { NUMBERS = sizeof numbers / sizeof numbers[0] };
+    for (int numbering = 0; numbering <= TBUS_NUMBERING_LAST_TOKEN; numbering++) {
+        tbus_streaming_t *streaming = open_with(&(tbus_streaming_options_t){.numbering = (tbus_numbering_t)numbering});
+        cr_assert_eq(start(streaming, "s", 0), 0);
+        for (int i = 0; i < NUMBERS * NUMBERS * 2; i++)
+            cr_assert_eq(tbus_streaming_record_token(streaming, "s", numbers[i / NUMBERS % NUMBERS],
+                                                     numbers[i % NUMBERS], TBUS_TOKEN_CONTENT, 0),
+                         0);
+        cr_assert_eq(found(streaming, "s").tokens, UINT64_MAX, "they stay at the end of the range");
+        tbus_streaming_close(streaming);
+    }
+}
+
 /* What streaming.h states, for the default options. */
 static size_t stated_bytes(void)
 {

@@ -84,6 +84,31 @@ Test(streaming_time, a_stream_is_idle_at_its_limit_whenever_streams_were_looked_
     tbus_streaming_close(streaming);
 }
 
+Test(streaming_time, a_search_for_idle_streams_leaves_those_that_are_at_their_limit)
+{
+    tbus_streaming_t *streaming =
+        open_with(&(tbus_streaming_options_t){.idle_ns = 10 * SECOND, .cache_ns = TBUS_STREAMING_NO_CACHE});
+    cr_assert_eq(start(streaming, "past", 0), 0);
+    cr_assert_eq(start(streaming, "at", 2 * SECOND), 0);
+    tbus_streaming_snapshot_t *s = snapshot_at(streaming, 12 * SECOND);
+    cr_assert_eq(s->abandoned_streams, 1u);
+    cr_assert_eq(s->active_streams, 1u);
+    tbus_streaming_snapshot_free(s);
+    cr_assert_eq(found(streaming, "at").status, TBUS_STREAM_STATUS_ACTIVE);
+    tbus_streaming_close(streaming);
+}
+
+Test(streaming_time, a_look_up_ends_a_stream_that_nobody_has_looked_for_yet)
+{
+    tbus_streaming_t *streaming = open_with(&(tbus_streaming_options_t){.idle_ns = 64 * SECOND, .jump_ns = -1});
+    cr_assert_eq(start(streaming, "s", 0), 0);
+    (void)token(streaming, "nobody", 64 * SECOND);
+    cr_assert_eq(found(streaming, "s").status, TBUS_STREAM_STATUS_ACTIVE);
+    (void)token(streaming, "nobody", 64 * SECOND + 1); /* too soon for another search */
+    cr_assert_eq(found(streaming, "s").status, TBUS_STREAM_STATUS_FAILED);
+    tbus_streaming_close(streaming);
+}
+
 Test(streaming_time, a_look_far_ahead_does_not_stop_the_search_for_idle_streams)
 {
     tbus_streaming_t *streaming = open_uncached();
@@ -129,6 +154,16 @@ Test(streaming_time, percentiles_are_cached_for_ten_seconds_and_counters_are_not
     cr_assert(isnan(p50_at(streaming, 4 * SECOND, 0, 4 * SECOND)), "reset empties the cache too");
     run_for(streaming, 0, SECOND);
     cr_assert(p50_at(streaming, 5 * SECOND, 1, 5 * SECOND) == 1000, "nothing at all is not kept");
+    tbus_streaming_close(streaming);
+}
+
+Test(streaming_time, two_looks_at_one_moment_see_the_same_figures)
+{
+    tbus_streaming_t *streaming = open_with(NULL);
+    run_for(streaming, 0, SECOND);
+    cr_assert(p50_at(streaming, 5 * SECOND, 1, 5 * SECOND) == 1000);
+    run_for(streaming, SECOND, 3 * SECOND);
+    cr_assert(p50_at(streaming, 5 * SECOND, 2, 5 * SECOND) == 1000);
     tbus_streaming_close(streaming);
 }
 
@@ -254,11 +289,12 @@ Test(streaming_time, a_stream_that_ends_while_in_doubt_keeps_no_other_alive)
     cr_assert_eq(start(streaming, "a", 0), 0);
     for (int i = 0; i < 8; i++)
         cr_assert_eq(token(streaming, "a", 0), 0);
-    cr_assert_eq(start(streaming, "b", HOUR), 0);
-    cr_assert_eq(complete(streaming, "b", HOUR), 0);
-    cr_assert_eq(complete(streaming, "a", 0), 0); /* takes the one place for finished streams from "b" */
-    cr_assert_eq(start(streaming, "c", 0), 0);    /* and this one its cell */
-    tbus_streaming_snapshot_t *s = snapshot_at(streaming, HOUR + 50 * SECOND);
+    cr_assert_eq(start(streaming, "b", 2 * HOUR), 0);
+    cr_assert_eq(complete(streaming, "b", 2 * HOUR), 0);
+    cr_assert_eq(start(streaming, "c", 2 * HOUR), 0);
+    cr_assert_eq(complete(streaming, "c", 2 * HOUR), 0); /* takes the one place for finished streams from "b" */
+    cr_assert_eq(start(streaming, "d", HOUR), 0);        /* and this one its cell, while all are doubted */
+    tbus_streaming_snapshot_t *s = snapshot_at(streaming, 2 * HOUR + 50 * SECOND);
     cr_assert_eq(s->active_streams, 0u);
     tbus_streaming_snapshot_free(s);
     tbus_streaming_close(streaming);
@@ -274,6 +310,33 @@ Test(streaming_time, a_wrong_time_at_the_very_beginning_is_left_behind)
     expect(streaming, 9 * SECOND, 3, 18, 0);
     run_steadily(streaming, 10, 700);
     cr_assert_eq(found(streaming, "stray").status, TBUS_STREAM_STATUS_FAILED);
+    tbus_streaming_close(streaming);
+}
+
+Test(streaming_time, a_stream_with_a_wrong_time_at_the_very_beginning_is_found_idle)
+{
+    tbus_streaming_t *streaming = open_uncached();
+    cr_assert_eq(start(streaming, "stray", INT64_MAX), 0);
+    for (int i = 0; i < 700; i++)
+        (void)token(streaming, "nobody", i * SECOND);
+    tbus_streaming_snapshot_t *s = snapshot_at(streaming, 0);
+    cr_assert_eq(s->active_streams, 0u);
+    cr_assert_eq(s->abandoned_streams, 1u);
+    tbus_streaming_snapshot_free(s);
+    tbus_streaming_close(streaming);
+}
+
+Test(streaming_time, reset_forgets_what_is_doubted)
+{
+    tbus_streaming_t *streaming = open_steady();
+    for (int i = 0; i < 7; i++)
+        cr_assert_eq(token(streaming, "a", HOUR), 0);
+    tbus_streaming_reset(streaming);
+    cr_assert_eq(start(streaming, "a", 0), 0);
+    cr_assert_eq(token(streaming, "a", 0), 0);
+    for (int i = 1; i <= 8; i++)
+        cr_assert_eq(token(streaming, "a", HOUR + i * MS), 0);
+    expect(streaming, HOUR + 8 * MS, 1, 8, 8);
     tbus_streaming_close(streaming);
 }
 
