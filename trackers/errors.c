@@ -11,7 +11,7 @@
 /* An error with all that can be worked out before the lock is taken. */
 struct failure {
     const tbus_error_t *error;
-    int64_t moment;
+    int64_t moment; /* like the sighting's time known under the lock only: where it is believed to be */
     struct name type, endpoint, model;
     struct signature signature;
     struct cut_text texts[RECENT_TEXTS];
@@ -56,7 +56,6 @@ static uint64_t hash_id(const tbus_errors_t *errors, const char *id)
 static void prepare(const tbus_errors_t *errors, const tbus_error_t *error, struct failure *failure)
 {
     failure->error = error;
-    failure->moment = moment_of(error->time_ns);
     name_fit(&failure->type, error->type, &errors->name_secret);
     name_fit(&failure->endpoint, error->endpoint, &errors->name_secret);
     name_fit(&failure->model, error->model, &errors->name_secret);
@@ -66,8 +65,7 @@ static void prepare(const tbus_errors_t *errors, const tbus_error_t *error, stru
     failure->texts[RECENT_USER_ID] = cut_text(error->user_id, TBUS_ERROR_ID_BYTES);
     const struct cut_text *id = &failure->texts[RECENT_REQUEST_ID];
     *put(failure->request_id, id->text, id->length) = '\0';
-    failure->sighting = (struct sighting){.time_ns = error->time_ns,
-                                          .user = hash_id(errors, error->user_id),
+    failure->sighting = (struct sighting){.user = hash_id(errors, error->user_id),
                                           .request = hash_id(errors, error->request_id),
                                           .request_id = failure->request_id};
 }
@@ -88,10 +86,14 @@ static uint32_t enter_locked(tbus_errors_t *errors, int64_t moment)
     return slot;
 }
 
-static void see_time_locked(tbus_errors_t *errors, int64_t time_ns)
+/* When a record counts: at its own time, or, where that is too far ahead of the clock, at the latest that was not. */
+static int64_t believe_locked(tbus_errors_t *errors, int64_t time_ns)
 {
+    if (ahead_is_too_far(&errors->ahead, moment_of(time_ns)))
+        time_ns = errors->latest_ns == INT64_MIN ? ahead_clock(&errors->ahead) : errors->latest_ns;
     if (time_ns > errors->latest_ns)
         errors->latest_ns = time_ns;
+    return time_ns;
 }
 
 /* A request, in all that counts good ones, too. Errors: UV_ENOMEM, as everywhere below. */
@@ -133,7 +135,8 @@ static int count_error_locked(tbus_errors_t *errors, struct failure *failure)
 {
     uint32_t slot, cell;
 
-    see_time_locked(errors, failure->error->time_ns);
+    failure->sighting.time_ns = believe_locked(errors, failure->error->time_ns);
+    failure->moment = moment_of(failure->sighting.time_ns);
     int failed = count_request_locked(errors, &failure->endpoint, failure->moment, true, &slot);
     int error = count_status_locked(errors, failure->error->status_code, slot);
     failed = error ? error : failed;
@@ -193,7 +196,7 @@ static void record_excluded(tbus_errors_t *errors, int64_t time_ns)
 {
     uv_mutex_lock(&errors->mu);
     errors->excluded++;
-    see_time_locked(errors, time_ns);
+    (void)believe_locked(errors, time_ns);
     uv_mutex_unlock(&errors->mu);
 }
 
@@ -204,8 +207,8 @@ static int record_success(tbus_errors_t *errors, const char *endpoint, int64_t t
 
     name_fit(&name, endpoint, &errors->name_secret);
     uv_mutex_lock(&errors->mu);
-    see_time_locked(errors, time_ns);
-    int error = count_request_locked(errors, &name, moment_of(time_ns), false, &slot);
+    int64_t moment = moment_of(believe_locked(errors, time_ns));
+    int error = count_request_locked(errors, &name, moment, false, &slot);
     uv_mutex_unlock(&errors->mu);
     return error;
 }
@@ -255,7 +258,8 @@ int tbus_errors_evaluate(tbus_errors_t *errors, int64_t now_ns)
         return UV_EINVAL;
     uv_mutex_lock(&errors->mu);
     int64_t latest = moment_of(errors_latest_locked(errors)), now = moment_of(now_ns);
-    slos_look(&errors->slos, now > latest ? now : latest, &errors->findings);
+    bool believed = now > latest && !ahead_is_too_far(&errors->ahead, now);
+    slos_look(&errors->slos, believed ? now : latest, &errors->findings);
     uv_mutex_unlock(&errors->mu);
     return 0;
 }

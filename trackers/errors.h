@@ -4,6 +4,7 @@
 
 #include <tallybus/errors.h>
 
+#include "trackers/ahead.h"
 #include "trackers/errors_counts.h"
 #include "trackers/errors_findings.h"
 #include "trackers/errors_patterns.h"
@@ -24,7 +25,8 @@ struct tbus_errors {
     struct table_secret name_secret; /* [const after open] for hashes of long names and of ids */
 
     uv_mutex_t mu;
-    int64_t latest_ns;                                      /* [lock: mu] INT64_MIN = nothing recorded */
+    struct ahead ahead;                                     /* [lock: mu] */
+    int64_t latest_ns;                                      /* [lock: mu] believed; INT64_MIN = nothing recorded */
     uint64_t excluded;                                      /* [lock: mu] */
     struct window window;                                   /* [lock: mu] of all counts */
     struct tally within[COUNT_SLOTS];                       /* [lock: mu] by its slots */
@@ -36,7 +38,7 @@ struct tbus_errors {
     bool publishing;                                        /* [lock: mu] a thread publishes findings */
 };
 
-/* The latest moment recorded, or 0. */
+/* The latest time recorded and believed, or 0. */
 static inline int64_t errors_latest_locked(const tbus_errors_t *errors)
 {
     return errors->latest_ns == INT64_MIN ? 0 : errors->latest_ns;

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "trackers/redact.h"
+#include "trackers/utf8.h"
 
 enum { HASH_TAIL = 17 /* '~' and 16 hex digits */ };
 
@@ -27,6 +28,28 @@ void name_fit(struct name *name, const char *text, const struct table_secret *se
     name->length = kept + HASH_TAIL;
 }
 
+static bool is_utf8(const char *text)
+{
+    unsigned length = 1;
+
+    for (; *text && length > 0; text += length)
+        length = utf8_length(text);
+    return length > 0;
+}
+
+/* Exporters write one character for every byte that is no UTF-8: two names that differ there alone would look the same,
+ * and be one time series twice. */
+static void mend_utf8(char *text)
+{
+    for (unsigned length; *text; text += length) {
+        length = utf8_length(text);
+        if (length > 0)
+            continue;
+        *text = '?';
+        length = 1;
+    }
+}
+
 void name_clean(struct name *name)
 {
     const char *begin, *end;
@@ -34,10 +57,13 @@ void name_clean(struct name *name)
     if (name->clean)
         return;
     name->clean = true;
-    if (!redact_find(name->text, &begin, &end))
+    bool is_whole = is_utf8(name->text);
+    if (is_whole && !redact_find(name->text, &begin, &end))
         return;
     if (name->text != name->room)
         memcpy(name->room, name->text, name->length + 1);
+    if (!is_whole)
+        mend_utf8(name->room);
     redact_secrets(name->room);
     name->text = name->room;
     name->length = strlen(name->room);

@@ -1,4 +1,5 @@
-/* The name of an endpoint, a type or a model as the tables keep it: of a bounded length, and without secrets. */
+/* The name of an endpoint, a type or a model as the tables keep it: of a bounded length, without secrets, and
+ * UTF-8. */
 #ifndef TRACKERS_ERRORS_NAME_H
 #define TRACKERS_ERRORS_NAME_H
 
@@ -19,7 +20,7 @@ struct name {
  * hashed. */
 void name_fit(struct name *name, const char *text, const struct table_secret *secret);
 
-/* Masks its secrets. To look for them takes longer than to find a name in a table; and what is in a table is clean. So
+/* Masks its secrets, and puts ? for bytes that are no UTF-8. To look for them takes longer than to find a name in a table; and what is in a table is clean. So
  * this is only for names that have not been found. */
 void name_clean(struct name *name);
 

@@ -96,6 +96,7 @@ int tbus_errors_open(const tbus_errors_options_t *options, tbus_errors_t **ret)
     errors->name_secret = table_secret_open();
     errors->findings.off = completed.findings_off;
     errors->latest_ns = INT64_MIN;
+    ahead_init(&errors->ahead, completed.ahead_max_ns, completed.clock, completed.clock_user);
     window_init(&errors->window, completed.window_ns, COUNT_SLICES);
     patterns_init(&errors->patterns, completed.patterns_max, completed.pattern_threshold);
     int error = open_tables(errors, &completed);
@@ -122,7 +123,7 @@ void tbus_errors_reset(tbus_errors_t *errors)
     if (!errors)
         return;
     uv_mutex_lock(&errors->mu);
-    errors->excluded = 0;
+    errors->excluded = errors->ahead.count = 0;
     errors->latest_ns = INT64_MIN;
     window_reset(&errors->window);
     memset(errors->within, 0, sizeof errors->within);

@@ -150,10 +150,10 @@ static void redact_one(const tbus_error_pattern_t *pattern)
 
 void errors_patterns_finish(const tbus_error_pattern_t *patterns, size_t count)
 {
-    if (count > 1)
-        qsort((void *)(uintptr_t)patterns, count, sizeof *patterns, compare);
     for (size_t i = 0; i < count; i++)
         redact_one(&patterns[i]);
+    if (count > 1) /* by what is shown */
+        qsort((void *)(uintptr_t)patterns, count, sizeof *patterns, compare);
 }
 
 /* --- The public list --- */

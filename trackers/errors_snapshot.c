@@ -12,18 +12,20 @@ int errors_copy_out(tbus_errors_t *errors, const void *arguments, errors_bytes_f
                     struct snapshot_block *ret_block)
 {
     struct snapshot_block block = {.memory = NULL};
+    size_t spare = SPARE_BYTES;
 
     do {
         tbus_mem_free(block.memory);
         uv_mutex_lock(&errors->mu);
         size_t wanted = bytes(errors, arguments);
         uv_mutex_unlock(&errors->mu);
-        int error = snapshot_block_open(&block, wanted + SPARE_BYTES);
+        int error = snapshot_block_open(&block, wanted + spare);
         if (error)
             return error;
         uv_mutex_lock(&errors->mu);
         copy(&block, errors, arguments);
         uv_mutex_unlock(&errors->mu);
+        spare *= 2; /* others may add faster than we come round */
     } while (block.overflowed);
     *ret_block = block;
     return 0;
@@ -135,6 +137,7 @@ static void copy_totals_locked(const tbus_errors_t *errors, const struct covered
     snapshot->requests = ever.requests;
     snapshot->failed = ever.errors;
     snapshot->excluded = errors->excluded;
+    snapshot->ahead = errors->ahead.count;
     for (uint32_t slot = 0; slot < COUNT_SLOTS; slot++) {
         snapshot->requests_in_window += covered->slots[slot] ? errors->within[slot].requests : 0;
         snapshot->failed_in_window += covered->slots[slot] ? errors->within[slot].errors : 0;

@@ -1,15 +1,17 @@
 /* The error tracker: how much fails, what fails alike, and whether the SLO (service level objective) still holds, in all
  * and for each endpoint. Needs no bus; subscribers.h feeds it from one. Every function takes one lock for as long as it
- * needs to read or write plain memory; none calls the host.
+ * needs to read or write plain memory; none calls the host, but for the options' `clock`.
  *
  * Times are those of the records, in nanoseconds since the epoch; a window ends at the latest of them, or at a later
- * moment that is asked for. What comes late counts where it belongs, as far back as a window goes; so a time far ahead
- * of all others makes windows pass over what comes behind it. Windows are kept in slices of time, so that one covers its
- * length and at most one slice more: 10 s for 5 m, 1 m for 30 m to 2 h, 15 m for 6 h to 3 d, a 30th of `window_ns`, a
- * 120th of the compliance period.
+ * moment that is asked for. What comes late counts where it belongs, as far back as a window goes. A time far ahead
+ * would make windows pass over all that comes behind it: so one more than `ahead_max_ns` ahead of the clock is not
+ * believed, and its record counts at the latest time that was. Where the clock itself was ahead, windows go on once it
+ * is there again. Windows are kept in slices of time, so that one covers its length and at most one slice more: 10 s for
+ * 5 m, 1 m for 30 m to 2 h, 15 m for 6 h to 3 d, a 30th of `window_ns`, a 120th of the compliance period.
  *
  * Secrets: what is shown has API keys and tokens masked ("sk-*"), in messages, names and ids alike. Names are masked
- * before they are counted, so that two that differ in a key alone count as one. Fingerprints are over the text as given.
+ * before they are counted, so that two that differ in a key alone count as one; so do two that differ in bytes
+ * that are no UTF-8, which become "?". Fingerprints are over the text as given.
  */
 #ifndef TALLYBUS_ERRORS_H
 #define TALLYBUS_ERRORS_H
@@ -54,6 +56,13 @@ typedef struct tbus_errors_options {
      * from a journal, where it stands already. Snapshots show it all the same. Default false. */
     bool findings_off;
     uint32_t endpoints_max; /* endpoints whose SLO is watched; further ones share that of "other"; default 100 */
+    /* How far ahead of the clock a time may be; default 300 s; negative = any time is believed: for times that are not of
+     * this clock. */
+    int64_t ahead_max_ns;
+    /* Nanoseconds since 1970; default: the system's clock. Asked only where a time is ahead of what the last look at it
+     * allowed, with the lock held, on any thread: it may neither block nor call the library. */
+    int64_t (*clock)(void *user);
+    void *clock_user;
     const tbus_endpoint_slo_t *endpoint_slos; /* endpoints with a target of their own, always among the above */
     uint32_t endpoint_slos_count;
     uint64_t reserved[8];
@@ -127,7 +136,8 @@ typedef struct tbus_finding {
 } tbus_finding_t;
 
 /* Looks at the alerts as of `now_ns`; what lies before the latest time recorded, or before the last look, means that. So
- * that alerts are left when traffic stops, call it from a timer. Errors: UV_EINVAL. [any thread] */
+ * that alerts are left when traffic stops, call it from a timer. A moment that is not believed means the latest time,
+ * too. Errors: UV_EINVAL. [any thread] */
 TBUS_API int tbus_errors_evaluate(tbus_errors_t *errors, int64_t now_ns);
 
 /* Takes what was found out longest ago. Returns 1, 0 (nothing waits) or UV_EINVAL. [any thread] */
@@ -182,10 +192,11 @@ typedef struct tbus_slo {
 } tbus_slo_t;
 
 typedef struct tbus_errors_snapshot {
-    int64_t time_ns;   /* the latest time recorded */
+    int64_t time_ns;   /* the latest time recorded and believed */
     uint64_t requests; /* for ever, those that failed included */
     uint64_t failed;   /* of these */
     uint64_t excluded; /* responses and errors that counted as nothing */
+    uint64_t ahead;    /* times too far ahead of the clock to be believed */
     uint64_t requests_in_window, failed_in_window;
     double error_rate_in_window; /* 0 without requests */
     tbus_slo_status_t slo;       /* in all: slo_of_all.status */

@@ -232,6 +232,30 @@ Test(prometheus, the_errors_page_has_every_specified_name)
     tbus_errors_close(errors);
 }
 
+Test(prometheus, names_that_are_no_utf8_make_no_series_twice)
+{
+    static const char *const names[] = {"a\xff", "a\xfe", "a\xc3", "a?", "\xe2\x82", "b"};
+    char *page = NULL;
+    tbus_errors_t *errors;
+    tbus_errors_snapshot_t *s;
+
+    cr_assert_eq(tbus_errors_open(NULL, &errors), 0);
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        tbus_error_t error = {.type = names[i], .endpoint = names[i], .model = names[i]};
+        cr_assert_eq(tbus_errors_record_error(errors, &error), 0);
+        cr_assert_eq(tbus_errors_record_error(errors, &error), 0);
+    }
+    cr_assert_eq(tbus_errors_snapshot(errors, 0, &s), 0);
+    cr_assert_eq(tbus_prometheus_errors(s, &page), 0);
+    check_form(page);
+    has(page, "error_by_endpoint{endpoint=\"a?\"} 8");
+    has(page, "error_by_type{type=\"??\"} 2");
+    has(page, "error_by_model{model=\"b\"} 2");
+    tbus_mem_free(page);
+    tbus_errors_snapshot_free(s);
+    tbus_errors_close(errors);
+}
+
 /* Burn rates are of their windows, counters for ever, whatever the SLO is over; a label shows no key. */
 Test(prometheus, the_errors_page_tells_windows_apart)
 {

@@ -212,3 +212,62 @@ Test(errors_memory, without_memory_known_names_go_on)
     oom_remove();
     cr_assert_eq(oom.live, 0);
 }
+
+/* --- Patterns that come in faster than a snapshot comes round --- */
+
+enum { FLOOD_ROUNDS = 40, FLOOD_PATTERNS = 20 };
+
+struct flood {
+    tbus_errors_t *errors; /* NULL = nothing comes in */
+    int rounds;
+};
+
+/* For a snapshot the library allocates without the lock: so new patterns may be recorded meanwhile. */
+static void *alloc_in_flood(size_t bytes, void *user)
+{
+    struct flood *flood = user;
+    tbus_errors_t *errors = flood->errors;
+
+    flood->errors = NULL; /* what recording allocates lets nothing in */
+    if (errors && flood->rounds < FLOOD_ROUNDS) {
+        flood->rounds++;
+        for (int i = 0; i < FLOOD_PATTERNS; i++) {
+            char message[512];
+            memset(message, 'x', sizeof message);
+            message[flood->rounds] = (char)('G' + i);
+            message[sizeof message - 1] = '\0';
+            cr_assert_eq(tbus_errors_record_error(errors, &(tbus_error_t){.message = message}), 0);
+        }
+    }
+    flood->errors = errors;
+    return malloc(bytes);
+}
+
+static void *resize_in_flood(void *memory, size_t bytes, void *user)
+{
+    (void)user;
+    return realloc(memory, bytes);
+}
+
+static void release_in_flood(void *memory, void *user)
+{
+    (void)user;
+    free(memory);
+}
+
+Test(errors_memory, a_snapshot_is_taken_however_fast_new_patterns_come_in)
+{
+    struct flood flood = {.rounds = 0};
+    tbus_allocator_t allocator = {alloc_in_flood, resize_in_flood, release_in_flood, &flood};
+
+    cr_assert_eq(tbus_set_allocator(&allocator), 0);
+    tbus_errors_t *errors = open_with((tbus_errors_options_t){.patterns_max = 10000});
+    flood.errors = errors;
+    tbus_errors_snapshot_t *snapshot = snapshot_of(errors);
+    flood.errors = NULL;
+    cr_assert_lt(flood.rounds, 6);
+    cr_assert_eq(snapshot->patterns_count, (size_t)flood.rounds * FLOOD_PATTERNS);
+    tbus_errors_snapshot_free(snapshot);
+    tbus_errors_close(errors);
+    cr_assert_eq(tbus_set_allocator(NULL), 0);
+}

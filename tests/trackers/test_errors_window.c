@@ -154,3 +154,93 @@ Test(errors_window, it_agrees_with_a_list_of_all_records)
         tbus_errors_close(errors);
     }
 }
+
+/* --- Times that are ahead of the clock --- */
+
+static int64_t clock_of(void *user)
+{
+    return *(const int64_t *)user;
+}
+
+static tbus_errors_t *open_with_clock(int64_t *now_ns)
+{
+    return open_with((tbus_errors_options_t){.ahead_max_ns = 300 * SECOND, .clock = clock_of, .clock_user = now_ns});
+}
+
+Test(errors_window, one_time_far_ahead_hides_nothing_that_comes_behind_it)
+{
+    static const int64_t wrong[] = {INT64_MAX, 1000000 * SECOND, 1301 * SECOND};
+
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        int64_t now = 1000 * SECOND;
+        tbus_errors_t *errors = open_with_clock(&now);
+        fail(errors, "a", 500, now);
+        fail(errors, "a", 500, wrong[i]);
+        cr_assert_eq(tbus_errors_record_response(errors, "a", "m", 200, wrong[i]), 0);
+        cr_assert_eq(tbus_errors_record_response(errors, "a", "m", 499, wrong[i]), 0);
+        for (int more = 0; more < 200; more++)
+            fail(errors, "a", 500, now + SECOND);
+        cr_assert_eq(tbus_errors_evaluate(errors, now + SECOND), 0);
+        tbus_errors_snapshot_t *snapshot = snapshot_of(errors);
+        cr_assert_eq(snapshot->time_ns, now + SECOND);
+        cr_assert_eq(snapshot->ahead, 3);
+        cr_assert_eq(snapshot->requests, 203);
+        cr_assert_eq(snapshot->requests_in_window, 203);
+        cr_assert_eq(snapshot->failed_in_window, 202);
+        cr_assert_eq(snapshot->by_type[0].errors_in_window, 202);
+        cr_assert_eq(snapshot->slo_of_all.burn[TBUS_BURN_5M].errors, 202);
+        cr_assert_eq(snapshot->patterns[0].last_seen_ns, now + SECOND, "it can be forgotten by age");
+        cr_assert(snapshot->slo_of_all.alerts[TBUS_ALERT_PAGE_1H].active);
+        tbus_errors_snapshot_free(snapshot);
+        tbus_errors_close(errors);
+    }
+}
+
+Test(errors_window, a_first_time_far_ahead_counts_as_now)
+{
+    int64_t now = 1000 * SECOND;
+    tbus_errors_t *errors = open_with_clock(&now);
+
+    fail(errors, "a", 500, 9000 * SECOND);
+    fail(errors, "a", 500, 999 * SECOND);
+    now = 9000 * SECOND;
+    fail(errors, "a", 500, 9300 * SECOND);
+    tbus_errors_snapshot_t *snapshot = snapshot_of(errors);
+    cr_assert_eq(snapshot->ahead, 1, "the clock has come there since");
+    cr_assert_eq(snapshot->time_ns, 9300 * SECOND);
+    cr_assert_eq(snapshot->slo_of_all.burn[TBUS_BURN_3D].errors, 3);
+    tbus_errors_snapshot_free(snapshot);
+    tbus_errors_reset(errors);
+    snapshot = snapshot_of(errors);
+    cr_assert_eq(snapshot->ahead, 0);
+    tbus_errors_snapshot_free(snapshot);
+    tbus_errors_close(errors);
+}
+
+Test(errors_window, a_look_far_ahead_does_not_end_all_later_alerts)
+{
+    int64_t now = 1000 * SECOND;
+    tbus_errors_t *errors = open_with_clock(&now);
+
+    cr_assert_eq(tbus_errors_evaluate(errors, INT64_MAX), 0);
+    for (int i = 0; i < 200; i++)
+        fail(errors, "a", 500, now);
+    cr_assert_eq(tbus_errors_evaluate(errors, now), 0);
+    tbus_errors_snapshot_t *snapshot = snapshot_of(errors);
+    cr_assert(snapshot->slo_of_all.alerts[TBUS_ALERT_PAGE_1H].active);
+    tbus_errors_snapshot_free(snapshot);
+    tbus_errors_close(errors);
+}
+
+Test(errors_window, a_look_before_the_latest_time_is_one_as_of_it)
+{
+    tbus_errors_t *errors = open_with((tbus_errors_options_t){0});
+
+    for (int i = 0; i < 200; i++)
+        fail(errors, "a", 500, (i == 0 ? 1000 : 1009) * SECOND);
+    cr_assert_eq(tbus_errors_evaluate(errors, 5 * SECOND), 0);
+    tbus_errors_snapshot_t *snapshot = snapshot_of(errors);
+    cr_assert_eq(snapshot->slo_of_all.alerts[TBUS_ALERT_PAGE_1H].since_ns, 1009 * SECOND);
+    tbus_errors_snapshot_free(snapshot);
+    tbus_errors_close(errors);
+}

@@ -80,6 +80,36 @@ Test(redact, what_is_not_a_key_stays)
     check("mytoken1=abcdefgh9", "mytoken1=abcdefgh9");
 }
 
+Test(redact, a_key_that_was_replaced_in_part_is_masked_however_short_the_rest_is)
+{
+    check("hf_abcdefgh<NUM>", "hf_*");
+    check("gsk_a<NUM>", "gsk_*");
+    check("token=Ab<NUM>", "token=*");
+    check("password: q<UUID>", "password: *");
+    check("unexpected token: <NUM>", "unexpected token: <NUM>");
+    check("unexpected token: <", "unexpected token: <");
+}
+
+Test(redact, an_escaped_character_before_a_key_hides_nothing)
+{
+    check("{\"e\":\"no such key\\nsk-abc\"}", "{\"e\":\"no such key\\nsk-*\"}");
+    check("?q=key%3Dsk-abc", "?q=key%3Dsk-*");
+    check("a=\\u003dAIzaSy12", "a=\\u003dAIza*");
+    check("access_token%3Dabcdefgh1&x", "access_token%3D*&x");
+    check("access token %3aabcdefgh1", "access token %3a*");
+    check("Bearer%20abc, bearer=abc, Bearer\tabc, Bearer \"abc\"", "Bearer%20*, bearer=*, Bearer\t*, Bearer \"*\"");
+}
+
+Test(redact, other_kinds_of_credentials_are_masked)
+{
+    check("Authorization: Basic dXNlcjpwYXNz rest", "Authorization: Basic * rest");
+    check("basic authentication is required", "basic authentication is required");
+    check("authorization=abcdefgh1", "authorization=*");
+    check("xai-abcdefghijklmnop pplx-abcdefghijklmnop", "xai-* pplx-*");
+    check("nvapi-abcdefghijklmnop r8_abcdefghijklmnop", "nvapi-* r8_*");
+    check("ya29.abcdefghijklmnop sk_test_a", "ya29.* sk_test_*");
+}
+
 static void check_cut(const char *text, const char *expected)
 {
     char copy[256];

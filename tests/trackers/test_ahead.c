@@ -1,0 +1,62 @@
+#include "tests/check.h"
+#include "trackers/ahead.h"
+#include "trackers/moment.h"
+
+struct clock {
+    int64_t now_ns;
+    int asked;
+};
+
+static int64_t read_clock(void *user)
+{
+    struct clock *clock = user;
+    clock->asked++;
+    return clock->now_ns;
+}
+
+Test(ahead, a_time_too_far_ahead_of_the_clock_is_told_and_counted)
+{
+    struct clock clock = {.now_ns = 1000};
+    struct ahead ahead;
+
+    ahead_init(&ahead, 50, read_clock, &clock);
+    cr_assert_not(ahead_is_too_far(&ahead, 1050));
+    cr_assert(ahead_is_too_far(&ahead, 1051));
+    cr_assert(ahead_is_too_far(&ahead, MOMENT_MAX));
+    clock.now_ns++;
+    cr_assert_not(ahead_is_too_far(&ahead, 1051));
+    cr_assert_eq(ahead.count, 2);
+}
+
+Test(ahead, the_clock_is_asked_only_for_what_it_has_not_allowed_yet)
+{
+    struct clock clock = {.now_ns = 1000};
+    struct ahead ahead;
+
+    ahead_init(&ahead, 50, read_clock, &clock);
+    for (int64_t time = -1000; time <= 1050; time++)
+        cr_assert_not(ahead_is_too_far(&ahead, time));
+    cr_assert_eq(clock.asked, 1);
+}
+
+Test(ahead, a_negative_limit_believes_everything_without_a_clock)
+{
+    struct clock clock = {.now_ns = 1000};
+    struct ahead ahead;
+
+    ahead_init(&ahead, -1, read_clock, &clock);
+    cr_assert_not(ahead_is_too_far(&ahead, MOMENT_MAX));
+    cr_assert_eq(clock.asked, 0);
+}
+
+Test(ahead, clocks_at_the_ends_of_time_overflow_nothing)
+{
+    struct clock clock = {.now_ns = INT64_MAX};
+    struct ahead ahead;
+
+    ahead_init(&ahead, INT64_MAX, read_clock, &clock);
+    cr_assert_not(ahead_is_too_far(&ahead, MOMENT_MAX));
+    clock.now_ns = INT64_MIN;
+    ahead_init(&ahead, 0, read_clock, &clock);
+    cr_assert(ahead_is_too_far(&ahead, 0));
+}
