@@ -39,8 +39,6 @@ tbus_cost_forecast_t cost_forecast_locked(const tbus_cost_t *cost, int64_t now_n
     forecast.observed_ns = WEEK_NS;
     if (since >= cost_hour_begin(week))
         forecast.observed_ns = now - since > COST_HOUR_NS ? now - since : COST_HOUR_NS;
-    if (forecast.observed_ns > WEEK_NS)
-        forecast.observed_ns = WEEK_NS;
     forecast.projected_monthly = money_of(per_month(money_value(forecast.observed), forecast.observed_ns));
     return forecast;
 }
