@@ -42,10 +42,10 @@ typedef struct tbus_cost_options {
     uint64_t reserved[8];
 } tbus_cost_options_t;
 
-/* Makes a tracker; `options` (copied) may be NULL. Memory: at most about 500 bytes for each name told apart, 310 for
- * each record, the history as above, and for each estimate about 600 and its strings (of each 1,024 bytes at most).
- * Errors: UV_EINVAL (`ret` NULL, an option out of its range), UV_ENOENT (TBUS_UNKNOWN_FALLBACK, and the fallback model
- * is not in the table), UV_ENOMEM. [any thread] */
+/* Makes a tracker; `options` (copied) may be NULL. Memory: at most about 500 bytes for each name told apart, 1,200 for
+ * each model, 310 for each record, the history as above, and for each estimate about 600 and its strings (of each 1,024
+ * bytes at most). Errors: UV_EINVAL (`ret` NULL, an option out of its range), UV_ENOENT (TBUS_UNKNOWN_FALLBACK, and the
+ * fallback model is not in the table), UV_ENOMEM. [any thread] */
 TBUS_API TBUS_CHECKED int tbus_cost_open(const tbus_cost_options_t *options, tbus_cost_t **ret);
 
 /* Frees it; NULL is allowed. [any thread, no other call on it running] */
