@@ -51,6 +51,8 @@ Test(cost_advice, less_than_a_week_is_projected_by_the_time_since_the_first_usag
     use(cost, NOW + 20 * MODEL_HOUR_NS, 100000);
     cr_assert_eq(forecast_of(cost, 0).observed_ns, 20 * MODEL_HOUR_NS);
     cr_assert(is_usd(forecast_of(cost, 0).projected_monthly, "216"));
+    use(cost, NOW - 10 * MODEL_HOUR_NS, 100000);
+    cr_assert_eq(forecast_of(cost, 0).observed_ns, 30 * MODEL_HOUR_NS, "the first usage may be told last");
     /* 3 hours: 6 * 720 / 3 does not come out even in units: 7 units of 1e-12 over 3 hours */
     tbus_cost_close(cost);
 
@@ -249,6 +251,30 @@ Test(cost_advice, batches_are_suggested_for_what_nobody_waits_for)
 }
 
 /* A thousand small requests are in no tier, however many tokens they have together. */
+Test(cost_advice, endpoints_past_the_cap_are_looked_at_one_by_one)
+{
+    tbus_cost_t *cost = opened(&(tbus_cost_options_t){.models_max = 1});
+    tbus_usage_t usage = {.model = "gpt-4o", .prompt_tokens = 1000000, .time_ns = NOW};
+    static const char *const endpoints[] = {"/v1/embeddings", "/v1/chat", "/v1/files"};
+    for (int i = 0; i < 60; i++) {
+        usage.endpoint = endpoints[i < 2 ? i : 2];
+        recorded(cost, usage);
+    }
+    tbus_suggestions_t *suggestions;
+    bool found = false;
+    cr_assert_eq(tbus_cost_suggestions(cost, 0, &suggestions), 0);
+    for (size_t i = 0; i < suggestions->count; i++) {
+        if (suggestions->suggestions[i].kind != TBUS_SUGGEST_BATCH)
+            continue;
+        found = true;
+        cr_assert_eq(suggestions->suggestions[i].requests, 59);
+        cr_assert(is_usd(suggestions->suggestions[i].saving, "147.5"));
+    }
+    cr_assert(found);
+    tbus_suggestions_free(suggestions);
+    tbus_cost_close(cost);
+}
+
 Test(cost_advice, tokens_of_many_requests_fall_into_no_tier)
 {
     tbus_price_t price = tbus_price_none();
