@@ -117,6 +117,27 @@ void text_add_label(struct text *text, const char *value)
     }
 }
 
+/* The character that a label shows next, and its length; behind the label's end its NUL. */
+static const char *shown_next(const char **at, unsigned *ret_length)
+{
+    const char *shown = *at;
+    unsigned length = utf8_length(shown);
+    *at += length ? length : 1;
+    *ret_length = length ? length : (unsigned)strlen(UTF8_REPLACEMENT);
+    return length ? shown : UTF8_REPLACEMENT;
+}
+
+int text_compare_labels(const char *left, const char *right)
+{
+    for (;;) {
+        unsigned left_length, right_length;
+        const char *a = shown_next(&left, &left_length), *b = shown_next(&right, &right_length);
+        int order = memcmp(a, b, left_length < right_length ? left_length : right_length);
+        if (order || *a == '\0')
+            return order; /* characters of different lengths differ in their first byte */
+    }
+}
+
 int text_take(struct text *text, char **ret_text)
 {
     if (!reserve(text, 0)) {

@@ -32,6 +32,9 @@ size_t text_double(double number, char digits[TEXT_DOUBLE_BYTES]);
 /* A label's value, escaped for Prometheus; what is not UTF-8 becomes U+FFFD. NULL counts as "". */
 void text_add_label(struct text *text, const char *value);
 
+/* Orders labels by how text_add_label() shows them: 0 = alike, though their bytes may differ. */
+int text_compare_labels(const char *left, const char *right);
+
 /* Hands out the text, NUL-terminated, to be freed with tbus_mem_free(). Errors: UV_ENOMEM (everything is freed). */
 int text_take(struct text *text, char **ret_text);
 

@@ -31,14 +31,14 @@ tbus_cost_forecast_t cost_forecast_locked(const tbus_cost_t *cost, int64_t now_n
     if (cost->hour == 0)
         return forecast;
     const int64_t now = moment_of(now_ns), first = moment_of(cost->first_time_ns);
-    const uint32_t hour = cost_hour_of(now), from = hour >= WEEK_HOURS ? hour - WEEK_HOURS + 1 : 1;
+    const int64_t known = cost_history_from(&cost->history), since = first > known ? first : known;
+    const uint32_t hour = cost_hour_of(now), week = hour >= WEEK_HOURS ? hour - WEEK_HOURS + 1 : 1;
+    const uint32_t from = since >= cost_hour_begin(week) ? cost_hour_of(since) : week;
     const struct cost_sums sums = cost_row_within(&cost->history, &cost->total, from, hour);
     forecast.observed = sums.usd;
     forecast.observed_ns = WEEK_NS;
-    if (first >= cost_hour_begin(from))
-        forecast.observed_ns = now - first > COST_HOUR_NS ? now - first : COST_HOUR_NS;
-    if (forecast.observed_ns > WEEK_NS)
-        forecast.observed_ns = WEEK_NS;
+    if (since >= cost_hour_begin(week))
+        forecast.observed_ns = now - since > COST_HOUR_NS ? now - since : COST_HOUR_NS;
     forecast.projected_monthly = money_of(per_month(money_value(forecast.observed), forecast.observed_ns));
     return forecast;
 }
@@ -198,6 +198,8 @@ static void suggest_for_locked(const tbus_cost_t *cost, const char *model, uint3
         return;
     day.batched = day_of(cost, COST_BATCHED, model, hour);
     day.batchable = day_of(cost, COST_BATCHABLE, model, hour);
+    if (!cost_sums_hold(&day.regular, &day.batched))
+        return; /* an hour of the whole is missing, for want of memory, and not that of the part */
     cost_sums_take(&day.regular, &day.batched);
     day.model = snapshot_text(block, model, strlen(model));
     if (!day.model)

@@ -150,7 +150,7 @@ struct cost_sums cost_row_within(const struct cost_history *history, const struc
                                  uint32_t to)
 {
     struct cost_sums sums = {0};
-    if (row->hour >= from && row->hour <= to && row->hour != 0)
+    if (row->hour >= from && row->hour <= to && row->hour != 0 && cost_history_covers(history, row->hour))
         sums = cost_row_of_hour(row);
     const struct cost_slab *slab;
     for (struct cost_cell_ref at = row->newest; at.hour >= from && (slab = cost_history_slab(history, at.hour));
@@ -220,15 +220,6 @@ void cost_history_add_slowly(struct cost_history *history, struct cost_row *row,
     }
 }
 
-/* Not where a cell could not be made for want of memory, and another usage of the hour made one later. */
-static bool holds(const struct cost_sums *sums, const struct cost_sums *part)
-{
-    bool all = money_value(sums->usd) >= money_value(part->usd);
-    for (int i = 0; i < COST_FIGURES; i++)
-        all = all && sums->figures[i] >= part->figures[i];
-    return all;
-}
-
 void cost_history_take(struct cost_history *history, struct cost_row *row, uint32_t hour, const struct cost_sums *usage)
 {
     cost_sums_take(&row->sums, usage);
@@ -238,6 +229,7 @@ void cost_history_take(struct cost_history *history, struct cost_row *row, uint3
     cost_sums_take(&row->base, usage);
     const struct cost_slab *slab = cost_history_slab(history, hour);
     struct cost_cell_ref place = slab ? *find_link(history, row, hour) : (struct cost_cell_ref){0};
-    if (place.hour == hour && holds(&slab->cells[place.index].sums, usage))
+    /* It holds less where a cell could not be made for want of memory, and another usage of the hour made one later. */
+    if (place.hour == hour && cost_sums_hold(&slab->cells[place.index].sums, usage))
         cost_sums_take(&slab->cells[place.index].sums, usage);
 }

@@ -28,6 +28,15 @@ static inline void cost_sums_add(struct cost_sums *to, const struct cost_sums *m
         to->figures[i] += more->figures[i];
 }
 
+/* Whether all of a part can be taken off. */
+static inline bool cost_sums_hold(const struct cost_sums *sums, const struct cost_sums *part)
+{
+    bool all = money_value(sums->usd) >= money_value(part->usd);
+    for (int i = 0; i < COST_FIGURES; i++)
+        all = all && sums->figures[i] >= part->figures[i];
+    return all;
+}
+
 /* Takes off what was added. */
 static inline void cost_sums_take(struct cost_sums *from, const struct cost_sums *less)
 {

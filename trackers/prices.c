@@ -90,7 +90,8 @@ const tbus_prices_t *prices_hold(const tbus_prices_t *prices)
 
 bool prices_are_shared(const tbus_prices_t *prices)
 {
-    return atomic_load_explicit(&prices->holds, memory_order_relaxed) > 1;
+    /* Whoever has let go has read it for the last time, before anything is set in it. */
+    return atomic_load_explicit(&prices->holds, memory_order_acquire) > 1;
 }
 
 size_t tbus_prices_count(const tbus_prices_t *prices)

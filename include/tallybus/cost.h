@@ -42,10 +42,10 @@ typedef struct tbus_cost_options {
     uint64_t reserved[8];
 } tbus_cost_options_t;
 
-/* Makes a tracker; `options` (copied) may be NULL. Memory: at most about 500 bytes for each name told apart, 310 for
- * each record, the history as above, and for each estimate about 600 and its strings (of each 1,024 bytes at most).
- * Errors: UV_EINVAL (`ret` NULL, an option out of its range), UV_ENOENT (TBUS_UNKNOWN_FALLBACK, and the fallback model
- * is not in the table), UV_ENOMEM. [any thread] */
+/* Makes a tracker; `options` (copied) may be NULL. Memory: at most about 500 bytes for each name told apart, 1,200 for
+ * each model, 310 for each record, the history as above, and for each estimate about 600 and its strings (of each 1,024
+ * bytes at most). Errors: UV_EINVAL (`ret` NULL, an option out of its range), UV_ENOENT (TBUS_UNKNOWN_FALLBACK, and the
+ * fallback model is not in the table), UV_ENOMEM. [any thread] */
 TBUS_API TBUS_CHECKED int tbus_cost_open(const tbus_cost_options_t *options, tbus_cost_t **ret);
 
 /* Frees it; NULL is allowed. [any thread, no other call on it running] */
@@ -204,13 +204,15 @@ TBUS_API void tbus_cost_records_free(tbus_cost_records_t *records);
 /* --- Conclusions --- */
 
 typedef struct tbus_cost_forecast {
-    int64_t observed_ns;            /* the time that it is drawn from: 7 days, or less where usage began later */
+    int64_t observed_ns;            /* the time that it is drawn from: 7 days, or less where usage began later, or the
+                                       history of all that time is not kept */
     tbus_money_t observed;          /* what was used in it */
     tbus_money_t projected_monthly; /* the same for 30 days, to the nearest unit */
 } tbus_cost_forecast_t;
 
 /* Projects the cost of a month: what the last 7 days cost (the hour that `now_ns` lies in and 167 before it) / 7 * 30.
- * Where the first usage lies within them: what was used since / the time since, at least 1 hour, * 30 days. `now_ns` 0 =
+ * Where the first usage lies within them, or `history_from_ns`: what was used since / the time since, at least 1 hour,
+ * * 30 days. `now_ns` 0 =
  * the latest time recorded. Errors: UV_EINVAL. [any thread] */
 TBUS_API int tbus_cost_forecast(tbus_cost_t *cost, int64_t now_ns, tbus_cost_forecast_t *ret);
 

@@ -13,6 +13,10 @@ TBUS_BEGIN_DECLS
 /* Each makes a text; free it with tbus_mem_free(). Errors: UV_EINVAL, UV_ENOMEM. [any thread] */
 TBUS_API TBUS_CHECKED int tbus_prometheus_streaming(const tbus_streaming_snapshot_t *snapshot, char **ret_text);
 TBUS_API TBUS_CHECKED int tbus_prometheus_errors(const tbus_errors_snapshot_t *snapshot, char **ret_text);
+
+/* All of it is gauges, `cost_total_usd` and `cost_tokens_total` too: they fall when real figures replace a larger
+ * estimate (so use delta(), not rate() or increase()). Names that are shown alike (keys with the same redacted form,
+ * bytes that are not UTF-8) are one series, with the sum of what they cost. */
 TBUS_API TBUS_CHECKED int tbus_prometheus_cost(const tbus_cost_snapshot_t *snapshot, char **ret_text);
 
 /* A series for each budget, with the labels `scope` and `subject`; of two that would be labelled alike (keys with the

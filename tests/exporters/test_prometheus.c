@@ -322,6 +322,92 @@ Test(prometheus, the_cost_page_has_exact_amounts_and_no_whole_key)
     tbus_cost_close(cost);
 }
 
+static char *cost_page_of(tbus_cost_t *cost)
+{
+    tbus_cost_snapshot_t *s;
+    char *page;
+    cr_assert_eq(tbus_cost_snapshot(cost, &s), 0);
+    cr_assert_eq(tbus_prometheus_cost(s, &page), 0);
+    tbus_cost_snapshot_free(s);
+    check_form(page);
+    return page;
+}
+
+Test(prometheus, costs_whose_labels_are_shown_alike_are_one_series)
+{
+    static const char key[] = "sk-proj-abcdefghijklmnop";
+    static const char *const broken[] = {"m\xFF", "m\xFE", "m\xEF\xBF\xBD", "m\xC3", "m"};
+    char shown[TBUS_REDACTED_BYTES], sample[128];
+    tbus_cost_t *cost;
+    cr_assert_eq(tbus_cost_open(NULL, &cost), 0);
+    for (size_t i = 0; i < sizeof broken / sizeof *broken; i++) {
+        tbus_usage_t usage = {.model = broken[i], .endpoint = broken[i], .prompt_tokens = 1000000};
+        usage.api_key = i % 2 ? key : tbus_redact_key(key, shown); /* a client may send what the other is shown as */
+        cr_assert_eq(tbus_cost_record_usage(cost, &usage, NULL), 0);
+    }
+    char *page = cost_page_of(cost);
+    snprintf(sample, sizeof sample, "cost_by_key_usd{key=\"%s\"} 2.5", shown);
+    has(page, sample);
+    has(page, "cost_by_model_usd{model=\"m\xEF\xBF\xBD\"} 2");
+    has(page, "cost_by_model_usd{model=\"m\"} 0.5");
+    has(page, "cost_by_endpoint_usd{endpoint=\"m\xEF\xBF\xBD\"} 2");
+    has(page, "cost_unpriced_requests{model=\"m\xEF\xBF\xBD\"} 4");
+    has(page, "cost_unpriced_requests{model=\"m\"} 1");
+    tbus_mem_free(page);
+    tbus_cost_close(cost);
+}
+
+Test(prometheus, a_cost_that_can_fall_is_no_counter)
+{
+    tbus_cost_t *cost;
+    cr_assert_eq(tbus_cost_open(NULL, &cost), 0);
+    tbus_usage_t usage = {.api_key = "key", .model = "gone", .endpoint = "/v1/chat", .request_id = "r"};
+    usage.prompt_tokens = 1000000;
+    usage.estimated = true;
+    cr_assert_eq(tbus_cost_record_usage(cost, &usage, NULL), 0);
+    char *before = cost_page_of(cost);
+    usage.model = "gpt-3.5-turbo";
+    usage.prompt_tokens = 1;
+    usage.estimated = false;
+    cr_assert_eq(tbus_cost_record_usage(cost, &usage, NULL), 0);
+    char *after = cost_page_of(cost), name[128];
+    has(before, "cost_total_usd 0.5");
+    has(after, "cost_total_usd 0.0000005");
+    int families = 0;
+    for (const char *at = after; (at = strstr(at, "# TYPE ")); at++, families++) {
+        cr_assert_eq(sscanf(at, "# TYPE %127s", name), 1);
+        cr_assert(strncmp(at + strlen("# TYPE ") + strlen(name), " gauge\n", 7) == 0, "%s", name);
+    }
+    cr_assert_geq(families, 9);
+    tbus_mem_free(before);
+    tbus_mem_free(after);
+    tbus_cost_close(cost);
+}
+
+Test(prometheus, the_cost_page_may_lack_memory_anywhere)
+{
+    struct oom oom = {.fail_at = -1};
+    tbus_cost_snapshot_t *s;
+    tbus_cost_t *cost;
+    char *page = NULL;
+    oom_install(&oom);
+    cr_assert_eq(tbus_cost_open(NULL, &cost), 0);
+    cr_assert_eq(tbus_cost_record_usage(cost, &(tbus_usage_t){.api_key = "key", .model = "gpt-4o"}, NULL), 0);
+    cr_assert_eq(tbus_cost_snapshot(cost, &s), 0);
+    int failures = 0, error;
+    do {
+        oom.fail_at = atomic_load(&oom.calls) + failures;
+        error = tbus_prometheus_cost(s, &page);
+        cr_assert(error == 0 || (error == UV_ENOMEM && !page));
+        failures += error != 0;
+    } while (error);
+    cr_assert_gt(failures, 1);
+    tbus_mem_free(page);
+    tbus_cost_snapshot_free(s);
+    tbus_cost_close(cost);
+    cr_assert_eq(atomic_load(&oom.live), 0);
+}
+
 Test(prometheus, null_and_missing_memory_are_refused)
 {
     tbus_streaming_t *streaming;

@@ -363,3 +363,31 @@ Test(cost_streams, hostile_ids_and_missing_memory_lose_a_stream_and_nothing_else
             break;
     }
 }
+
+Test(cost_streams, a_second_start_changes_nothing_and_a_reused_id_leaves_other_streams_alone)
+{
+    struct gateway gateway;
+    gateway_open(&gateway);
+    start(&gateway, "s0", "r0");
+    cr_assert_eq(
+        tbus_publish_stream_progress(gateway.bus, &(tbus_stream_progress_t){.stream_id = "s0", .tokens_generated = 50}),
+        0);
+    settle(&gateway);
+    start(&gateway, "s0", "r0");
+    cancel(&gateway, "s0", 0);
+    tbus_cost_snapshot_t *snapshot = look(&gateway);
+    cr_assert_eq(snapshot->total.completion_tokens, 50);
+    tbus_cost_snapshot_free(snapshot);
+
+    start(&gateway, "s1", "r");
+    start(&gateway, "s2", "r");
+    cancel(&gateway, "s1", 1);
+    start(&gateway, "s1", "r1"); /* the old s1 is forgotten, and r is still s2's */
+    complete(&gateway, "r");
+    disconnect(&gateway, "s2", 1);
+    snapshot = look(&gateway);
+    cr_assert_eq(snapshot->total.requests, 2);
+    cr_assert_eq(snapshot->estimated_requests, 1);
+    tbus_cost_snapshot_free(snapshot);
+    gateway_close(&gateway);
+}

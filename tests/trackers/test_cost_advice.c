@@ -51,6 +51,8 @@ Test(cost_advice, less_than_a_week_is_projected_by_the_time_since_the_first_usag
     use(cost, NOW + 20 * MODEL_HOUR_NS, 100000);
     cr_assert_eq(forecast_of(cost, 0).observed_ns, 20 * MODEL_HOUR_NS);
     cr_assert(is_usd(forecast_of(cost, 0).projected_monthly, "216"));
+    use(cost, NOW - 10 * MODEL_HOUR_NS, 100000);
+    cr_assert_eq(forecast_of(cost, 0).observed_ns, 30 * MODEL_HOUR_NS, "the first usage may be told last");
     /* 3 hours: 6 * 720 / 3 does not come out even in units: 7 units of 1e-12 over 3 hours */
     tbus_cost_close(cost);
 
@@ -65,6 +67,35 @@ Test(cost_advice, less_than_a_week_is_projected_by_the_time_since_the_first_usag
     tbus_prices_close(prices);
     tbus_cost_forecast_t forecast;
     cr_assert_eq(tbus_cost_forecast(NULL, 0, &forecast), UV_EINVAL);
+}
+
+/* 100 keys, of 0.003 USD an hour each, are more than the history holds for 7 days. */
+Test(cost_advice, what_the_history_gave_up_is_not_taken_for_days_without_cost)
+{
+    tbus_cost_t *cost = opened(&(tbus_cost_options_t){.history_max = 3000});
+    for (int hour = -200; hour <= 0; hour++) {
+        for (int key = 0; key < 100; key++) {
+            char name[16];
+            snprintf(name, sizeof name, "key %d", key);
+            recorded(cost, (tbus_usage_t){.api_key = name,
+                                          .model = "gpt-4",
+                                          .prompt_tokens = 100,
+                                          .time_ns = NOW + hour * MODEL_HOUR_NS + key});
+        }
+    }
+    tbus_cost_snapshot_t *snapshot = snapshot_of(cost);
+    cr_assert_gt(snapshot->dropped_sums, 0);
+    cr_assert_gt(snapshot->history_from_ns, NOW - 7 * 24 * MODEL_HOUR_NS);
+    cr_assert_lt(snapshot->history_from_ns, NOW - 10 * MODEL_HOUR_NS);
+    const int64_t now = NOW + MODEL_HOUR_NS - 1, hours = (now + 1 - snapshot->history_from_ns) / MODEL_HOUR_NS;
+    tbus_cost_forecast_t forecast = forecast_of(cost, now);
+    cr_assert_eq(forecast.observed_ns, now - snapshot->history_from_ns);
+    cr_assert(money_value(forecast.observed) == (int128_t)hours * 300000000000, "0.3 USD an hour");
+    /* 0.3 USD an hour are 216 USD in 30 days; the hour at hand lacks 1 ns */
+    char text[TBUS_MONEY_TEXT_MAX];
+    cr_assert_str_eq(tbus_money_format(forecast.projected_monthly, 6, text), "216.000000");
+    tbus_cost_snapshot_free(snapshot);
+    tbus_cost_close(cost);
 }
 
 Test(cost_advice, a_forecast_is_the_sum_of_a_plain_list_over_its_time)
@@ -220,6 +251,30 @@ Test(cost_advice, batches_are_suggested_for_what_nobody_waits_for)
 }
 
 /* A thousand small requests are in no tier, however many tokens they have together. */
+Test(cost_advice, endpoints_past_the_cap_are_looked_at_one_by_one)
+{
+    tbus_cost_t *cost = opened(&(tbus_cost_options_t){.models_max = 1});
+    tbus_usage_t usage = {.model = "gpt-4o", .prompt_tokens = 1000000, .time_ns = NOW};
+    static const char *const endpoints[] = {"/v1/embeddings", "/v1/chat", "/v1/files"};
+    for (int i = 0; i < 60; i++) {
+        usage.endpoint = endpoints[i < 2 ? i : 2];
+        recorded(cost, usage);
+    }
+    tbus_suggestions_t *suggestions;
+    bool found = false;
+    cr_assert_eq(tbus_cost_suggestions(cost, 0, &suggestions), 0);
+    for (size_t i = 0; i < suggestions->count; i++) {
+        if (suggestions->suggestions[i].kind != TBUS_SUGGEST_BATCH)
+            continue;
+        found = true;
+        cr_assert_eq(suggestions->suggestions[i].requests, 59);
+        cr_assert(is_usd(suggestions->suggestions[i].saving, "147.5"));
+    }
+    cr_assert(found);
+    tbus_suggestions_free(suggestions);
+    tbus_cost_close(cost);
+}
+
 Test(cost_advice, tokens_of_many_requests_fall_into_no_tier)
 {
     tbus_price_t price = tbus_price_none();
@@ -238,6 +293,42 @@ Test(cost_advice, tokens_of_many_requests_fall_into_no_tier)
     tbus_suggestions_free(list);
     tbus_cost_close(cost);
     tbus_prices_close(prices);
+}
+
+/* The hour of the batches is given up while the model's batches are still in it, and all that it had beside is not. */
+Test(cost_advice, hours_that_were_given_up_suggest_nothing)
+{
+    tbus_cost_t *cost = opened(&(tbus_cost_options_t){.history_max = 64});
+    tbus_usage_t usage = {.model = "gpt-4o", .endpoint = "/v1/files", .prompt_tokens = 1000, .time_ns = NOW};
+    usage.batch = true;
+    for (int i = 0; i < 60; i++)
+        recorded(cost, usage);
+    for (int hour = 0; hour < 4; hour++) {
+        for (int key = 0; key < 30; key++) {
+            char name[16];
+            snprintf(name, sizeof name, "key %d", key);
+            recorded(cost, (tbus_usage_t){.api_key = name,
+                                          .model = "o1-mini",
+                                          .endpoint = "/v1/chat",
+                                          .time_ns = NOW + hour * MODEL_HOUR_NS});
+        }
+    }
+    usage.batch = false;
+    usage.time_ns = NOW + 3 * MODEL_HOUR_NS;
+    recorded(cost, usage);
+    tbus_cost_snapshot_t *snapshot = snapshot_of(cost);
+    cr_assert_gt(snapshot->history_from_ns, NOW);
+    tbus_cost_snapshot_free(snapshot);
+
+    tbus_suggestions_t *suggestions;
+    cr_assert_eq(tbus_cost_suggestions(cost, 0, &suggestions), 0);
+    cr_assert_eq(suggestions->count, 1);
+    cr_assert_eq(suggestions->suggestions[0].kind, TBUS_SUGGEST_MODEL);
+    cr_assert_eq(suggestions->suggestions[0].requests, 1);
+    cr_assert(
+        is_usd(suggestions->suggestions[0].saving, "0.00485")); /* 1,000 tokens for 0.15 instead of 5 USD a million */
+    tbus_suggestions_free(suggestions);
+    tbus_cost_close(cost);
 }
 
 Test(cost_advice, bad_arguments_are_refused_and_memory_may_fail)

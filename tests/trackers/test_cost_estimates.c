@@ -75,6 +75,42 @@ Test(cost_estimates, real_figures_take_the_place_of_an_estimate)
     tbus_cost_close(alone);
 }
 
+static int64_t clock_of(void *now_ns)
+{
+    return *(const int64_t *)now_ns;
+}
+
+/* One that told a time too far ahead counts in the latest hour, and leaves it again. */
+Test(cost_estimates, it_leaves_the_hour_that_it_counted_in_and_its_savings)
+{
+    int64_t now = NOW;
+    tbus_cost_t *cost = opened(&(tbus_cost_options_t){.clock = clock_of, .clock_user = &now});
+    tbus_usage_t ahead = estimate, real = real_of(&estimate);
+    ahead.batch = true;
+    ahead.time_ns = NOW + 10 * MODEL_HOUR_NS;
+    recorded(cost, ahead);
+    tbus_cost_snapshot_t *snapshot = snapshot_of(cost);
+    cr_assert_gt(snapshot->batch_savings.low, 0);
+    cr_assert_eq(snapshot->ahead_usages, 1);
+    tbus_cost_snapshot_free(snapshot);
+
+    now += 2 * MODEL_HOUR_NS;
+    real.time_ns = now;
+    recorded(cost, real);
+    snapshot = snapshot_of(cost);
+    cr_assert_eq(snapshot->total.requests, 1);
+    cr_assert(is_usd(snapshot->batch_savings, "0"));
+    tbus_cost_snapshot_free(snapshot);
+    tbus_cost_period_t *period;
+    cr_assert_eq(tbus_cost_period(cost, NOW, now, &period), 0);
+    cr_assert_eq(period->total.requests, 0);
+    tbus_cost_period_free(period);
+    cr_assert_eq(tbus_cost_period(cost, NOW, now + 1, &period), 0);
+    cr_assert_eq(period->total.requests, 1);
+    tbus_cost_period_free(period);
+    tbus_cost_close(cost);
+}
+
 Test(cost_estimates, one_is_replaced_once_and_by_its_own_request_alone)
 {
     tbus_cost_t *cost = opened(NULL);

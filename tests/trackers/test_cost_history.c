@@ -78,6 +78,9 @@ Test(cost_history, a_period_is_all_hours_that_it_touches)
     cr_assert_eq(requests_within(cost, hour + MODEL_HOUR_NS, hour + 2 * MODEL_HOUR_NS), 1);
     cr_assert_eq(requests_within(cost, hour + 2 * MODEL_HOUR_NS, INT64_MAX), 0);
     cr_assert_eq(requests_within(cost, INT64_MIN, INT64_MAX), 4);
+    period = period_of(cost, INT64_MIN, INT64_MAX);
+    cr_assert(period->is_whole, "there was nothing before the history");
+    tbus_cost_period_free(period);
     tbus_cost_close(cost);
 }
 
@@ -197,6 +200,34 @@ Test(cost_history, past_its_cap_it_gives_up_the_oldest_hours_and_says_so)
     cr_assert_eq(oom.live, 0);
 }
 
+/* Hours that are over for 31 days still have their memory when a later one wants it. */
+Test(cost_history, what_has_left_the_31_days_by_itself_is_not_counted_as_dropped)
+{
+    enum { NAMES = 20 };
+    static const int hours[] = {0, 1, 2, 800, 801, 802, 803};
+    struct oom oom = {.fail_at = -1};
+    oom_install(&oom);
+    tbus_cost_t *cost = opened(&(tbus_cost_options_t){.history_max = 150});
+    size_t most = 0;
+    for (size_t i = 0; i < sizeof hours / sizeof *hours; i++) {
+        for (int name = 0; name < NAMES; name++) {
+            char text[32];
+            snprintf(text, sizeof text, "name-%d", name);
+            recorded(cost, usage_at(NOW + hours[i] * MODEL_HOUR_NS, text, 1));
+        }
+        most = i == 0 ? oom.bytes_live : most;
+    }
+    cr_assert_leq(oom.bytes_live - most, 150 * sizeof(struct cost_cell));
+    tbus_cost_snapshot_t *snapshot = snapshot_of(cost);
+    cr_assert_eq(snapshot->dropped_sums, 0);
+    cr_assert_eq(snapshot->history_from_ns, NOW + (803 - 743) * MODEL_HOUR_NS);
+    tbus_cost_snapshot_free(snapshot);
+    cr_assert_eq(requests_within(cost, NOW + 800 * MODEL_HOUR_NS, INT64_MAX), 4 * NAMES);
+    tbus_cost_close(cost);
+    oom_remove();
+    cr_assert_eq(oom.live, 0);
+}
+
 Test(cost_history, it_takes_no_memory_for_hours_without_usage)
 {
     struct oom oom = {.fail_at = -1};
@@ -252,16 +283,18 @@ Test(cost_history, a_time_far_ahead_of_the_clock_counts_in_the_latest_hour_and_i
     cr_assert_eq(requests_within(cost, NOW, NOW + 1), 2);
     cr_assert_eq(requests_within(cost, INT64_MIN, INT64_MAX), 3);
     now += 3 * MODEL_HOUR_NS;
+    recorded(cost, usage_at(now + 1001, "a", 1));
+    cr_assert_eq(requests_within(cost, NOW, NOW + 1), 3, "the latest hour that was, not the clock's");
     recorded(cost, usage_at(now + 1000, "a", 1));
     cr_assert_eq(requests_within(cost, now, now + 1), 1);
     tbus_cost_snapshot_t *snapshot = snapshot_of(cost);
-    cr_assert_eq(snapshot->ahead_usages, 2);
+    cr_assert_eq(snapshot->ahead_usages, 3);
     cr_assert_eq(snapshot->time_ns, now + 1000);
-    cr_assert_eq(snapshot->total.requests, 4);
+    cr_assert_eq(snapshot->total.requests, 5);
     tbus_cost_snapshot_free(snapshot);
     tbus_cost_records_t *records;
     cr_assert_eq(tbus_cost_records(cost, 0, &records), 0);
-    cr_assert_eq(records->records[1].time_ns, INT64_MAX, "a record tells what it was told");
+    cr_assert_eq(records->records[1].time_ns, now + 1001, "a record tells what it was told");
     tbus_cost_records_free(records);
     tbus_cost_close(cost);
 }

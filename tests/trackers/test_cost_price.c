@@ -35,6 +35,25 @@ Test(cost_price, the_formula)
     tbus_cost_close(cost);
 }
 
+Test(cost_price, a_tier_begins_above_its_number_of_tokens_and_counts_for_the_whole_request)
+{
+    tbus_price_t price = tbus_price_none();
+    price.input = price.output = price.cached_input = 1000000;
+    price.tiers[0].above_tokens = 200000;
+    price.tiers[0].input = price.tiers[0].output = 2000000;
+    price.tiers[0].cached_input = 0;
+    tbus_prices_t *prices = prices_with(price);
+    tbus_cost_t *cost = opened_with(prices);
+    tbus_usage_t usage = {.model = "m", .prompt_tokens = 200000, .cached_tokens = 100000, .completion_tokens = 1000000};
+    cr_assert(is_usd(recorded(cost, usage).total, "1.2"), "as many are still below it");
+    usage.prompt_tokens++; /* the cached ones included */
+    cr_assert(is_usd(recorded(cost, usage).total, "2.200002"));
+    usage.batch = true;
+    cr_assert(is_usd(recorded(cost, usage).total, "1.100001"), "half of the tier's");
+    tbus_cost_close(cost);
+    tbus_prices_close(prices);
+}
+
 Test(cost_price, images_and_characters_are_output)
 {
     tbus_cost_t *cost = opened(NULL);
@@ -190,6 +209,21 @@ Test(cost_price, unknown_models_are_priced_as_the_options_say)
         tbus_cost_snapshot_free(snapshot);
         tbus_cost_close(cost);
     }
+}
+
+Test(cost_price, tokens_of_an_unpriced_model_stand_side_by_side_where_the_prompt_can_not_hold_them)
+{
+    tbus_cost_t *cost = opened(&(tbus_cost_options_t){.unknown_model = TBUS_UNKNOWN_UNPRICED});
+    tbus_usage_t usage = {.model = "no-such-model", .prompt_tokens = 100, .cached_tokens = 60};
+    usage.cache_write_tokens = 40;
+    tbus_charge_t charge = recorded(cost, usage);
+    cr_assert_eq(charge.input_tokens, 0);
+    usage.cache_write_tokens = 41;
+    charge = recorded(cost, usage);
+    cr_assert_eq(charge.input_tokens, 100);
+    cr_assert_eq(charge.cache_read_tokens, 60);
+    cr_assert_eq(charge.cache_write_tokens, 41);
+    tbus_cost_close(cost);
 }
 
 /* --- Against Python's decimal --- */
