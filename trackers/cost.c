@@ -60,8 +60,7 @@ static void fit_names(const tbus_cost_t *cost, const tbus_usage_t *usage, struct
 
 /* --- Rows --- */
 
-/* The row of a name; it may be "other". `*error` becomes UV_ENOMEM when the name could not be kept. */
-static void *row_locked(tbus_cost_t *cost, enum cost_group group, const struct table_name *name, int *error)
+void *cost_row_add_locked(tbus_cost_t *cost, enum cost_group group, const struct table_name *name, int *error)
 {
     int failed = 0;
     if (name->length == 0)
@@ -91,21 +90,49 @@ static struct cost_row *row_by_guess_locked(tbus_cost_t *cost, enum cost_group g
     }
     if (!fitted)
         table_fit(table, name, &fitted_here);
-    struct cost_row *row = row_locked(cost, group, fitted ? fitted : &fitted_here, error);
+    struct cost_row *row = cost_row_add_locked(cost, group, fitted ? fitted : &fitted_here, error);
     *last = COST_PLACE_OF(row->name);
     return row;
 }
 
-static struct cost_key_row *key_row_locked(tbus_cost_t *cost, const char *api_key, const struct names *names,
-                                           int *error)
+/* The row of a key that has been seen, or of none; NULL = it is to be added. */
+static struct cost_key_row *known_key_locked(tbus_cost_t *cost, const struct table_name *name)
 {
-    struct cost_key_row *key = row_locked(cost, COST_BY_KEY, &names->key, error);
-    if (key->id.redacted[0] != '\0' || names->key.length == 0)
+    return name->length == 0 ? &cost->unnamed[COST_BY_KEY] : table_find_name(&cost->tables[COST_BY_KEY], name);
+}
+
+/* The restored row of a key, which is its own from now on; NULL when there is none. */
+static struct cost_key_row *take_restored_key_locked(tbus_cost_t *cost, const struct names *names)
+{
+    struct table *keys = &cost->tables[COST_BY_KEY];
+    struct cost_digest_name digest;
+    if (cost->restored_keys == 0)
+        return NULL;
+    cost_digest_name_of(keys, &names->key_id, &digest);
+    struct cost_key_row *key = table_find_name(keys, &digest.name);
+    if (!key)
+        return NULL;
+    table_rename(keys, key, &names->key);
+    key->id = names->key_id; /* whatever was shown of it */
+    cost->restored_keys--;
+    return key;
+}
+
+/* Whether the digest of a key that is not known is needed: there is room for a row, or one may be waiting for it. */
+static bool wants_key_id_locked(const tbus_cost_t *cost)
+{
+    const struct table *keys = &cost->tables[COST_BY_KEY];
+    return keys->count < keys->max || cost->restored_keys > 0;
+}
+
+static struct cost_key_row *add_key_locked(tbus_cost_t *cost, const struct names *names, int *error)
+{
+    struct cost_key_row *key = take_restored_key_locked(cost, names);
+    if (key)
         return key;
-    if (names->has_key_id)
+    key = cost_row_add_locked(cost, COST_BY_KEY, &names->key, error);
+    if (key->id.redacted[0] == '\0')
         key->id = names->key_id;
-    else
-        cost_key_id_of(api_key, &key->id);
     return key;
 }
 
@@ -113,7 +140,7 @@ static struct cost_key_row *key_row_locked(tbus_cost_t *cost, const char *api_ke
 static struct cost_row *model_row_locked(tbus_cost_t *cost, const char *model_name, const struct names *names,
                                          const struct price_entry **ret_entry, int *error)
 {
-    void *found = row_locked(cost, COST_BY_MODEL, &names->model, error);
+    void *found = cost_row_add_locked(cost, COST_BY_MODEL, &names->model, error);
     struct cost_model_row *model = found;
 
     *ret_entry = NULL;
@@ -140,7 +167,7 @@ static bool is_interactive(const char *endpoint)
 static struct cost_row *endpoint_row_locked(tbus_cost_t *cost, const struct names *names, bool *ret_interactive,
                                             int *error)
 {
-    void *found = row_locked(cost, COST_BY_ENDPOINT, &names->endpoint, error);
+    void *found = cost_row_add_locked(cost, COST_BY_ENDPOINT, &names->endpoint, error);
     struct cost_endpoint_row *endpoint = found;
 
     *ret_interactive = false;
@@ -160,7 +187,7 @@ static struct cost_row *model_row_of_locked(tbus_cost_t *cost, enum cost_group g
 {
     struct table_name name;
     table_fit(&cost->tables[group], names->model.text, &name);
-    return row_locked(cost, group, &name, error);
+    return cost_row_add_locked(cost, group, &name, error);
 }
 
 /* --- Recording --- */
@@ -259,11 +286,11 @@ static int64_t enter_hour_locked(tbus_cost_t *cost, int64_t time_ns)
 }
 
 static void find_rows_locked(tbus_cost_t *cost, const tbus_usage_t *usage, const struct names *names,
-                             struct cost_row *model, struct cost_rows *ret, int *error)
+                             struct cost_key_row *key, struct cost_row *model, struct cost_rows *ret, int *error)
 {
     bool interactive;
-    struct cost_key_row *key = key_row_locked(cost, usage->api_key, names, error);
 
+    key = key ? key : add_key_locked(cost, names, error);
     *ret = (struct cost_rows){.key = key};
     ret->of[COST_BY_KEY] = &key->row;
     ret->of[COST_BY_USER] = row_by_guess_locked(cost, COST_BY_USER, usage->user_id,
@@ -327,7 +354,7 @@ static void keep_record_locked(tbus_cost_t *cost, const tbus_usage_t *usage, con
 /* --- One usage --- */
 
 static int record_locked(tbus_cost_t *cost, const tbus_usage_t *usage, const struct names *names,
-                         struct cost_bill *ret_bill, struct cost_estimate **ret_replaced)
+                         struct cost_key_row *key, struct cost_bill *ret_bill, struct cost_estimate **ret_replaced)
 {
     const struct price_entry *entry;
     struct cost_rows rows;
@@ -344,7 +371,7 @@ static int record_locked(tbus_cost_t *cost, const tbus_usage_t *usage, const str
             cost_estimate_retract(cost, *ret_replaced);
     }
     const struct cost_sums sums = cost_sums_of(ret_bill);
-    find_rows_locked(cost, usage, names, model, &rows, &no_memory);
+    find_rows_locked(cost, usage, names, key, model, &rows, &no_memory);
     const int64_t time_ns = enter_hour_locked(cost, usage->time_ns);
     add_to_rows_locked(cost, &rows, cost->hour, &sums);
     cost->cache_savings = money_of(money_value(cost->cache_savings) + ret_bill->cache_savings);
@@ -360,6 +387,20 @@ static int record_locked(tbus_cost_t *cost, const tbus_usage_t *usage, const str
         cost_estimate_keep(cost, usage, ret_bill, &rows, record_number) != 0)
         no_memory = UV_ENOMEM;
     return no_memory;
+}
+
+/* The row of a usage's key. One that is new is hashed first, with the lock let go: NULL then, and `names` has what adds
+ * it. */
+static struct cost_key_row *find_key_locked(tbus_cost_t *cost, const tbus_usage_t *usage, struct names *names)
+{
+    struct cost_key_row *key = known_key_locked(cost, &names->key);
+    if (key || names->has_key_id || !wants_key_id_locked(cost))
+        return key;
+    uv_mutex_unlock(&cost->mu);
+    cost_key_id_of(usage->api_key, &names->key_id);
+    names->has_key_id = true;
+    uv_mutex_lock(&cost->mu);
+    return known_key_locked(cost, &names->key);
 }
 
 static tbus_charge_t charge_of(const struct cost_bill *bill)
@@ -392,7 +433,7 @@ int cost_record(tbus_cost_t *cost, const tbus_usage_t *usage, struct cost_bill *
     if (error == UV_ERANGE)
         cost->absurd_usages++;
     else if (!error)
-        error = record_locked(cost, usage, &names, ret_bill, ret_replaced);
+        error = record_locked(cost, usage, &names, find_key_locked(cost, usage, &names), ret_bill, ret_replaced);
     if (error && error != UV_ENOMEM)
         cost->refused_usages++;
     uv_mutex_unlock(&cost->mu);

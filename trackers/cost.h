@@ -4,6 +4,7 @@
  *   cost_records.c     the last usages
  *   cost_estimates.c   usages that real figures may still replace
  *   cost.c             records a usage in all of these
+ *   cost_restore.c     takes in what was used before there was a tracker
  *   cost_lists.c, cost_snapshot.c, cost_period.c, cost_advice.c   copy out and conclude */
 #ifndef TRACKERS_COST_H
 #define TRACKERS_COST_H
@@ -67,6 +68,14 @@ struct cost_key_id {
     char redacted[TBUS_REDACTED_BYTES];
     unsigned char digest[TBUS_KEY_DIGEST_BYTES];
 };
+
+/* A name that no key can have: what a restored row goes by until its key comes and takes it over. */
+struct cost_digest_name {
+    char bytes[1 + TBUS_KEY_DIGEST_BYTES]; /* NUL, and the key's digest */
+    struct table_name name;
+};
+
+void cost_digest_name_of(const struct table *keys, const struct cost_key_id *id, struct cost_digest_name *ret);
 
 /* NULL and "" are no key: "" and zeros. */
 void cost_key_id_of(const char *api_key, struct cost_key_id *ret);
@@ -179,7 +188,9 @@ struct tbus_cost {
     int64_t time_ns;                     /* [lock: mu] the latest; INT64_MIN before the first usage */
     int64_t first_time_ns;               /* [lock: mu] the earliest; INT64_MAX before the first usage */
     int64_t hour_begin_ns;               /* [lock: mu] of the hour that a usage was in last */
-    uint32_t hour;                       /* [lock: mu] its number; 0 = none yet */
+    uint32_t hour;                       /* [lock: mu] its number; 0 = none has been recorded yet */
+    uint32_t restored_hour;              /* [lock: mu] the latest with restored sums; 0 = none */
+    uint32_t restored_keys;              /* [lock: mu] rows that wait for their whole key */
 };
 
 /* The rows that a usage belongs to; NULL = not in this group. */
@@ -216,6 +227,16 @@ void cost_count_untracked(tbus_cost_t *cost);
 
 /* As tbus_cost_forecast(). [lock: mu] */
 tbus_cost_forecast_t cost_forecast_locked(const tbus_cost_t *cost, int64_t now_ns);
+
+/* A row of a group, by a name that was fitted by its table; it may be "other". `*error` becomes UV_ENOMEM when the name
+ * could not be kept. [lock: mu] */
+void *cost_row_add_locked(tbus_cost_t *cost, enum cost_group group, const struct table_name *name, int *error);
+
+/* Whether nothing has been recorded or restored. */
+bool cost_is_new(tbus_cost_t *cost);
+
+/* The latest time of a usage that is believed at `now_ns`. */
+int64_t cost_believed_until(const tbus_cost_t *cost, int64_t now_ns);
 
 /* The row of a name that was recorded. */
 const struct cost_row *cost_row_at(const tbus_cost_t *cost, uint32_t name);

@@ -28,7 +28,7 @@ static int128_t per_month(int128_t amount, int64_t span_ns)
 tbus_cost_forecast_t cost_forecast_locked(const tbus_cost_t *cost, int64_t now_ns)
 {
     tbus_cost_forecast_t forecast = {.observed_ns = 0};
-    if (cost->hour == 0)
+    if (cost->time_ns == INT64_MIN)
         return forecast;
     const int64_t now = moment_of(now_ns), first = moment_of(cost->first_time_ns);
     const int64_t known = cost_history_from(&cost->history), since = first > known ? first : known;
@@ -184,7 +184,9 @@ static struct cost_sums day_of(const tbus_cost_t *cost, enum cost_group group, c
     const struct cost_row *row = table_find(&cost->tables[group], model);
     if (!row)
         return (struct cost_sums){0};
-    return cost_row_within(&cost->history, row, hour >= DAY_HOURS ? hour - DAY_HOURS + 1 : 1, hour);
+    /* Of what was restored it is not known how much was in batches. */
+    const uint32_t from = hour >= DAY_HOURS ? hour - DAY_HOURS + 1 : 1, known_from = cost->restored_hour + 1;
+    return cost_row_within(&cost->history, row, from > known_from ? from : known_from, hour);
 }
 
 static void suggest_for_locked(const tbus_cost_t *cost, const char *model, uint32_t hour, struct snapshot_block *block,
@@ -217,7 +219,8 @@ static tbus_suggestions_t *suggest_locked(const tbus_cost_t *cost, int64_t now_n
     if (!suggestions || !list)
         return NULL;
     suggestions->suggestions = list;
-    for (uint32_t cell = COST_PLACE_OF_OTHER; cost->hour != 0 && cell < models->used && !block->overflowed; cell++) {
+    for (uint32_t cell = COST_PLACE_OF_OTHER; cost->time_ns != INT64_MIN && cell < models->used && !block->overflowed;
+         cell++) {
         const void *row = table_at(models, cell);
         if (row)
             suggest_for_locked(cost, table_key(models, row, NULL), cost_hour_of(now_ns ? now_ns : cost->time_ns), block,

@@ -220,6 +220,20 @@ void cost_history_add_slowly(struct cost_history *history, struct cost_row *row,
     }
 }
 
+void cost_history_place(struct cost_history *history, struct cost_row *row, uint32_t hour, const struct cost_sums *part)
+{
+    assert(hour > 0);
+    if (hour > history->newest)
+        history->newest = hour;
+    if (hour < row->hour) {
+        add_late(history, row, hour, part);
+        return;
+    }
+    if (hour > row->hour)
+        end_hour(history, row, hour);
+    cost_sums_take(&row->base, part);
+}
+
 void cost_history_take(struct cost_history *history, struct cost_row *row, uint32_t hour, const struct cost_sums *usage)
 {
     cost_sums_take(&row->sums, usage);

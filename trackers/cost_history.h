@@ -77,6 +77,17 @@ static inline void cost_history_add(struct cost_history *history, struct cost_ro
     cost_sums_add(&row->sums, usage);
 }
 
+/* Tells which part of what a name has in all was used in an hour. In order of hours it costs the same as adding. */
+void cost_history_place(struct cost_history *history, struct cost_row *row, uint32_t hour,
+                        const struct cost_sums *part);
+
+/* Adds to what a name has in all, of no hour that is known. */
+static inline void cost_history_add_past(struct cost_row *row, const struct cost_sums *past)
+{
+    cost_sums_add(&row->sums, past);
+    cost_sums_add(&row->base, past);
+}
+
 /* Takes off again what was added for this hour. */
 void cost_history_take(struct cost_history *history, struct cost_row *row, uint32_t hour,
                        const struct cost_sums *usage);

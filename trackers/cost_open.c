@@ -131,7 +131,7 @@ static void forget_times(tbus_cost_t *cost)
 {
     cost->time_ns = INT64_MIN;
     cost->first_time_ns = INT64_MAX;
-    cost->hour = 0;
+    cost->hour = cost->restored_hour = 0;
 }
 
 int tbus_cost_open(const tbus_cost_options_t *options, tbus_cost_t **ret)
@@ -197,6 +197,7 @@ void tbus_cost_reset(tbus_cost_t *cost)
     cost->cache_savings = cost->batch_savings = money_of(0);
     cost->estimated_requests = cost->retracted_estimates = cost->refused_usages = cost->absurd_usages =
         cost->cut_cached_tokens = cost->untracked_streams = cost->ahead_usages = 0;
+    cost->restored_keys = 0;
     forget_times(cost);
     uv_mutex_unlock(&cost->mu);
 }

@@ -9,12 +9,13 @@
 
 #define COUNT_NAME(name) ", " #name
 #define MONEY_NAMES(name) ", " #name "_micro, " #name "_rest"
-#define SUMS LEDGER_COUNTS(COUNT_NAME) LEDGER_MONEY(MONEY_NAMES)
+#define SUMS LEDGER_COUNTS(COUNT_NAME) LEDGER_MONEY(MONEY_NAMES) ", first_ns, last_ns"
 
 /* The same of one row of `usage`. */
 #define ROW_SUMS                                                                                                       \
     ", requests, input_tokens, cache_read_tokens, cache_write_tokens, output_tokens, reasoning_tokens, images,"        \
-    " characters, requests * batch, requests * estimated, requests * unpriced" LEDGER_MONEY(ROW_MONEY)
+    " characters, requests * batch, requests * estimated, requests * unpriced, retracted" LEDGER_MONEY(                \
+        ROW_MONEY) ", time_ns, time_ns"
 #define ROW_MONEY(name) ", " #name "_pico / 1000000, " #name "_pico % 1000000"
 
 /* The columns of each query: identity, then the sums. */
@@ -85,6 +86,8 @@ static void read_figures(sqlite3_stmt *row, struct ledger_figures *ret)
     for (int i = 0; i < LEDGER_AMOUNTS; i++, column += 2)
         ret->amounts[i] = money_of((int128_t)sqlite3_column_int64(row, column) * LEDGER_PER_MICRO +
                                    sqlite3_column_int64(row, column + 1));
+    ret->first_ns = sqlite3_column_int64(row, column++);
+    ret->last_ns = sqlite3_column_int64(row, column++);
     assert(column == sqlite3_column_count(row));
 }
 
@@ -105,7 +108,9 @@ static int hand_out(struct reading *reading)
 #undef COUNT_MEMBER
                                  .cost = figures->amounts[0],
                              .cache_savings = figures->amounts[1],
-                             .batch_savings = figures->amounts[2]};
+                             .batch_savings = figures->amounts[2],
+                             .first_ns = figures->first_ns,
+                             .last_ns = figures->last_ns};
     return reading->each(&sum, reading->user);
 }
 

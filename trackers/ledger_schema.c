@@ -14,7 +14,8 @@
 
 #define COUNT_COLUMN(name) #name " INTEGER NOT NULL, "
 #define MONEY_COLUMNS(name) #name "_micro INTEGER NOT NULL, " #name "_rest INTEGER NOT NULL, "
-#define SUM_COLUMNS LEDGER_COUNTS(COUNT_COLUMN) LEDGER_MONEY(MONEY_COLUMNS)
+#define SUM_COLUMNS                                                                                                    \
+    LEDGER_COUNTS(COUNT_COLUMN) LEDGER_MONEY(MONEY_COLUMNS) "first_ns INTEGER NOT NULL, last_ns INTEGER NOT NULL, "
 
 #define USD_OF_SUM(name) ", " #name "_micro / 1e6 + " #name "_rest / 1e12 AS " #name "_usd"
 #define USD_OF_ROW(name) ", " #name "_pico / 1e12 AS " #name "_usd"

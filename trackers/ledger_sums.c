@@ -26,6 +26,8 @@ void ledger_figures_add(struct ledger_figures *to, const struct ledger_figures *
         to->counts[i] = sum_within(to->counts[i], from->counts[i]);
     for (int i = 0; i < LEDGER_AMOUNTS; i++)
         to->amounts[i] = money_of(money_value(to->amounts[i]) + money_value(from->amounts[i]));
+    to->first_ns = from->first_ns < to->first_ns ? from->first_ns : to->first_ns;
+    to->last_ns = from->last_ns > to->last_ns ? from->last_ns : to->last_ns;
 }
 
 void ledger_figures_of_row(const struct ledger_row *row, struct ledger_figures *ret)
@@ -39,6 +41,8 @@ void ledger_figures_of_row(const struct ledger_row *row, struct ledger_figures *
     ret->counts[LEDGER_COUNT_batch_requests] = sign * row->batch;
     ret->counts[LEDGER_COUNT_estimated_requests] = sign * row->estimated;
     ret->counts[LEDGER_COUNT_unpriced_requests] = sign * row->unpriced;
+    ret->counts[LEDGER_COUNT_retracted_requests] = row->retracted;
+    ret->first_ns = ret->last_ns = row->time_ns;
     for (int i = 0; i < LEDGER_AMOUNTS; i++)
         ret->amounts[i] = tbus_money_units(sign * row->amounts[i]);
 }
@@ -90,7 +94,10 @@ static int add_to(struct table *table, const char *key, const unsigned char *dig
         return error;
     if (is_new && digest)
         memcpy(sum->key_digest, digest, sizeof sum->key_digest);
-    ledger_figures_add(&sum->figures, figures);
+    if (sum->changed)
+        ledger_figures_add(&sum->figures, figures);
+    else
+        sum->figures = *figures;
     sum->changed = true;
     return 0;
 }

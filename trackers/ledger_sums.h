@@ -19,7 +19,8 @@
     X(characters)                                                                                                      \
     X(batch_requests)                                                                                                  \
     X(estimated_requests)                                                                                              \
-    X(unpriced_requests)
+    X(unpriced_requests)                                                                                               \
+    X(retracted_requests)
 
 /* The amounts, behind them. Each is two columns, for a sum may pass the 63 bits of 1e-12 USD: <name>_micro in 1e-6 USD,
  * rounded down, and <name>_rest, 0 .. 999,999, in 1e-12 USD. */
@@ -42,6 +43,7 @@ enum ledger_count {
 struct ledger_figures {
     int64_t counts[LEDGER_COUNTS_END]; /* they stay at the ends of their range */
     tbus_money_t amounts[LEDGER_AMOUNTS];
+    int64_t first_ns, last_ns; /* columns behind the amounts */
 };
 
 /* An amount as the file has it: micro * 1,000,000 + rest. */
@@ -51,7 +53,7 @@ struct ledger_amount {
 
 struct ledger_amount ledger_amount_of(tbus_money_t money);
 
-/* to += from. */
+/* to += from; both are of at least one row. */
 void ledger_figures_add(struct ledger_figures *to, const struct ledger_figures *from);
 
 /* What one row adds: below 0 where it is retracted. */

@@ -18,10 +18,11 @@
           "_rest) / 1000000 AS INTEGER), " #name "_rest = (" #name "_rest + excluded." #name "_rest) % 1000000, "
 
 #define ADD_TO(table, key, places)                                                                                     \
-    "INSERT INTO " table " (" LEDGER_COUNTS(COUNT_NAME) LEDGER_MONEY(MONEY_NAMES) key                                  \
-        ") VALUES (" LEDGER_COUNTS(COUNT_PLACE) LEDGER_MONEY(MONEY_PLACES) places                                      \
-        ") ON CONFLICT (" key ") DO UPDATE SET " LEDGER_COUNTS(COUNT_GROWS)                                            \
-            LEDGER_MONEY(MONEY_GROWS) "name = excluded.name"
+    "INSERT INTO " table " (" LEDGER_COUNTS(COUNT_NAME)                                                                \
+        LEDGER_MONEY(MONEY_NAMES) "first_ns, last_ns, " key ") VALUES (" LEDGER_COUNTS(COUNT_PLACE) LEDGER_MONEY(      \
+            MONEY_PLACES) "?, ?, " places ") ON CONFLICT (" key ") DO UPDATE SET " LEDGER_COUNTS(COUNT_GROWS)          \
+            LEDGER_MONEY(                                                                                              \
+                MONEY_GROWS) "first_ns = min(first_ns, excluded.first_ns), last_ns = max(last_ns, excluded.last_ns)"
 
 /* Deletes in bounded steps, oldest first. */
 #define DELETE_SOME(table, key, age)                                                                                   \
@@ -164,6 +165,8 @@ static int bind_figures(sqlite3_stmt *statement, const struct ledger_figures *fi
         sqlite3_bind_int64(statement, ++place, amount.micro);
         sqlite3_bind_int64(statement, ++place, amount.rest);
     }
+    sqlite3_bind_int64(statement, ++place, figures->first_ns);
+    sqlite3_bind_int64(statement, ++place, figures->last_ns);
     return place;
 }
 

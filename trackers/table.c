@@ -144,6 +144,14 @@ void table_fit(const struct table *table, const char *key, struct table_name *na
     name->hash = (uint32_t)(hash >> 32);
 }
 
+void table_fit_bytes(const struct table *table, const void *bytes, uint32_t length, struct table_name *name)
+{
+    assert(length <= table->key_max);
+    name->text = bytes;
+    name->length = length;
+    name->hash = (uint32_t)(table_hash(bytes, length, &table->secret) >> 32);
+}
+
 static bool same_key(const struct table *table, const void *value, const struct table_name *name)
 {
     return head_of(value)->length == name->length && memcmp(key_at(table, value), name->text, name->length) == 0;
@@ -312,17 +320,36 @@ static void remove_from_index(struct table *table, uint32_t slot)
     table->index[gap] = 0;
 }
 
+/* The slot of the index that leads to a cell in use. */
+static uint32_t slot_of(const struct table *table, uint32_t cell, uint32_t hash)
+{
+    uint64_t entry = (uint64_t)hash << 32 | (cell + 1);
+    uint32_t slot = hash & table->index_mask;
+    while (table->index[slot] != entry)
+        slot = (slot + 1) & table->index_mask;
+    return slot;
+}
+
+void table_rename(struct table *table, void *value, const struct table_name *name)
+{
+    uint32_t cell = table_cell_of(table, value);
+    struct table_head *head = head_of(value);
+    assert(head->length != TABLE_NONE && !table_find_name(table, name));
+
+    remove_from_index(table, slot_of(table, cell, head->hash));
+    *head = (struct table_head){name->hash, name->length};
+    memset(key_at(table, value), 0, table->key_max + 1u);
+    memcpy(key_at(table, value), name->text, name->length);
+    put_in_index(table->index, table->index_mask, name->hash, cell);
+}
+
 void table_remove(struct table *table, void *value)
 {
     uint32_t cell = table_cell_of(table, value);
     struct table_head *head = head_of(value);
     assert(head->length != TABLE_NONE);
 
-    uint64_t entry = (uint64_t)head->hash << 32 | (cell + 1);
-    uint32_t slot = head->hash & table->index_mask;
-    while (table->index[slot] != entry)
-        slot = (slot + 1) & table->index_mask;
-    remove_from_index(table, slot);
+    remove_from_index(table, slot_of(table, cell, head->hash));
     *head = (struct table_head){.hash = table->free, .length = TABLE_NONE};
     table->free = cell;
     table->count--;

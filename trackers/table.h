@@ -70,6 +70,9 @@ struct table_name {
  * hash of all of it, TABLE_SHORT_MAX bytes at most: two that differ late stay apart. Needs no lock. */
 void table_fit(const struct table *table, const char *key, struct table_name *name);
 
+/* The same for bytes, any of them: a name with a NUL in it is none that table_fit() could give. At most key_max. */
+void table_fit_bytes(const struct table *table, const void *bytes, uint32_t length, struct table_name *name);
+
 /* table_find() and its kin for a key that was fitted by this table. */
 void *table_find_name(const struct table *table, const struct table_name *name);
 void *table_add_name(struct table *table, const struct table_name *name, bool *ret_new, int *ret_error);
@@ -92,6 +95,9 @@ int table_open_other(struct table *table);
 /* Takes out every key but "other", whose value becomes zero. Unlike table_clear() it keeps the memory: to add "other"
  * anew could fail. */
 void table_empty_but_other(struct table *table);
+
+/* Gives a value another key, which is in the table not yet; its cell stays. */
+void table_rename(struct table *table, void *value, const struct table_name *name);
 
 /* Removes a value that table_find() or table_add() gave. */
 void table_remove(struct table *table, void *value);

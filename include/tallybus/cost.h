@@ -187,6 +187,47 @@ TBUS_API TBUS_CHECKED int tbus_cost_period(tbus_cost_t *cost, int64_t from_ns, i
 /* NULL is allowed. [any thread] */
 TBUS_API void tbus_cost_period_free(tbus_cost_period_t *period);
 
+/* --- What was used before --- */
+
+typedef enum tbus_cost_group {
+    TBUS_COST_ALL = 0, /* everything; no name */
+    TBUS_COST_KEY,
+    TBUS_COST_USER,
+    TBUS_COST_PROJECT,
+    TBUS_COST_MODEL,
+    TBUS_COST_ENDPOINT
+} tbus_cost_group_t;
+
+/* A sum from before: what a name has in all, or the part of it that lies in one hour. */
+typedef struct tbus_cost_past {
+    tbus_cost_group_t group;
+    tbus_cost_sum_t sum; /* its name ("" or NULL = usage that named none), of a key as tbus_redact_key() shows it */
+    const unsigned char *key_digest; /* of a key: the SHA-256 of the whole key, TBUS_KEY_DIGEST_BYTES; NULL or zeroes:
+                                        the name is the whole key */
+    bool of_hour;                    /* false = in all */
+    int64_t hour_ns;                 /* any time in the hour */
+    /* Of TBUS_COST_ALL in all, else not looked at: */
+    tbus_money_t cache_savings, batch_savings;
+    uint64_t estimated_requests, retracted_estimates;
+    int64_t first_time_ns, last_time_ns; /* of the earliest and the latest usage */
+    int64_t history_from_ns; /* hours that begin before this are not told; 0 = all are that lie in the 31 days */
+    uint64_t reserved[4];
+} tbus_cost_past_t;
+
+/* Adds a sum from before (copies), so that a tracker goes on where an earlier one was: tbus_cost_resume() does it from a
+ * ledger. First TBUS_COST_ALL in all, then the names in all, then the hours, the earliest first (any order is right);
+ * all of it before the first usage is recorded. What is told twice counts twice. A key's row is found by the digest when
+ * the whole key is used for the first time.
+ *
+ * Not restored: the last records; what the tracker counts about itself (refused, absurd, ahead, cut, untracked, dropped);
+ * estimates as such: figures that come later would not replace them, and they count as forgotten. Suggestions look at
+ * hours after the latest one restored, for it is not known which of its requests were in batches.
+ *
+ * Errors, with nothing added: UV_EINVAL (NULL, no such group, an amount or number below 0, parts of the tokens above the
+ * whole, in all more than TBUS_COST_ALL has), UV_EOVERFLOW (a sum would not fit), UV_EALREADY (usage has been recorded).
+ * UV_ENOMEM: added, but under "other". [any thread] */
+TBUS_API TBUS_CHECKED int tbus_cost_restore(tbus_cost_t *cost, const tbus_cost_past_t *past);
+
 /* --- Records --- */
 
 typedef struct tbus_cost_records {

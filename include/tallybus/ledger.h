@@ -125,7 +125,9 @@ typedef struct tbus_ledger_sum {
     int64_t requests;
     int64_t input_tokens, cache_read_tokens, cache_write_tokens, output_tokens, reasoning_tokens, images, characters;
     int64_t batch_requests, estimated_requests, unpriced_requests;
+    int64_t retracted_requests; /* in no figure above: estimates that were taken back */
     tbus_money_t cost, cache_savings, batch_savings;
+    int64_t first_ns, last_ns; /* of the earliest and the latest record, those that were taken back included */
 } tbus_ledger_sum_t;
 
 /* Is told one sum; borrows it until it returns. Returns 0 to go on; anything else ends the reading, and is what the

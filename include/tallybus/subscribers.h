@@ -62,6 +62,22 @@ TBUS_API TBUS_CHECKED int64_t tbus_budgets_attach(tbus_budgets_t *budgets, tbus_
  * [any thread] */
 TBUS_API TBUS_CHECKED int64_t tbus_ledger_attach(tbus_ledger_t *ledger, tbus_t *bus);
 
+/* Lets a cost tracker go on where a ledger says that it was: what each key, user, project, model and endpoint used in all
+ * and, in the 31 days that end with the latest record, by hour; savings, estimated and unpriced requests; exactly. What
+ * is not restored: see tbus_cost_restore(). A name that the ledger keeps otherwise (longer than 255 bytes, not UTF-8) gets
+ * a row under the ledger's form; past the tracker's caps other names may be "other" than before. Records whose time is too
+ * far ahead of `now_ns` to be believed count in its hour. Hours that the ledger has deleted are missing: see
+ * `history_from_ns` of the snapshot.
+ *
+ * A gateway starts in this order: tbus_ledger_open(), tbus_cost_open(), this; tbus_budgets_open(), the budgets are set,
+ * tbus_budgets_resume(); then tbus_ledger_attach(), tbus_budgets_attach(), tbus_cost_attach(), and the first request.
+ * Nobody else writes to the ledger meanwhile.
+ *
+ * Errors, with nothing restored: UV_EINVAL, UV_EALREADY (something has been recorded or restored: so it is never counted
+ * twice), UV_EOVERFLOW, UV_ENOMEM, UV_ENOTSUP (built without SQLite), and what reading the ledger met; but where usage is
+ * recorded meanwhile, UV_EALREADY with a part restored. [any thread] */
+TBUS_API TBUS_CHECKED int tbus_cost_resume(tbus_cost_t *cost, tbus_ledger_t *ledger, int64_t now_ns);
+
 /* Lets budgets go on where a ledger says that they were at `now_ns`: what each has used in its period and in all, with
  * usage from before the budget was first set; tells nothing of it. Call it once, when the budgets are set and before
  * anything is counted in them or entered in the ledger: tbus_ledger_open(), this, tbus_ledger_attach() and

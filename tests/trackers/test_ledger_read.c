@@ -42,7 +42,7 @@ static const char *name_in(const struct entry *entry, tbus_ledger_kind_t kind)
 static void expect_sum(const tbus_ledger_sum_t *sum, int64_t from_ns, int64_t until_ns)
 {
     int128_t cost = 0, savings = 0;
-    int64_t requests = 0, output = 0, unpriced = 0;
+    int64_t requests = 0, output = 0, unpriced = 0, retracted = 0, first_ns = INT64_MAX, last_ns = INT64_MIN;
     static const unsigned char none[TBUS_KEY_DIGEST_BYTES];
     for (int i = 0; i < model.count; i++) {
         const struct entry *entry = &model.entries[i];
@@ -54,12 +54,18 @@ static void expect_sum(const tbus_ledger_sum_t *sum, int64_t from_ns, int64_t un
         requests += sign;
         output += sign * entry->record.output_tokens;
         unpriced += sign * entry->record.unpriced;
+        retracted += entry->record.retracted;
+        first_ns = entry->record.time_ns < first_ns ? entry->record.time_ns : first_ns;
+        last_ns = entry->record.time_ns > last_ns ? entry->record.time_ns : last_ns;
         cost += sign * money_value(entry->record.cost);
         savings += sign * money_value(entry->record.cache_savings);
     }
     cr_assert_eq(sum->requests, requests, "%s %s", tbus_ledger_kind_name(sum->kind), sum->name);
     cr_assert_eq(sum->output_tokens, output);
     cr_assert_eq(sum->unpriced_requests, unpriced);
+    cr_assert_eq(sum->retracted_requests, retracted);
+    cr_assert_eq(sum->first_ns, first_ns);
+    cr_assert_eq(sum->last_ns, last_ns);
     cr_assert(money_value(sum->cost) == cost);
     cr_assert(money_value(sum->cache_savings) == savings);
     cr_assert_gt(requests, -1);
