@@ -18,11 +18,13 @@ enum {
     IDENTITY_BYTES = 2 + DIGITS + TBUS_LEDGER_TEXT_MAX
 };
 
-/* A subject that has a budget. */
+/* A subject that has a budget. A ledger may have a key under several names: they are added up. */
 struct subject {
     tbus_money_t total;           /* ever */
+    tbus_money_t read;            /* in the part that is being read */
     tbus_money_t used;            /* restored so far */
     const tbus_budget_row_t *row; /* NULL = it shares one */
+    unsigned char key_digest[TBUS_KEY_DIGEST_BYTES];
 };
 
 struct resume {
@@ -97,13 +99,29 @@ static struct subject *find(struct resume *resume, const tbus_ledger_sum_t *sum)
 
 /* --- Restoring --- */
 
-static int restore(struct resume *resume, const tbus_ledger_sum_t *sum, tbus_money_t used, tbus_money_t lifetime)
+static void add_to(tbus_money_t *sum, tbus_money_t amount)
 {
+    *sum = money_of(money_value(*sum) + money_value(amount));
+}
+
+static int restore(struct resume *resume, const struct subject *subject, tbus_money_t used, tbus_money_t lifetime)
+{
+    const char *identity = table_key(&resume->subjects, subject, NULL);
     tbus_budget_past_t past = {.time_ns = resume->at_ns, .used = used, .lifetime = lifetime};
-    if (!scope_of(sum->kind, &past.name.scope))
-        return UV_ENOENT;
-    past.name.subject = past.name.scope == TBUS_BUDGET_ALL ? NULL : sum->name;
-    past.name.key_digest = past.name.scope == TBUS_BUDGET_KEY ? sum->key_digest : NULL;
+    past.name.scope = (tbus_budget_scope_t)(identity[0] - '0');
+    if (past.name.scope == TBUS_BUDGET_KEY)
+        past.name.key_digest = subject->key_digest;
+    else if (past.name.scope != TBUS_BUDGET_ALL)
+        past.name.subject = identity + 1;
+    return tbus_budget_restore(resume->budgets, &past);
+}
+
+/* Has the budget made that its scope's default stands for, under the name that it is shown by. UV_ENOENT: it has none. */
+static int make_budget(struct resume *resume, tbus_budget_scope_t scope, const tbus_ledger_sum_t *sum)
+{
+    tbus_budget_past_t past = {.time_ns = resume->at_ns, .name = {.scope = scope}};
+    past.name.subject = scope == TBUS_BUDGET_ALL ? NULL : sum->name;
+    past.name.key_digest = scope == TBUS_BUDGET_KEY ? sum->key_digest : NULL;
     return tbus_budget_restore(resume->budgets, &past);
 }
 
@@ -116,14 +134,16 @@ static int note_total(const tbus_ledger_sum_t *sum, void *user)
     int error = 0;
     if (!scope_of(sum->kind, &scope) || !is_someone(sum) || money_value(sum->cost) <= 0)
         return 0;
-    error = restore(resume, sum, tbus_money_units(0), tbus_money_units(0));
+    error = make_budget(resume, scope, sum);
     if (error)
         return error == UV_ENOENT ? 0 : error;
     identify(scope, sum->name, sum->key_digest, identity);
     struct subject *subject = table_add(&resume->subjects, identity, NULL, &error);
-    if (subject)
-        subject->total = sum->cost;
-    return error;
+    if (!subject)
+        return error;
+    add_to(&subject->total, sum->cost);
+    memcpy(subject->key_digest, sum->key_digest, sizeof subject->key_digest);
+    return 0;
 }
 
 /* Whether the periods of two budgets began at the same time. */
@@ -132,30 +152,44 @@ static bool is_like(const tbus_budget_row_t *a, const tbus_budget_row_t *b)
     return a->scope == b->scope && a->rolling == b->rolling && a->status.period_start_ns == b->status.period_start_ns;
 }
 
-/* Restores what a subject used from a moment on, as far as that has not been done. */
-static int restore_used(const tbus_ledger_sum_t *sum, void *user)
+static int note_used(const tbus_ledger_sum_t *sum, void *user)
 {
     struct resume *resume = user;
     struct subject *subject = find(resume, sum);
-    if (!subject || !subject->row || !is_like(subject->row, resume->like))
-        return 0;
-    tbus_money_t more = money_of(money_value(sum->cost) - money_value(subject->used));
-    if (money_value(more) <= 0)
-        return 0;
-    subject->used = sum->cost;
-    return restore(resume, sum, more, more);
+    if (subject && subject->row && is_like(subject->row, resume->like))
+        add_to(&subject->read, sum->cost);
+    return 0;
+}
+
+/* Restores what was read, as far as that has not been done. */
+static int restore_read(struct resume *resume)
+{
+    int error = 0;
+    for (uint32_t cell = 0; !error && cell < resume->subjects.used; cell++) {
+        struct subject *subject = table_at(&resume->subjects, cell);
+        tbus_money_t more = money_of(money_value(subject->read) - money_value(subject->used));
+        bool is_more = money_value(subject->read) > 0 && money_value(more) > 0;
+        if (is_more) {
+            subject->used = subject->read;
+            error = restore(resume, subject, more, more);
+        }
+        subject->read = money_of(0);
+    }
+    return error;
 }
 
 /* What is left of the total was used before; of a budget without periods, all of it is what it has used. */
-static int restore_rest(const tbus_ledger_sum_t *sum, void *user)
+static int restore_rest(struct resume *resume)
 {
-    struct resume *resume = user;
-    const struct subject *subject = find(resume, sum);
-    if (!subject)
-        return 0;
-    tbus_money_t rest = money_of(money_value(subject->total) - money_value(subject->used));
-    bool for_ever = subject->row && subject->row->period == TBUS_BUDGET_NEVER;
-    return money_value(rest) > 0 ? restore(resume, sum, for_ever ? rest : tbus_money_units(0), rest) : 0;
+    int error = 0;
+    for (uint32_t cell = 0; !error && cell < resume->subjects.used; cell++) {
+        const struct subject *subject = table_at(&resume->subjects, cell);
+        tbus_money_t rest = money_of(money_value(subject->total) - money_value(subject->used));
+        bool for_ever = subject->row && subject->row->period == TBUS_BUDGET_NEVER;
+        if (money_value(rest) > 0)
+            error = restore(resume, subject, for_ever ? rest : money_of(0), rest);
+    }
+    return error;
 }
 
 /* --- Periods --- */
@@ -218,7 +252,9 @@ static int resume_period(struct resume *resume, tbus_ledger_t *ledger, const tbu
     for (int64_t part = parts - 1; part >= 0; part--) {
         int64_t from_ns = start_ns + part * part_ns, last_ns = from_ns + part_ns - 1;
         resume->at_ns = last_ns < resume->now_ns ? last_ns : resume->now_ns;
-        int error = tbus_ledger_since(ledger, kind_of(row->scope), from_ns, restore_used, resume);
+        int error = tbus_ledger_since(ledger, kind_of(row->scope), from_ns, note_used, resume);
+        if (!error)
+            error = restore_read(resume);
         if (error)
             return error;
     }
@@ -255,7 +291,7 @@ int tbus_budgets_resume(tbus_budgets_t *budgets, tbus_ledger_t *ledger, int64_t 
     if (!error)
         error = resume_periods(&resume, ledger, snapshot);
     if (!error)
-        error = tbus_ledger_totals(ledger, restore_rest, &resume);
+        error = restore_rest(&resume);
     tbus_budgets_snapshot_free(snapshot);
     table_clear(&resume.subjects);
     return error;

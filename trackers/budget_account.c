@@ -342,10 +342,13 @@ static void drop_alerts(tbus_budgets_t *budgets, uint32_t *found)
     *found = kept;
 }
 
-/* A host that sets the same terms again and again is not told the same again and again. */
+/* A host that sets the same terms again and again is not told the same again and again. A period that has ended does so
+ * under the terms that it had: the sweep may not have come to it yet. */
 void budget_apply_locked(tbus_budgets_t *budgets, struct budget *budget, const struct budget_terms *terms)
 {
     const struct budget_terms *before = budget->terms;
+    if (before)
+        budget_advance_locked(budgets, budget);
     budget->terms = terms;
     if (!before || !same_levels(before, terms)) {
         drop_alerts(budgets, &budget->found);

@@ -41,7 +41,8 @@ static void look_for_set_back(tbus_budgets_t *budgets)
     budgets->counters.set_back++;
     budgets->now_ns = clock_ns;
     budgets->ceiling_ns = moment_after(clock_ns, budgets->options.ahead_max_ns);
-    budgets->due_ns = INT64_MIN; /* every budget gets another period */
+    budgets->due_ns = INT64_MIN;     /* every budget gets another period, */
+    budgets->sweep_at = BUDGET_NONE; /* those too that a sweep has just passed */
     budget_shorten_reservations_locked(budgets);
 }
 

@@ -40,8 +40,8 @@ typedef struct tbus_ledger_options {
     uint32_t keep_days;       /* records older than this are deleted by tbus_ledger_prune(), while the totals keep what
                                   they came to; default: kept for ever; at most 36,500 */
     uint32_t keep_hours_days; /* the same for the sums by hour: 32 .. 36,500; default 93 */
-    uint32_t busy_ms;         /* how long a call waits for a file that somebody has locked; default 100; UINT32_MAX =
-                                  not at all */
+    uint32_t busy_ms;         /* how long a call waits for a file that somebody has locked; default 1,000, at most
+                                  60,000; UINT32_MAX = not at all */
     uint32_t commit_ms;       /* attached to a bus: the longest that a record waits to be committed; default 200 */
     uint32_t retry_min_ms;    /* attached: when a commit has failed, the next try comes after this; default 100 ... */
     uint32_t retry_max_ms;    /* ... then after twice that, and so on, up to this; default 10,000 */

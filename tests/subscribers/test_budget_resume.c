@@ -125,6 +125,37 @@ Test(budget_resume, budgets_stand_as_if_they_had_seen_it_all)
     cr_assert_eq(tbus_ledger_close(ledger, NULL), 0);
 }
 
+/* A host that enters records itself may show a key in more than one way. */
+Test(budget_resume, a_key_is_one_under_whatever_names)
+{
+    ledger_prepare();
+    tbus_ledger_t *ledger = ledger_opened((tbus_ledger_options_t){0});
+    static const char *const names[] = {"sk-p..88fd2d4d", "", "team red"};
+    tbus_usage_record_t record = ledger_record(1);
+    digest_bytes(key_name(2), strlen(key_name(2)), record.key_digest);
+    record.cost = tbus_money_units(1000);
+    for (size_t i = 0; i < 3; i++) {
+        record.event_id = i + 1;
+        record.api_key = names[i];
+        record.time_ns = NOW_NS - (int64_t)i * HOUR_NS;
+        cr_assert_eq(tbus_ledger_append(ledger, &record), 0);
+    }
+    record.event_id = 4;
+    record.time_ns = NOW_NS - 3 * DAY_NS;
+    cr_assert_eq(tbus_ledger_append(ledger, &record), 0);
+    cr_assert_eq(tbus_ledger_commit(ledger), 0);
+
+    clock_now_ns = NOW_NS;
+    tbus_budgets_t *budgets = opened();
+    tbus_budget_status_t status;
+    cr_assert_eq(tbus_budgets_resume(budgets, ledger, NOW_NS), 0);
+    cr_assert_eq(tbus_budget_check(budgets, TBUS_BUDGET_KEY, key_name(2), NOW_NS, &status), 0);
+    cr_assert_eq(status.used.low, 3000);
+    cr_assert_eq(status.lifetime.low, 4000);
+    tbus_budgets_close(budgets);
+    cr_assert_eq(tbus_ledger_close(ledger, NULL), 0);
+}
+
 Test(budget_resume, every_allocation_may_fail)
 {
     uint64_t seed = 5;

@@ -125,6 +125,56 @@ Test(budget_time, a_clock_that_is_set_back_takes_the_periods_with_it)
     tbus_budgets_close(budgets);
 }
 
+/* More budgets than one call brings to its time. */
+enum { MANY = 40 };
+
+static tbus_budgets_t *opened_with_many(const tbus_budgets_options_t *options)
+{
+    tbus_budgets_t *budgets = opened(options);
+    for (int number = 0; number < MANY; number++) {
+        tbus_budget_t budget = ann_daily;
+        char name[16];
+        snprintf(name, sizeof name, "user-%d", number);
+        budget.subject = name;
+        set(budgets, budget);
+        cr_assert_eq(settle(budgets, NULL, name, "4", MONDAY), 0);
+    }
+    return budgets;
+}
+
+Test(budget_time, a_clock_that_is_set_back_amid_the_end_of_a_period_takes_all_budgets_with_it)
+{
+    struct fake_clock clock = {MONDAY};
+    tbus_budgets_t *budgets =
+        opened_with_many(&(tbus_budgets_options_t){.clock = read_fake_clock, .clock_user = &clock});
+    clock.now_ns = MONDAY + 10 * DAY;
+    cr_assert_eq(settle(budgets, NULL, "nobody", "0", 0), 0); /* some budgets are in a period of then now */
+    clock.now_ns = MONDAY;
+    tbus_budgets_advance(budgets, MONDAY);
+    cr_assert_eq(checked(budgets, TBUS_BUDGET_USER, "user-0", MONDAY).period_start_ns, MONDAY);
+    cr_assert_eq(checked(budgets, TBUS_BUDGET_USER, "user-39", MONDAY).period_start_ns, MONDAY);
+    tbus_budgets_close(budgets);
+}
+
+Test(budget_time, other_terms_are_of_the_period_that_time_has_come_to)
+{
+    tbus_budgets_t *budgets = opened_with_many(&(tbus_budgets_options_t){.ahead_max_ns = -1});
+    tbus_budget_t budget = ann_daily;
+    budget.subject = "user-39";
+    budget.utc_offset_minutes = 60;
+    cr_assert_eq(settle(budgets, NULL, "nobody", "0", MONDAY + DAY), 0); /* its day is over, and it does not know yet */
+    set(budgets, budget);
+    cr_assert(stands(budgets, TBUS_BUDGET_USER, "user-39", MONDAY + DAY, "0", "0"));
+    cr_assert(is_usd(checked(budgets, TBUS_BUDGET_USER, "user-39", MONDAY + DAY).lifetime, "4"));
+    for (int number = 0; number < 32; number++) {
+        char expected[64];
+        snprintf(expected, sizeof expected, "reset user user-%d 4 10", number);
+        finds(budgets, expected);
+    }
+    finds(budgets, "reset user user-39 4 10");
+    tbus_budgets_close(budgets);
+}
+
 Test(budget_time, time_zero_is_the_clock)
 {
     struct fake_clock clock = {MONDAY + DAY - 1};
