@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "exporters/span.h"
-#include "exporters/utf8.h"
+#include "trackers/utf8.h"
 
 enum { BAD_REQUEST = 400, QUOTED_BYTES = 64 };
 

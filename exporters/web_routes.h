@@ -18,6 +18,9 @@ struct web_sources {
     tbus_streaming_t *streaming;
     tbus_errors_t *errors;
     tbus_cost_t *cost;
+    tbus_budgets_t *budgets;
+    int64_t (*clock)(void *user); /* NULL = the system's */
+    void *clock_user;
 };
 
 struct web_request {

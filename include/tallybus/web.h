@@ -8,11 +8,17 @@
  * It has a thread of its own, so a slow or hostile client never delays the bus; all signals are blocked there. Nothing
  * is shown unless it was handed in.
  *
- *   /metrics, /metrics/prometheus   all that is served, as Prometheus text; ?only=bus|streaming|errors|costs
+ *   /metrics, /metrics/prometheus   all that is served, as Prometheus text; ?only=bus|streaming|errors|costs|budgets
  *   /metrics/bus                    the bus: JSON, or Prometheus text where Accept prefers it
  *   /metrics/streaming              Prometheus text
+ *   /metrics/streaming/{id}         one stream, active or kept: JSON (docs/stream.schema.json)
  *   /metrics/errors                 Prometheus text
+ *   /metrics/errors/recent          the latest errors: JSON (docs/recent-errors.schema.json); ?limit=N, ?endpoint=,
+ *                                   ?type=
+ *   /metrics/error-patterns         JSON (docs/error-patterns.schema.json); ?limit=N, ?count_min=N, ?seen_after_ns=N
+ *   /metrics/slo                    the SLOs: JSON (docs/slo.schema.json)
  *   /metrics/costs                  Prometheus text
+ *   /metrics/budgets                Prometheus text
  *   /health                         {"status":"ok"}: the server answers. No token needed
  *
  * GET and HEAD; gzip where Accept-Encoding wants it. What goes wrong is told in JSON:
@@ -29,10 +35,12 @@
  * without a token, and on a loopback address, it answers only requests whose Host is "localhost" or an address, so that
  * no web page can reach it by a name of its own. There is no TLS: put a proxy before it.
  *
- * Built without it (-Dhttp=disabled), or where the system has no epoll, tbus_web_open() returns UV_ENOTSUP. */
+ * Where the library was built without JSON (-Djson=disabled), paths that have nothing else are 404. Built without it
+ * (-Dhttp=disabled), or where the system has no epoll, tbus_web_open() returns UV_ENOTSUP. */
 #ifndef TALLYBUS_WEB_H
 #define TALLYBUS_WEB_H
 
+#include <tallybus/budget.h>
 #include <tallybus/bus.h>
 #include <tallybus/cost.h>
 #include <tallybus/errors.h>
@@ -64,6 +72,12 @@ typedef struct tbus_web_options {
     tbus_streaming_t *streaming;
     tbus_errors_t *errors;
     tbus_cost_t *cost;
+    tbus_budgets_t *budgets;
+    /* Where the trackers' windows end: nanoseconds since 1970; default: the system's clock. 0 from it means the latest
+     * time recorded, which is right for times that are not of today, as in a replay. Budgets go by their own clock, and
+     * costs have no windows. Called on the server's thread. */
+    int64_t (*clock)(void *user);
+    void *clock_user;
     uint64_t reserved[16];
 } tbus_web_options_t;
 

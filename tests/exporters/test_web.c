@@ -16,6 +16,7 @@ struct host {
     tbus_streaming_t *streaming;
     tbus_errors_t *errors;
     tbus_cost_t *cost;
+    tbus_budgets_t *budgets;
     tbus_web_t *web;
     uint16_t port;
 };
@@ -26,15 +27,20 @@ static void host_open(struct host *host, tbus_web_options_t options)
     cr_assert_eq(tbus_streaming_open(NULL, &host->streaming), 0);
     cr_assert_eq(tbus_errors_open(NULL, &host->errors), 0);
     cr_assert_eq(tbus_cost_open(NULL, &host->cost), 0);
-    cr_assert_eq(tbus_streaming_record_start(host->streaming, "s-1", "gpt-4o", 1), 0);
+    cr_assert_eq(
+        tbus_streaming_record_start(host->streaming, "s-1", &(tbus_stream_start_t){.model = "gpt-4o", .time_ns = 1}),
+        0);
     cr_assert_eq(tbus_errors_record_response(host->errors, "/v1", "gpt-4o", 500, 1), 0);
     cr_assert_eq(tbus_cost_record_usage(
                      host->cost, &(tbus_usage_t){.api_key = "sk-verysecret-0123456789", .model = "gpt-4o"}, NULL),
                  0);
+    cr_assert_eq(tbus_budgets_open(NULL, &host->budgets), 0);
+    cr_assert_eq(tbus_budget_set(host->budgets, &(tbus_budget_t){.scope = TBUS_BUDGET_USER, .subject = "amina"}), 0);
     options.bus = host->bus;
     options.streaming = host->streaming;
     options.errors = host->errors;
     options.cost = host->cost;
+    options.budgets = host->budgets;
     cr_assert_eq(tbus_web_open(&options, &host->web), 0);
     host->port = tbus_web_port(host->web);
     cr_assert_neq(host->port, 0);
@@ -47,6 +53,7 @@ static void host_close(struct host *host)
     tbus_streaming_close(host->streaming);
     tbus_errors_close(host->errors);
     tbus_cost_close(host->cost);
+    tbus_budgets_close(host->budgets);
 }
 
 static void expect_header(const struct web_got *got, const char *name, const char *value)
@@ -65,6 +72,7 @@ Test(web, each_document_is_served)
     web_expect(host.port, "/metrics/streaming", "", 200, "\nstreaming_total_streams 1\n");
     web_expect(host.port, "/metrics/errors", "", 200, "\n# TYPE ");
     web_expect(host.port, "/metrics/costs", "", 200, "\ncost_total_usd ");
+    web_expect(host.port, "/metrics/budgets", "", 200, "scope=\"user\",subject=\"amina\"");
     web_expect(host.port, "/metrics/bus", "Accept: text/plain\r\n", 200, "\ntallybus_bus_published_total 0\n");
     web_expect(host.port, "/health", "", 200, "{\"status\":\"ok\"}");
     const char *const pages[] = {"/metrics", "/metrics/prometheus", "/%6detrics"};
@@ -75,6 +83,7 @@ Test(web, each_document_is_served)
         cr_assert_not_null(strstr(got.body, "\ntallybus_bus_published_total 0\n"));
         cr_assert_not_null(strstr(got.body, "\nstreaming_total_streams 1\n"));
         cr_assert_not_null(strstr(got.body, "\ncost_total_usd "));
+        cr_assert_not_null(strstr(got.body, "subject=\"amina\""));
         cr_assert_null(strstr(got.bytes, "verysecret"), "a key is shown");
         free(got.bytes);
     }
@@ -142,7 +151,7 @@ Test(web, what_can_not_be_answered_is_told_in_json)
     web_expect(host.port, "/metrics\xC3\xA9", "", 400, "%-escape");
     web_expect(host.port, "http://localhost/metrics", "", 400, "slash");
     web_expect(host.port, "/metrics?only=all", "", 400,
-               "'only' wants 'bus', 'streaming', 'errors' or 'costs', and got 'all'");
+               "'only' wants 'bus', 'streaming', 'errors', 'costs' or 'budgets', and got 'all'");
     web_expect(host.port, "/metrics?only=bus&only=bus", "", 400, "'only' is given twice");
     web_expect(host.port, "/metrics?x=%22%3Cscript%3E", "", 400, "no parameter 'x' here; there is: only");
     web_expect(host.port, "/metrics?%22%3C%FF=1", "", 400, "no parameter '\\\"<\xEF\xBF\xBD' here");
@@ -178,6 +187,7 @@ Test(web, what_was_not_handed_in_is_not_found)
     web_expect(port, "/metrics/streaming", "", 404, "this server was opened without a streaming tracker");
     web_expect(port, "/metrics/errors", "", 404, "without an error tracker");
     web_expect(port, "/metrics/costs", "", 404, "without a cost tracker");
+    web_expect(port, "/metrics/budgets", "", 404, "without budgets");
     web_expect(port, "/metrics/bus", "", 404, "without a bus");
     web_expect(port, "/metrics?only=bus", "", 404, "nothing by this name");
     web_expect(port, "/metrics", "", 200, "");

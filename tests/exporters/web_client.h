@@ -25,12 +25,27 @@ struct web_got {
     size_t body_length;
 };
 
-static inline int web_connect(uint16_t port)
+/* A socket that is not connected yet, and comes from 127.0.0.`last`. */
+static inline int web_socket(uint8_t last)
 {
-    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr_in from = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK - 1 + last)};
     int client = socket(AF_INET, SOCK_STREAM, 0);
     cr_assert_geq(client, 0, "%s", strerror(errno));
-    cr_assert_eq(connect(client, (struct sockaddr *)&to, sizeof to), 0, "%s", strerror(errno));
+    cr_assert_eq(bind(client, (struct sockaddr *)&from, sizeof from), 0, "%s", strerror(errno));
+    return client;
+}
+
+static inline int web_connect_socket(int client, uint16_t port)
+{
+    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    return connect(client, (struct sockaddr *)&to, sizeof to);
+}
+
+static inline int web_connect(uint16_t port)
+{
+    int client = socket(AF_INET, SOCK_STREAM, 0);
+    cr_assert_geq(client, 0, "%s", strerror(errno));
+    cr_assert_eq(web_connect_socket(client, port), 0, "%s", strerror(errno));
     return client;
 }
 
