@@ -74,8 +74,9 @@ typedef struct tbus_web_options {
     tbus_cost_t *cost;
     tbus_budgets_t *budgets;
     /* Where the trackers' windows end: nanoseconds since 1970; default: the system's clock. 0 from it means the latest
-     * time recorded, which is right for times that are not of today, as in a replay. Budgets go by their own clock, and
-     * costs have no windows. Called on the server's thread. */
+     * time recorded, which is right for times that are not of today, as in a replay. Streams idle
+     * past their limit at that moment are ended. Budgets go by their own clock, and costs have no windows. Called on
+     * the server's thread. */
     int64_t (*clock)(void *user);
     void *clock_user;
     uint64_t reserved[16];
