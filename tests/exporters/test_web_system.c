@@ -98,6 +98,14 @@ static int open_descriptors(void)
     return count;
 }
 
+/* The first loop of a process takes two descriptors for good, and without them libuv aborts. */
+static void let_libuv_begin(void)
+{
+    uv_loop_t loop;
+    cr_assert_eq(uv_loop_init(&loop), 0);
+    cr_assert_eq(uv_loop_close(&loop), 0);
+}
+
 static rlim_t limit_descriptors(rlim_t limit)
 {
     struct rlimit now, wanted;
@@ -134,38 +142,15 @@ Test(web_system, without_descriptors_it_waits_and_does_not_spin)
     tbus_web_close(web);
 }
 
-/* With one descriptor more allowed each time: what had been opened is closed again. */
-Test(web_system, without_descriptors_no_server_opens)
+/* What the function returns in a process of its own. */
+static int in_a_process(int (*function)(void))
 {
-    int refused = 0, error = UV_EMFILE;
-    tbus_web_close(
-        open_web((tbus_web_options_t){0})); /* the first loop of a process: without descriptors libuv aborts */
-    const int open_before = open_descriptors();
-    for (int limit = next_descriptor(); error; limit++) {
-        tbus_web_t *web = NULL;
-        cr_assert_lt(limit, DESCRIPTORS_MAX, "%s", uv_strerror(error));
-        const rlim_t usual = limit_descriptors((rlim_t)limit);
-        error = tbus_web_open(&(tbus_web_options_t){0}, &web);
-        limit_descriptors(usual);
-        cr_assert_eq(web != NULL, error == 0);
-        tbus_web_close(web);
-        cr_assert_eq(open_descriptors(), open_before, "limit %d: %s", limit, uv_strerror(error));
-        refused += error != 0;
-    }
-    cr_assert_geq(refused, 5); /* the socket, two of libmicrohttpd's, two of libuv's */
-}
-
-/* As a user who may not do what root may. Returns what the function does, in a process of its own. */
-static int as_nobody(int (*function)(void))
-{
-    enum { NOBODY = 65534 };
-    int pipes[2], result = 1;
+    int pipes[2], result = 0;
     cr_assert_eq(pipe(pipes), 0);
     pid_t child = fork();
     cr_assert_geq(child, 0);
     if (child == 0) {
-        if (geteuid() != 0 || setuid(NOBODY) == 0)
-            result = function();
+        result = function();
         _exit(write(pipes[1], &result, sizeof result) == sizeof result ? 0 : 1);
     }
     close(pipes[1]);
@@ -175,9 +160,50 @@ static int as_nobody(int (*function)(void))
     return result;
 }
 
+/* In a process that may not do what root may. */
+static bool become_nobody(void)
+{
+    enum { NOBODY = 65534 };
+    return geteuid() != 0 || setuid(NOBODY) == 0;
+}
+
+static int descriptor_limit;
+
+enum { OPENED = -1 };
+
+/* Returns OPENED, or how many descriptors a failure left open. */
+static int open_with_limit(void)
+{
+    tbus_web_t *web = NULL;
+    let_libuv_begin();
+    const int before = open_descriptors();
+    const rlim_t usual = limit_descriptors((rlim_t)descriptor_limit);
+    const int error = tbus_web_open(&(tbus_web_options_t){0}, &web);
+    limit_descriptors(usual);
+    tbus_web_close(web);
+    const int left = open_descriptors() - before;
+    cr_assert_eq(web != NULL, error == 0);
+    return error == 0 && left == 0 ? OPENED : left;
+}
+
+/* With one descriptor more allowed each time. Where the two of its pipe are missing, libuv 1.44's uv_loop_init() leaves
+ * one behind; what was open by then of ours would be more than one. */
+Test(web_system, what_a_server_opened_is_closed_where_descriptors_run_out)
+{
+    int refused = 0, left = 0;
+    for (descriptor_limit = next_descriptor(); (left = in_a_process(open_with_limit)) != OPENED; descriptor_limit++) {
+        cr_assert_lt(descriptor_limit, DESCRIPTORS_MAX, "it never opens");
+        cr_assert(left == 0 || left == 1, "limit %d: %d descriptors", descriptor_limit, left);
+        refused++;
+    }
+    cr_assert_geq(refused, 5); /* the socket, libmicrohttpd's, and libuv's */
+}
+
 static int open_privileged_port(void)
 {
     tbus_web_t *web = NULL;
+    if (!become_nobody())
+        return 1;
     int error = tbus_web_open(&(tbus_web_options_t){.port = 1}, &web);
     tbus_web_close(web);
     return error;
@@ -193,15 +219,16 @@ Test(web_system, a_port_that_is_not_allowed_is_told)
         fclose(file);
     if (atoi(line) <= 1)
         cr_skip_test("every user may use every port here");
-    cr_assert_eq(as_nobody(open_privileged_port), UV_EACCES);
+    cr_assert_eq(in_a_process(open_privileged_port), UV_EACCES);
 }
 
 static int open_without_threads(void)
 {
     tbus_web_t *web = NULL;
     const struct rlimit none = {0, 0};
+    let_libuv_begin();
     const int before = open_descriptors();
-    if (setrlimit(RLIMIT_NPROC, &none) != 0)
+    if (!become_nobody() || setrlimit(RLIMIT_NPROC, &none) != 0)
         return 1;
     int error = tbus_web_open(&(tbus_web_options_t){0}, &web);
     return web || open_descriptors() != before ? 2 : error;
@@ -209,7 +236,7 @@ static int open_without_threads(void)
 
 Test(web_system, a_thread_that_does_not_start_is_told)
 {
-    cr_assert_eq(as_nobody(open_without_threads), UV_EAGAIN);
+    cr_assert_eq(in_a_process(open_without_threads), UV_EAGAIN);
 }
 
 /* --- The end --- */
