@@ -227,8 +227,9 @@ static bool is_wanted(const struct bench *bench, const struct settings *settings
     return !pattern || strstr(bench->name, pattern) || fnmatch(pattern, bench->name, 0) == 0;
 }
 
-static const struct bench_list *const lists[] = {&publish_benches, &design_benches, &e2e_benches,      &limit_benches,
-                                                 &wake_benches,    &peer_benches,   &trackers_benches, &ledger_benches};
+static const struct bench_list *const lists[] = {&publish_benches,  &design_benches, &e2e_benches,
+                                                 &limit_benches,    &wake_benches,   &peer_benches,
+                                                 &trackers_benches, &ledger_benches, &web_benches};
 
 static void run_lists(const struct settings *settings, struct table *table)
 {

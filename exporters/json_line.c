@@ -47,7 +47,7 @@ static void add_escaped(struct span *to, const char *text, const char *end)
     span_add(to, plain, (size_t)(end - plain));
 }
 
-static void add_string(struct span *to, const char *text)
+void json_add_string(struct span *to, const char *text)
 {
     span_add_char(to, '"');
     add_escaped(to, text, text + strlen(text));
@@ -82,7 +82,7 @@ static void add_list(struct span *to, const char *const *strings, int64_t count)
 {
     for (int64_t i = 0; i < count; i++) {
         span_add_char(to, i == 0 ? '[' : ',');
-        add_string(to, strings[i] ? strings[i] : "");
+        json_add_string(to, strings[i] ? strings[i] : "");
     }
     span_add_char(to, ']');
 }
@@ -122,7 +122,7 @@ static bool may_quote_secrets(const char *name)
 static void add_name(struct span *to, const char *name)
 {
     span_add_char(to, ',');
-    add_string(to, name);
+    json_add_string(to, name);
     span_add_char(to, ':');
 }
 
@@ -138,7 +138,7 @@ static void add_field(struct span *to, const tbus_event_t *event, const tbus_fie
         if (secrets == JSON_SECRETS_MASKED && may_quote_secrets(field->name))
             add_masked(to, text);
         else
-            add_string(to, text);
+            json_add_string(to, text);
         break;
     }
     case TBUS_KIND_INT:
@@ -177,7 +177,7 @@ static void add_base(struct span *to, const tbus_type_t *type, const tbus_event_
         if (field->offset == offsetof(tbus_event_t, api_key) && secrets != JSON_SECRETS_SHOWN) {
             char redacted[TBUS_REDACTED_BYTES];
             add_name(to, field->name);
-            add_string(to, tbus_redact_key(event->api_key, redacted));
+            json_add_string(to, tbus_redact_key(event->api_key, redacted));
         } else if (!is_hidden(type, event, field->name)) {
             add_field(to, event, field, secrets);
         }
@@ -208,12 +208,12 @@ static void add_metadata(struct span *to, const tbus_event_t *event, enum json_s
             continue;
         span_add_text(to, is_open ? "," : ",\"metadata\":{");
         is_open = true;
-        add_string(to, pair->key);
+        json_add_string(to, pair->key);
         span_add_char(to, ':');
         if (secrets == JSON_SECRETS_MASKED)
             add_masked(to, pair->value);
         else
-            add_string(to, pair->value);
+            json_add_string(to, pair->value);
     }
     if (is_open)
         span_add_char(to, '}');
@@ -223,7 +223,7 @@ size_t json_line(const tbus_type_t *type, const tbus_event_t *event, enum json_s
 {
     struct span to = {.bytes = line, .room = room};
     span_add_text(&to, "{\"type\":");
-    add_string(&to, type->topic);
+    json_add_string(&to, type->topic);
     if (event->id <= INT64_MAX) { /* no bus gives a larger one, and JSON integers end there */
         add_name(&to, "id");
         span_add_int(&to, (int64_t)event->id);

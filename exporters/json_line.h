@@ -10,6 +10,8 @@
 
 #include <tallybus/events.h>
 
+#include "exporters/span.h"
+
 enum json_secrets {
     JSON_SECRETS_SHOWN,  /* nothing is hidden */
     JSON_SECRETS_MASKED, /* the API key redacted, keys quoted in errors' texts and metadata masked */
@@ -20,5 +22,8 @@ enum json_secrets {
  * `room` the text is of no use, and so much room is needed. */
 size_t json_line(const tbus_type_t *type, const tbus_event_t *event, enum json_secrets secrets, char *line,
                  size_t room);
+
+/* A string in its quotes; whatever its bytes, JSON in UTF-8 comes out. */
+void json_add_string(struct span *to, const char *text);
 
 #endif

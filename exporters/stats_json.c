@@ -2,8 +2,7 @@
 
 #if TBUS_WITH_JSON
 
-#include <jansson.h>
-#include <string.h>
+#include "exporters/json_value.h"
 
 static json_t *undelivered(const uint64_t *by_reason)
 {
@@ -36,15 +35,14 @@ static json_t *types(const tbus_t *bus)
 static json_t *subscriber(const tbus_subscriber_stats_t *stats)
 {
     static const char *const breakers[] = {"closed", "open", "half-open"};
-    json_t *name = json_string(stats->name); /* a host may have cut a character in two */
-    return json_pack("{sI so? ss ss sI sI sI sI sI sI sI sI sI sI sI}", "subscription", (json_int_t)stats->subscription,
-                     "name", name, "mode", stats->mode == TBUS_ISOLATED ? "isolated" : "inline", "breaker",
-                     breakers[stats->breaker], "calls", (json_int_t)stats->calls, "errors", (json_int_t)stats->errors,
-                     "stops", (json_int_t)stats->stops, "skipped", (json_int_t)stats->skipped, "breaker_opened",
-                     (json_int_t)stats->breaker_opened, "dropped", (json_int_t)stats->dropped, "queued_events",
-                     (json_int_t)stats->queued_events, "slow", (json_int_t)stats->slow, "timed",
-                     (json_int_t)stats->timed, "timed_ns", (json_int_t)stats->timed_ns, "worst_ns",
-                     (json_int_t)stats->worst_ns);
+    return json_pack("{sI so ss ss sI sI sI sI sI sI sI sI sI sI sI}", "subscription", (json_int_t)stats->subscription,
+                     "name", json_value_text(stats->name), "mode", stats->mode == TBUS_ISOLATED ? "isolated" : "inline",
+                     "breaker", breakers[stats->breaker], "calls", (json_int_t)stats->calls, "errors",
+                     (json_int_t)stats->errors, "stops", (json_int_t)stats->stops, "skipped",
+                     (json_int_t)stats->skipped, "breaker_opened", (json_int_t)stats->breaker_opened, "dropped",
+                     (json_int_t)stats->dropped, "queued_events", (json_int_t)stats->queued_events, "slow",
+                     (json_int_t)stats->slow, "timed", (json_int_t)stats->timed, "timed_ns",
+                     (json_int_t)stats->timed_ns, "worst_ns", (json_int_t)stats->worst_ns);
 }
 
 static json_t *subscribers(const tbus_t *bus)
@@ -95,16 +93,7 @@ int tbus_stats_to_json(const tbus_t *bus, char **ret_text)
     tbus_stats_t stats;
     if (!bus || !ret_text || tbus_stats(bus, &stats) != 0)
         return UV_EINVAL;
-    json_t *object = document(bus, &stats);
-    size_t bytes = object ? json_dumpb(object, NULL, 0, JSON_COMPACT) : 0;
-    char *text = bytes ? tbus_mem_alloc(bytes + 1) : NULL;
-    if (text)
-        json_dumpb(object, text, bytes, JSON_COMPACT);
-    json_decref(object);
-    if (!text)
-        return UV_ENOMEM;
-    *ret_text = text;
-    return 0;
+    return json_value_print(document(bus, &stats), ret_text);
 }
 
 #else

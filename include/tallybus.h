@@ -23,5 +23,6 @@
 #include <tallybus/subscribers.h>
 #include <tallybus/usage.h>
 #include <tallybus/usage_event.h>
+#include <tallybus/web.h>
 
 #endif

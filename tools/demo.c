@@ -19,6 +19,9 @@ static const char usage[] =
     "  --speed max|F     as fast as possible (default), or F times real time\n"
     "  --prices FILE     prices over the built-in ones (JSON by model name)\n"
     "  --slo PPM         share of requests that must succeed, per million (default 999000)\n"
+    "  --web [ADDRESS:]PORT\n"
+    "                    serves /metrics while it runs (with --speed 60: a minute), and no longer; port 0 = a free\n"
+    "                    one, which is told; whoever can reach the address may read it\n"
     "  --json            the report as JSON\n"
     "  --prometheus      the report as Prometheus text\n"
     "\n"
@@ -118,9 +121,44 @@ static struct request *make_requests(uint32_t count, uint64_t seed)
     return requests;
 }
 
+/* The demonstration is of a day long past: windows end at its latest event. */
+static int64_t latest_time(void *user)
+{
+    (void)user;
+    return 0;
+}
+
+/* Returns 0, or how the command ends. `*ret_web` stays NULL where no server is wanted. */
+static int open_web(const struct options *options, const struct rig *rig, tbus_web_t **ret_web)
+{
+    const char *address = options->web.address[0] ? options->web.address : "127.0.0.1";
+    const bool is_ipv6 = strchr(address, ':') != NULL;
+    if (!options->web.wanted)
+        return 0;
+    int error = tbus_web_open(&(tbus_web_options_t){.address = address,
+                                                    .port = options->web.port,
+                                                    .bus = rig->bus,
+                                                    .streaming = rig->streaming,
+                                                    .errors = rig->errors,
+                                                    .cost = rig->cost,
+                                                    .clock = latest_time},
+                              ret_web);
+    if (error) {
+        tool_say("can not serve at %s, port %u: %s", address, options->web.port,
+                 error == UV_ENOTSUP ? "this tallybus was built without HTTP" : uv_strerror(error));
+        return TOOL_UNUSABLE;
+    }
+    tool_say("serving http://%s%s%s:%u/metrics while the demo runs", is_ipv6 ? "[" : "", address, is_ipv6 ? "]" : "",
+             tbus_web_port(*ret_web));
+    return 0;
+}
+
 static int play(const struct options *options, const struct workload *load, struct rig *rig)
 {
     int code = rig_open(rig, options->prices, options->slo_ppm, load->count);
+    tbus_web_t *web = NULL;
+    if (!code)
+        code = open_web(options, rig, &web);
     if (code)
         return code;
     struct progress progress;
@@ -128,6 +166,7 @@ static int play(const struct options *options, const struct workload *load, stru
     progress_start(&progress, rig->bus, workload_events(load));
     int error = workload_publish(load, rig->bus, options->threads, &lost);
     progress_stop(&progress);
+    tbus_web_close(web); /* it shows the bus, which the drain frees */
     code = rig_drain(rig);
     if (code)
         return code;

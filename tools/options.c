@@ -88,6 +88,27 @@ static const char *read_seed(struct options *options, const char *value)
     return NULL;
 }
 
+/* "PORT", "ADDRESS:PORT" or "[ADDRESS]:PORT". Whether the address is one, the server says. */
+static const char *read_web(struct options *options, const char *value)
+{
+    static const char expected[] = "[ADDRESS:]PORT, such as 9464 or 127.0.0.1:9464";
+    const char *colon = strrchr(value, ':'), *port = colon ? colon + 1 : value;
+    size_t length = colon ? (size_t)(colon - value) : 0;
+    int64_t number = 0;
+    if (length >= 2 && value[0] == '[' && value[length - 1] == ']') {
+        value++;
+        length -= 2;
+    }
+    if (!number_whole(port, strlen(port), UINT16_MAX, &number) || length >= sizeof options->web.address ||
+        (colon && length == 0))
+        return expected;
+    memcpy(options->web.address, value, length);
+    options->web.address[length] = '\0';
+    options->web.port = (uint16_t)number;
+    options->web.wanted = true;
+    return NULL;
+}
+
 static const char *set_json(struct options *options, const char *value)
 {
     (void)value;
@@ -124,6 +145,7 @@ static const struct option {
     {"--itl-ms", OPTIONS_REPLAY, true, read_itl},
     {"--rows", OPTIONS_DEMO, true, read_rows},
     {"--seed", OPTIONS_DEMO, true, read_seed},
+    {"--web", OPTIONS_DEMO, true, read_web},
     {"--json", OPTIONS_REPLAY | OPTIONS_DEMO, false, set_json},
     {"--prometheus", OPTIONS_REPLAY | OPTIONS_DEMO, false, set_prometheus},
     {"--help", OPTIONS_REPLAY | OPTIONS_DEMO, false, set_help},

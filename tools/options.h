@@ -16,6 +16,11 @@ struct options {
     enum output output;
     uint32_t rows; /* demo alone */
     uint64_t seed; /* demo alone */
+    struct {       /* demo alone */
+        bool wanted;
+        char address[48]; /* "" = the default one */
+        uint16_t port;
+    } web;
     bool help;
 };
 

@@ -1,9 +1,11 @@
-/* JSON: events as text, price files. Built without JSON (-Djson=disabled) each call returns UV_ENOTSUP. */
+/* JSON: events as text, price files, documents of what the bus and the trackers know. Built without JSON (-Djson=disabled) each call returns UV_ENOTSUP. */
 #ifndef TALLYBUS_JSON_H
 #define TALLYBUS_JSON_H
 
 #include <tallybus/bus.h>
+#include <tallybus/errors.h>
 #include <tallybus/prices.h>
+#include <tallybus/streaming.h>
 
 TBUS_BEGIN_DECLS
 
@@ -24,6 +26,24 @@ TBUS_API int tbus_publish_json(tbus_t *bus, const char *text, size_t length, cha
  * there were events) and "subscribers". Schema: docs/bus-stats.schema.json. Free the text with tbus_mem_free(). Errors:
  * UV_EINVAL, UV_ENOMEM. [any thread] */
 TBUS_API TBUS_CHECKED int tbus_stats_to_json(const tbus_t *bus, char **ret_text);
+
+/* --- Documents of the trackers ---
+ *
+ * One object each, its keys in a fixed order; times are nanoseconds since the epoch. What is not a number, or has no end
+ * (a burn rate where the target is 100 %), is null, and bytes that are not UTF-8 become U+FFFD. Free the text with
+ * tbus_mem_free(). Errors: UV_EINVAL, UV_ENOMEM. [any thread] */
+
+/* The SLO in all and of each endpoint, with burn rates and alerts. Schema: docs/slo.schema.json. */
+TBUS_API TBUS_CHECKED int tbus_slo_to_json(const tbus_errors_snapshot_t *snapshot, char **ret_text);
+
+/* A list of patterns, in its order. Schema: docs/error-patterns.schema.json. */
+TBUS_API TBUS_CHECKED int tbus_error_patterns_to_json(const tbus_error_patterns_t *patterns, char **ret_text);
+
+/* A list of recent errors, in its order. Schema: docs/recent-errors.schema.json. */
+TBUS_API TBUS_CHECKED int tbus_recent_errors_to_json(const tbus_recent_errors_t *recent, char **ret_text);
+
+/* One stream; "reason" and "end_ns" are null while it is active. Schema: docs/stream.schema.json. */
+TBUS_API TBUS_CHECKED int tbus_stream_to_json(const char *stream_id, const tbus_stream_info_t *stream, char **ret_text);
 
 /* What came of a price file. */
 typedef struct tbus_prices_report {

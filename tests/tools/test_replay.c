@@ -541,6 +541,51 @@ Test(demo, shows_failures_that_are_alike)
     cr_assert_eq(count, 6, "six kinds of failures make six patterns, not %d", count);
 }
 
+Test(demo, tells_where_it_serves)
+{
+    prepare();
+    int code = run("\"$T\" demo --rows 1 --web 0");
+    if (!TBUS_WITH_HTTP) {
+        cr_assert_eq(code, 3, "%d", code);
+        cr_assert_not_null(strstr(err, "built without HTTP"), "%s", err);
+        return;
+    }
+    unsigned port = 0;
+    cr_assert_eq(code, 0, "%s", err);
+    cr_assert_eq(sscanf(err, "tallybus: serving http://127.0.0.1:%u/metrics while", &port), 1, "%s", err);
+    cr_assert(port > 0 && port < 65536);
+    expect_run(0, "\"$T\" demo --rows 1 --web 127.0.0.2:0");
+    cr_assert_not_null(strstr(err, "http://127.0.0.2:"), "%s", err);
+    expect_run(3, "\"$T\" demo --rows 1 --web 192.0.2.1:0");
+    cr_assert_not_null(strstr(err, "can not serve at 192.0.2.1, port 0: address not available"), "%s", err);
+    expect_run(3, "\"$T\" demo --rows 1 --web localhost:0");
+    cr_assert_str_eq(out, "");
+}
+
+/* It runs for minutes at this speed, and is ended as soon as it was seen to serve. */
+Test(demo, is_served_while_it_runs)
+{
+    prepare();
+    if (!TBUS_WITH_HTTP)
+        cr_skip_test("built without HTTP");
+    need("python3", "/usr/bin/python3 -c 0");
+    expect_run(0,
+               "/usr/bin/python3 -c '\n"
+               "import re, subprocess, sys, urllib.request\n"
+               "demo = subprocess.Popen([sys.argv[1], \"demo\", \"--speed\", \"10\", \"--web\", \"[127.0.0.1]:0\"],\n"
+               "                        stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)\n"
+               "try:\n"
+               "    url = re.search(\"http://[^ ]*\", demo.stderr.readline()).group()\n"
+               "    while True:\n"
+               "        page = urllib.request.urlopen(url).read().decode()\n"
+               "        streams = re.search(\"^streaming_total_streams (.*)$\", page, re.M).group(1)\n"
+               "        if int(streams) > 0: break\n"
+               "    assert \"tallybus_bus_published_total\" in page and \"cost_total_usd\" in page, page\n"
+               "finally:\n"
+               "    demo.kill()\n"
+               "' \"$T\"");
+}
+
 /* --- The command line --- */
 
 static const struct {
@@ -577,6 +622,11 @@ static const struct {
     {"replay --json=yes a", 2, "--json wants no value"},
     {"demo --rows 0", 2, "--rows wants"},
     {"demo --seed -1", 2, "--seed wants"},
+    {"demo --web 65536", 2, "--web wants [ADDRESS:]PORT"},
+    {"demo --web :80", 2, "--web wants"},
+    {"demo --web 127.0.0.1:", 2, "--web wants"},
+    {"demo --web ''", 2, "--web wants"},
+    {"replay --web 80 a", 2, "there is no option '--web'"},
     {"replay -- --help", 3, "--help: there is no such file"},
 };
 

@@ -1,0 +1,19 @@
+/* Replies: documents, packed where that is wanted, and what went wrong. Each returns what libmicrohttpd's handler has to
+ * return: MHD_NO, for which the connection is closed, where there is no memory even for a refusal. */
+#ifndef EXPORTERS_WEB_REPLY_H
+#define EXPORTERS_WEB_REPLY_H
+
+#include <microhttpd.h>
+
+#include "exporters/text.h"
+#include "exporters/web_accept.h"
+#include "exporters/web_query.h"
+
+/* Sends a document and takes its memory. */
+enum MHD_Result web_reply_document(struct MHD_Connection *connection, const char *content_type, struct text *text,
+                                   struct web_codings codings);
+
+/* Says in JSON why not; allocates nothing of ours. */
+enum MHD_Result web_reply_fault(struct MHD_Connection *connection, const struct web_fault *fault);
+
+#endif

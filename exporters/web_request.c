@@ -1,0 +1,196 @@
+/* One request: who asks, for what, in which form; and the answer. */
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#include "exporters/web_reply.h"
+#include "exporters/web_server.h"
+
+/* What the headers say, values of one name joined by commas. */
+struct headers {
+    unsigned count;
+    bool too_large; /* one of those below did not fit */
+    bool has_body;
+    const char *authorization, *host;
+    char accept[2048], accept_encoding[512];
+};
+
+/* --- Reading --- */
+
+void *web_request_on_url(void *web, const char *url, struct MHD_Connection *connection)
+{
+    struct web_client *client = web_client_of(connection);
+    (void)web;
+    if (client) {
+        size_t length = strnlen(url, TBUS_WEB_URL_MAX + 1);
+        client->was_announced = false;
+        client->url_is_too_long = length > TBUS_WEB_URL_MAX;
+        memcpy(client->url, url, client->url_is_too_long ? 0 : length);
+        client->url[client->url_is_too_long ? 0 : length] = '\0';
+    }
+    return client;
+}
+
+static void join(struct headers *headers, char *joined, size_t room, const char *value)
+{
+    size_t length = strlen(joined);
+    int added = snprintf(joined + length, room - length, "%s%s", length ? "," : "", value);
+    headers->too_large |= added < 0 || (size_t)added >= room - length;
+}
+
+static enum MHD_Result on_header(void *user, enum MHD_ValueKind kind, const char *name, const char *value)
+{
+    struct headers *headers = user;
+    (void)kind;
+    value = value ? value : "";
+    headers->count++;
+    if (strcasecmp(name, MHD_HTTP_HEADER_ACCEPT) == 0)
+        join(headers, headers->accept, sizeof headers->accept, value);
+    else if (strcasecmp(name, MHD_HTTP_HEADER_ACCEPT_ENCODING) == 0)
+        join(headers, headers->accept_encoding, sizeof headers->accept_encoding, value);
+    else if (strcasecmp(name, MHD_HTTP_HEADER_AUTHORIZATION) == 0)
+        headers->authorization = value;
+    else if (strcasecmp(name, MHD_HTTP_HEADER_HOST) == 0)
+        headers->host = value;
+    else if (strcasecmp(name, MHD_HTTP_HEADER_TRANSFER_ENCODING) == 0)
+        headers->has_body = true;
+    else if (strcasecmp(name, MHD_HTTP_HEADER_CONTENT_LENGTH) == 0)
+        headers->has_body |= strcmp(value, "0") != 0;
+    return MHD_YES;
+}
+
+/* --- Who asks --- */
+
+/* Takes as long whatever the token is, and whatever is given, but for what the client knows itself: how long that is.
+ */
+static bool token_equals(const tbus_web_t *web, const char *given)
+{
+    char padded[TBUS_WEB_TOKEN_MAX] = {0};
+    size_t length = strnlen(given, TBUS_WEB_TOKEN_MAX + 1);
+    memcpy(padded, given, length < sizeof padded ? length : sizeof padded);
+    volatile size_t difference = length ^ web->token_length;
+    for (size_t i = 0; i < sizeof padded; i++)
+        difference |= (size_t)(unsigned char)(padded[i] ^ web->token[i]);
+    return difference == 0;
+}
+
+static bool may_see(const tbus_web_t *web, const char *authorization)
+{
+    static const char scheme[] = "Bearer ";
+    if (web->token_length == 0)
+        return true;
+    if (!authorization || strncasecmp(authorization, scheme, sizeof scheme - 1) != 0)
+        return false;
+    authorization += sizeof scheme - 1;
+    return token_equals(web, authorization + strspn(authorization, " "));
+}
+
+/* "localhost" or an address, with or without a port: no name that somebody else's DNS could have pointed here. */
+static bool is_own_host(const char *host)
+{
+    char name[INET6_ADDRSTRLEN + 1];
+    unsigned char address[sizeof(struct in6_addr)];
+    bool bracketed = *host == '[';
+    host += bracketed;
+    size_t length = strcspn(host, bracketed ? "]" : ":");
+    const char *port = host + length;
+    if (length >= sizeof name || (bracketed && *port++ != ']') || (*port && *port++ != ':') ||
+        port[strspn(port, "0123456789")])
+        return false;
+    memcpy(name, host, length);
+    name[length] = '\0';
+    if (bracketed)
+        return uv_inet_pton(AF_INET6, name, address) == 0;
+    return strcasecmp(name, "localhost") == 0 || uv_inet_pton(AF_INET, name, address) == 0;
+}
+
+/* --- The answer --- */
+
+/* What can be said before the URL is looked at. Returns 0 or the status. */
+static int check(const tbus_web_t *web, const struct web_client *client, const struct headers *headers,
+                 struct web_fault *fault)
+{
+    if (client->url_is_too_long)
+        return web_fault_set(fault, MHD_HTTP_URI_TOO_LONG, "the URL is longer than %d bytes", TBUS_WEB_URL_MAX);
+    if (headers->count > TBUS_WEB_HEADERS_MAX)
+        return web_fault_set(fault, MHD_HTTP_REQUEST_HEADER_FIELDS_TOO_LARGE, "there are more than %d headers",
+                             TBUS_WEB_HEADERS_MAX);
+    if (headers->too_large)
+        return web_fault_set(fault, MHD_HTTP_REQUEST_HEADER_FIELDS_TOO_LARGE,
+                             "Accept may have 2047 bytes and Accept-Encoding 511");
+    if (headers->has_body)
+        return web_fault_set(fault, MHD_HTTP_CONTENT_TOO_LARGE, "a request has no body here");
+    if (web->checks_host && headers->host && !is_own_host(headers->host))
+        return web_fault_set(fault, MHD_HTTP_MISDIRECTED_REQUEST,
+                             "this server is reached as localhost or by an address");
+    return 0;
+}
+
+static int write_status(int error, struct web_fault *fault)
+{
+    if (error == UV_ENOENT)
+        return web_fault_set(fault, MHD_HTTP_NOT_FOUND, "there is nothing by this name");
+    if (error == UV_ENOMEM)
+        return web_fault_set(fault, MHD_HTTP_SERVICE_UNAVAILABLE, "there is no memory for this reply");
+    return web_fault_set(fault, MHD_HTTP_INTERNAL_SERVER_ERROR, "this can not be shown: %s", uv_strerror(error));
+}
+
+/* Finds what is asked for and writes it. Returns 0 with the text and its kind, or the status. */
+static int find_and_write(const tbus_web_t *web, char *url, const char *method, const struct headers *headers,
+                          struct text *text, const char **ret_type, struct web_fault *fault)
+{
+    struct web_request request = {.sources = &web->sources};
+    char *query = strchr(url, '?');
+    if (query)
+        *query++ = '\0';
+    const struct web_route *route = web_routes_find(web->routes, url, &request.segment, fault);
+    if (!(route && route->is_open) && !may_see(web, headers->authorization))
+        return web_fault_set(fault, MHD_HTTP_UNAUTHORIZED, "the token of this server is asked for");
+    if (!route)
+        return fault->status;
+    if (strcmp(method, MHD_HTTP_METHOD_GET) != 0 && strcmp(method, MHD_HTTP_METHOD_HEAD) != 0)
+        return web_fault_set(fault, MHD_HTTP_METHOD_NOT_ALLOWED, "only GET and HEAD are understood");
+    if (web_query_read(query, route->parameters, request.values, fault) != 0 ||
+        !web_routes_has_source(route, &web->sources, fault))
+        return fault->status;
+    int form = web_routes_choose(route, headers->accept, fault);
+    if (form < 0)
+        return fault->status;
+    *ret_type = route->forms[form].media->content_type;
+    int error = route->forms[form].write(&request, text);
+    return error ? write_status(error, fault) : 0;
+}
+
+enum MHD_Result web_request_answer(void *cls, struct MHD_Connection *connection, const char *url, const char *method,
+                                   const char *version, const char *upload, size_t *upload_bytes, void **ret_client)
+{
+    tbus_web_t *web = cls;
+    struct web_client *client = *ret_client;
+    struct headers headers = {0};
+    struct web_fault fault = {0};
+    struct text text = {0};
+    const char *type = NULL;
+    (void)url; /* as libmicrohttpd reads it */
+    (void)version;
+    (void)upload;
+    (void)upload_bytes;
+    if (!client)
+        return MHD_NO;
+    web_client_touch(web, client);
+    MHD_get_connection_values(connection, MHD_HEADER_KIND, on_header, &headers);
+    struct web_codings codings = web_accept_codings(headers.accept_encoding);
+    int status = check(web, client, &headers, &fault);
+    if (status == 0 && !client->was_announced) {
+        /* The first call is before a body would come: who is answered now is not listened to any more. */
+        client->was_announced = true;
+        return MHD_YES;
+    }
+    if (status == 0)
+        status = find_and_write(web, client->url, method, &headers, &text, &type, &fault);
+    if (status == 0 && codings.identity == 0 && codings.gzip == 0)
+        status = web_fault_set(&fault, MHD_HTTP_NOT_ACCEPTABLE, "replies are sent plainly or as gzip");
+    if (status == 0)
+        return web_reply_document(connection, type, &text, codings);
+    tbus_mem_free(text.bytes);
+    return web_reply_fault(connection, &fault);
+}

@@ -1,0 +1,101 @@
+/* A web server for what the bus and the trackers know: Prometheus text and JSON over HTTP/1.1.
+ *
+ *   tbus_web_t *web;
+ *   int error = tbus_web_open(&(tbus_web_options_t){.port = 9464, .bus = bus, .streaming = streaming}, &web);
+ *   ...
+ *   tbus_web_close(web);
+ *
+ * It has a thread of its own, so a slow or hostile client never delays the bus; all signals are blocked there. Nothing
+ * is shown unless it was handed in.
+ *
+ *   /metrics, /metrics/prometheus   all that is served, as Prometheus text; ?only=bus|streaming|errors|costs|budgets
+ *   /metrics/bus                    the bus: JSON, or Prometheus text where Accept prefers it
+ *   /metrics/streaming              Prometheus text
+ *   /metrics/streaming/{id}         one stream, active or kept: JSON (docs/stream.schema.json)
+ *   /metrics/errors                 Prometheus text
+ *   /metrics/errors/recent          the latest errors: JSON (docs/recent-errors.schema.json); ?limit=N, ?endpoint=,
+ *                                   ?type=
+ *   /metrics/error-patterns         JSON (docs/error-patterns.schema.json); ?limit=N, ?count_min=N, ?seen_after_ns=N
+ *   /metrics/slo                    the SLOs: JSON (docs/slo.schema.json)
+ *   /metrics/costs                  Prometheus text
+ *   /metrics/budgets                Prometheus text
+ *   /health                         {"status":"ok"}: the server answers. No token needed
+ *
+ * GET and HEAD; gzip where Accept-Encoding wants it. What goes wrong is told in JSON:
+ * {"error":{"status":400,"message":"..."}}. The status is
+ *   400 a path or parameter that can not be understood    413 a request with a body
+ *   401 the token is missing or wrong                     414 a URL of more than TBUS_WEB_URL_MAX bytes
+ *   404 no such path, or what it shows was not handed in  421 a Host that this server does not go by
+ *   405 another method                                    431 too many or too large headers
+ *   406 no kind or coding that the client accepts         503 no memory for the reply
+ * (Requests that are not HTTP, or too large to be read at all, are answered with a line of HTML instead: 400, 414,
+ * 431, 505.)
+ *
+ * Safe by default: it listens on 127.0.0.1 alone; connections, sizes, and the time that a client may take are limited;
+ * without a token, and on a loopback address, it answers only requests whose Host is "localhost" or an address, so that
+ * no web page can reach it by a name of its own. There is no TLS: put a proxy before it.
+ *
+ * Where the library was built without JSON (-Djson=disabled), paths that have nothing else are 404. Built without it
+ * (-Dhttp=disabled), or where the system has no epoll, tbus_web_open() returns UV_ENOTSUP. */
+#ifndef TALLYBUS_WEB_H
+#define TALLYBUS_WEB_H
+
+#include <tallybus/budget.h>
+#include <tallybus/bus.h>
+#include <tallybus/cost.h>
+#include <tallybus/errors.h>
+#include <tallybus/streaming.h>
+
+TBUS_BEGIN_DECLS
+
+typedef struct tbus_web tbus_web_t;
+
+#define TBUS_WEB_URL_MAX 2048      /* bytes of a request's path with its parameters */
+#define TBUS_WEB_HEADERS_MAX 64    /* headers of a request */
+#define TBUS_WEB_REQUEST_MAX 16384 /* bytes of a request in all, about */
+#define TBUS_WEB_TOKEN_MAX 256     /* bytes of a token */
+
+typedef struct tbus_web_options {
+    const char *address; /* to listen on: an IPv4 or IPv6 address, no name; default "127.0.0.1". "::" and "0.0.0.0" are
+                            all of the machine's: give a token then */
+    uint16_t port;       /* default 0 = a free one; see tbus_web_port() */
+    const char *token;   /* (copied) every request but /health must bring "Authorization: Bearer TOKEN"; visible ASCII,
+                            1 .. 256 bytes; NULL = no token is asked for */
+    bool any_host;       /* do not look at Host: for a proxy on this machine that hands on the name it was called by */
+    uint32_t connections_max;             /* further ones wait until one ends: 1 .. 4,096; default 64 */
+    uint32_t connections_per_address_max; /* further ones from the same address are closed; default: half of the above
+                                           */
+    uint32_t wait_max_ms; /* how long a client may take to send a request, from the connection or the last reply on, and
+                             then again to take the reply: 10 .. 600,000; default 10,000. Then it is cut off */
+    /* What is served: borrowed until tbus_web_close(). NULL = its paths are 404. */
+    const tbus_t *bus;
+    tbus_streaming_t *streaming;
+    tbus_errors_t *errors;
+    tbus_cost_t *cost;
+    tbus_budgets_t *budgets;
+    /* Where the trackers' windows end: nanoseconds since 1970; default: the system's clock. 0 from it means the latest
+     * time recorded, which is right for times that are not of today, as in a replay. Streams idle
+     * past their limit at that moment are ended. Budgets go by their own clock, and costs have no windows. Called on
+     * the server's thread. */
+    int64_t (*clock)(void *user);
+    void *clock_user;
+    uint64_t reserved[16];
+} tbus_web_options_t;
+
+/* Begins to serve. Memory: about 2.2 KiB for each of `connections_max`, 16 KiB more for each that is open, and the
+ * replies under way. Errors: UV_EINVAL (NULL, an option out of its range, an address that is none), UV_ENOMEM,
+ * UV_ENOTSUP, and what the system says of the socket, the address (UV_EADDRINUSE, UV_EACCES, UV_EADDRNOTAVAIL) and the
+ * thread. [any thread] */
+TBUS_API TBUS_CHECKED int tbus_web_open(const tbus_web_options_t *options, tbus_web_t **ret_web);
+
+/* The port that it listens on; 0 for NULL. [any thread] */
+TBUS_API uint16_t tbus_web_port(const tbus_web_t *web);
+
+/* Ends it: every connection is closed, replies that are under way are cut short, the thread is waited for, which takes
+ * as long as the page takes that is being written at the moment: milliseconds. NULL is allowed. [any thread, handlers
+ * too] */
+TBUS_API void tbus_web_close(tbus_web_t *web);
+
+TBUS_END_DECLS
+
+#endif

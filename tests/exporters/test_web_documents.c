@@ -1,0 +1,164 @@
+/* The trackers' JSON documents as the server gives them out: filters, names, and where windows end. */
+#include <jansson.h>
+
+#include <tallybus.h>
+
+#include "tests/exporters/schema.h"
+#include "tests/exporters/web_client.h"
+
+#define SECOND INT64_C(1000000000)
+#define BEGIN_NS (INT64_C(1767258000) * SECOND)
+
+static int64_t read_clock(void *user)
+{
+    return *(const int64_t *)user;
+}
+
+struct host {
+    tbus_streaming_t *streaming;
+    tbus_errors_t *errors;
+    tbus_web_t *web;
+    uint16_t port;
+    int64_t now_ns; /* set before the server opens */
+};
+
+/* Ten errors at /a of one kind, the i-th at second i, and two at "/b c". */
+static void host_open(struct host *host, bool with_clock)
+{
+    tbus_web_options_t options = {0};
+    cr_assert_eq(tbus_streaming_open(NULL, &host->streaming), 0);
+    cr_assert_eq(tbus_errors_open(NULL, &host->errors), 0);
+    for (int i = 0; i < 12; i++) {
+        const tbus_error_t error = {.type = i < 10 ? "timeout" : "crash",
+                                    .message = "gone",
+                                    .endpoint = i < 10 ? "/a" : "/b c",
+                                    .time_ns = BEGIN_NS + i * SECOND};
+        cr_assert_eq(tbus_errors_record_error(host->errors, &error), 0);
+    }
+    cr_assert_eq(tbus_streaming_record_start(host->streaming, "s/1 <&>",
+                                             &(tbus_stream_start_t){.model = "gpt-4o", .time_ns = BEGIN_NS}),
+                 0);
+    options.streaming = host->streaming;
+    options.errors = host->errors;
+    if (with_clock) {
+        options.clock = read_clock;
+        options.clock_user = &host->now_ns;
+    }
+    cr_assert_eq(tbus_web_open(&options, &host->web), 0);
+    host->port = tbus_web_port(host->web);
+}
+
+static void host_close(struct host *host)
+{
+    tbus_web_close(host->web);
+    tbus_streaming_close(host->streaming);
+    tbus_errors_close(host->errors);
+}
+
+static json_t *get(uint16_t port, const char *url)
+{
+    struct web_got got = web_ask(port, "GET", url, "");
+    cr_assert_eq(got.status, 200, "%s: %s", url, got.bytes);
+    cr_assert_str_eq(web_header(&got, "Content-Type"), "application/json");
+    json_t *json = json_loads(got.body, 0, NULL);
+    cr_assert_not_null(json, "%s", got.body);
+    free(got.bytes);
+    return json;
+}
+
+static void expect_listed(uint16_t port, const char *url, const char *list, size_t count)
+{
+    json_t *json = get(port, url);
+    cr_assert_eq(json_array_size(json_object_get(json, list)), count, "%s", url);
+    json_decref(json);
+}
+
+Test(web_documents, recent_errors_can_be_filtered)
+{
+    struct host host = {.now_ns = 0};
+    host_open(&host, false);
+    expect_listed(host.port, "/metrics/errors/recent", "errors", 12);
+    expect_listed(host.port, "/metrics/errors/recent?limit=5", "errors", 5);
+    expect_listed(host.port, "/metrics/errors/recent?endpoint=%2Fb+c", "errors", 2);
+    expect_listed(host.port, "/metrics/errors/recent?endpoint=/b%20c&type=timeout", "errors", 0);
+    expect_listed(host.port, "/metrics/errors/recent?type=timeout&limit=2147483647", "errors", 10);
+    expect_listed(host.port, "/metrics/errors/recent?type=", "errors", 0);
+    web_expect(host.port, "/metrics/errors/recent?limit=0", "", 400,
+               "'limit' wants a whole number from 1 to 2147483647");
+    web_expect(host.port, "/metrics/errors/recent?limit=-1", "", 400, "and got '-1'");
+    web_expect(host.port, "/metrics/errors/recent?type=%FF", "", 400, "UTF-8");
+    web_expect(host.port, "/metrics/errors/recent?model=x", "", 400, "there is: limit, endpoint, type");
+    host_close(&host);
+}
+
+Test(web_documents, patterns_can_be_filtered)
+{
+    struct host host = {.now_ns = 0};
+    char url[128];
+    host_open(&host, false);
+    expect_listed(host.port, "/metrics/error-patterns", "patterns", 2);
+    expect_listed(host.port, "/metrics/error-patterns?limit=1", "patterns", 1);
+    expect_listed(host.port, "/metrics/error-patterns?count_min=3", "patterns", 1);
+    snprintf(url, sizeof url, "/metrics/error-patterns?seen_after_ns=%lld", (long long)(BEGIN_NS + 10 * SECOND));
+    expect_listed(host.port, url, "patterns", 1);
+    snprintf(url, sizeof url, "/metrics/error-patterns?seen_after_ns=%lld", (long long)(BEGIN_NS + 11 * SECOND));
+    expect_listed(host.port, url, "patterns", 0);
+    web_expect(host.port, "/metrics/error-patterns?count_min=9223372036854775808", "", 400, "whole number");
+    host_close(&host);
+}
+
+Test(web_documents, a_stream_is_found_by_its_name)
+{
+    struct host host = {.now_ns = 0};
+    host_open(&host, false);
+    json_t *json = get(host.port, "/metrics/streaming/s%2F1%20%3C&%3E");
+    cr_assert_str_eq(json_string_value(json_object_get(json, "id")), "s/1 <&>");
+    cr_assert_str_eq(json_string_value(json_object_get(json, "status")), "active");
+    json_decref(json);
+    web_expect(host.port, "/metrics/streaming/s", "", 404, "there is nothing by this name");
+    web_expect(host.port, "/metrics/streaming/", "", 404, "nothing at this path");
+    web_expect(host.port, "/metrics/streaming/%FF", "", 404, "nothing by this name");
+    host_close(&host);
+}
+
+static int64_t recent_requests(uint16_t port)
+{
+    json_t *json = get(port, "/metrics/slo");
+    const json_t *burn = json_object_get(json_object_get(json_object_get(json, "all"), "burn"), "5m");
+    int64_t requests = json_integer_value(json_object_get(burn, "requests"));
+    json_decref(json);
+    return requests;
+}
+
+Test(web_documents, windows_end_by_the_clock)
+{
+    const struct {
+        bool with_clock;
+        int64_t now_ns, requests;
+    } cases[] = {{true, 0, 12}, {true, BEGIN_NS + 60 * SECOND, 12}, {true, BEGIN_NS + 600 * SECOND, 0}, {false, 0, 0}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) { /* the last: the system's, which is past that time */
+        struct host host = {.now_ns = cases[i].now_ns};
+        host_open(&host, cases[i].with_clock);
+        cr_assert_eq(recent_requests(host.port), cases[i].requests, "%zu", i);
+        host_close(&host);
+    }
+}
+
+Test(web_documents, each_keeps_to_its_schema)
+{
+    static const struct {
+        const char *url, *schema;
+    } documents[] = {{"/metrics/slo", "slo.schema.json"},
+                     {"/metrics/error-patterns", "error-patterns.schema.json"},
+                     {"/metrics/errors/recent", "recent-errors.schema.json"},
+                     {"/metrics/streaming/s%2F1%20%3C&%3E", "stream.schema.json"}};
+    struct host host = {.now_ns = 0};
+    schema_need();
+    host_open(&host, true);
+    for (size_t i = 0; i < sizeof documents / sizeof *documents; i++) {
+        struct web_got got = web_ask(host.port, "GET", documents[i].url, "");
+        schema_check(documents[i].schema, got.body);
+        free(got.bytes);
+    }
+    host_close(&host);
+}
