@@ -97,6 +97,7 @@ static void on_connection(void *cls, struct MHD_Connection *connection, void **c
                           enum MHD_ConnectionNotificationCode code)
 {
     tbus_web_t *web = cls;
+    (void)connection; /* looked at by the assertion alone */
     if (code == MHD_CONNECTION_NOTIFY_STARTED) {
         *context = web->last; /* hand_over() has just put it there */
         assert(web->last &&
