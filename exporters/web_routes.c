@@ -77,7 +77,7 @@ bool web_routes_has_source(const struct web_route *route, const struct web_sourc
 
 int web_routes_choose(const struct web_route *route, const char *accept, struct web_fault *ret_fault)
 {
-    const struct web_media *offers[WEB_FORMS_MAX];
+    const struct web_media *offers[WEB_FORMS_MAX] = {NULL};
     size_t count = 0;
     while (count < WEB_FORMS_MAX && route->forms[count].write) {
         offers[count] = route->forms[count].media;
