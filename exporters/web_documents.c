@@ -225,5 +225,5 @@ const struct web_route web_documents[] = {
              {&prometheus, write_bus},
          }},
     {"/health", .forms = {{&json, write_health}}, .is_open = true},
-    {NULL},
+    {0},
 };

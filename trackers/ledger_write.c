@@ -47,8 +47,8 @@ static const char *const texts_of_statements[LEDGER_STATEMENTS] = {
     [LEDGER_ADD_TOTAL] = ADD_TO("totals", "kind, name, key_digest", "?, ?, ?"),
     [LEDGER_DELETE_ROWS] = DELETE_SOME("usage", "start, event_id, retracted", "time_ns"),
     [LEDGER_DELETE_HOURS] = DELETE_SOME("hours", "hour, kind, name, key_digest", "hour"),
-    [LEDGER_NOTE_DELETED] = "INSERT INTO deleted (what, before_ns) VALUES (?, ?) ON CONFLICT (what) DO UPDATE"
-                            " SET before_ns = max(before_ns, excluded.before_ns)",
+    [LEDGER_NOTE_DELETED] = ("INSERT INTO deleted (what, before_ns) VALUES (?, ?) ON CONFLICT (what) DO UPDATE"
+                             " SET before_ns = max(before_ns, excluded.before_ns)"),
 };
 
 /* --- The connection --- */

@@ -49,7 +49,7 @@ static const struct web_route routes[] = {{"/slow", .forms = {{&plain, write_whe
                                           {"/much", .forms = {{&plain, write_much}}},
                                           {"/segment/{name}", .forms = {{&plain, write_segment}}},
                                           {"/health", .forms = {{&plain, write_segment}}},
-                                          {NULL}};
+                                          {0}};
 
 static tbus_web_t *open_web(tbus_web_options_t options)
 {

@@ -37,11 +37,12 @@ static inline int faulty_code(int kind)
 }
 
 #define FAULTY_FILE(file) (((struct faulty_file *)(file))->usual)
-#define FAULTY_CALL(file, method, ...) FAULTY_FILE(file)->pMethods->method(FAULTY_FILE(file), ##__VA_ARGS__)
+#define FAULTY_CALL(file, method, ...) FAULTY_FILE(file)->pMethods->method(FAULTY_FILE(file), __VA_ARGS__)
+#define FAULTY_ASK(file, method) FAULTY_FILE(file)->pMethods->method(FAULTY_FILE(file))
 
 static inline int faulty_close(sqlite3_file *file)
 {
-    return FAULTY_CALL(file, xClose);
+    return FAULTY_ASK(file, xClose);
 }
 
 static inline int faulty_read(sqlite3_file *file, void *to, int bytes, sqlite3_int64 at)
@@ -96,12 +97,12 @@ static inline int faulty_control(sqlite3_file *file, int what, void *argument)
 
 static inline int faulty_sector(sqlite3_file *file)
 {
-    return FAULTY_CALL(file, xSectorSize);
+    return FAULTY_ASK(file, xSectorSize);
 }
 
 static inline int faulty_device(sqlite3_file *file)
 {
-    return FAULTY_CALL(file, xDeviceCharacteristics);
+    return FAULTY_ASK(file, xDeviceCharacteristics);
 }
 
 static inline int faulty_shm_map(sqlite3_file *file, int page, int bytes, int extend, void volatile **at)
@@ -117,7 +118,7 @@ static inline int faulty_shm_lock(sqlite3_file *file, int offset, int count, int
 
 static inline void faulty_shm_barrier(sqlite3_file *file)
 {
-    FAULTY_CALL(file, xShmBarrier);
+    FAULTY_ASK(file, xShmBarrier);
 }
 
 static inline int faulty_shm_unmap(sqlite3_file *file, int also_delete)

@@ -49,8 +49,8 @@ Test(ledger_docs, each_example_query_gives_what_it_says)
         /* any size */
         "7006|3\n",
         /* by key and day */
-        "sk-p..88fd2d4d|2026-01-01|2|0.007\nsk-q..00000002|2026-01-01|2|4.0e-06\nsk-q..00000002|2026-01-02|1|2.0e-06\n"
-        "sk-p..88fd2d4d|2026-01-02|0|0.0\n",
+        ("sk-p..88fd2d4d|2026-01-01|2|0.007\nsk-q..00000002|2026-01-01|2|4.0e-06\nsk-q..00000002|2026-01-02|1|2.0e-06\n"
+         "sk-p..88fd2d4d|2026-01-02|0|0.0\n"),
         /* top models */
         "gpt-4o|1|1200|0.007\ngpt-4o-mini|3|3600|6.0e-06\nhouse-model|1|1200|0.0\n",
         /* unpriced */
