@@ -178,7 +178,7 @@ Test(documents, patterns_are_those_of_the_list)
         cr_assert(json_is_false(json_object_get(is, "has_more_users")));
         cr_assert(json_is_false(json_object_get(is, "has_more_models")));
         cr_assert_eq(json_array_size(json_object_get(is, "models")), 1u);
-        cr_assert_str_eq(json_string_value(json_array_get(json_object_get(is, "models"), 0)), "gpt-4o\xEF\xBF\xBD");
+        cr_assert_str_eq(json_string_value(json_array_get(json_object_get(is, "models"), 0)), "gpt-4o?");
         cr_assert_eq(json_array_size(json_object_get(is, "request_ids")), pattern->request_ids_count);
         cr_assert_str_eq(json_string_value(json_array_get(json_object_get(is, "request_ids"), 0)),
                          pattern->request_ids[0]);
@@ -203,7 +203,7 @@ Test(documents, recent_errors_are_those_of_the_list)
         expect_text(is, "type", "timeout");
         expect_text(is, "message", recent->errors[i].message);
         expect_text(is, "endpoint", recent->errors[i].endpoint);
-        expect_text(is, "model", "gpt-4o\xEF\xBF\xBD");
+        expect_text(is, "model", "gpt-4o?");
         expect_text(is, "request_id", recent->errors[i].request_id);
         expect_text(is, "user_id", "amina");
         expect_text(is, "fingerprint", recent->errors[i].fingerprint);
