@@ -10,7 +10,7 @@ struct cut_point distribution_cut(uint64_t count, enum percentile percentile)
 {
     static const struct {
         uint32_t part, of;
-    } cuts[PERCENTILES] = {{1, 2}, {19, 20}, {99, 100}};
+    } cuts[PERCENTILES] = {{1, 2}, {9, 10}, {19, 20}, {99, 100}};
     uint32_t part = cuts[percentile].part, of = cuts[percentile].of;
 
     if (count == 1)
@@ -41,7 +41,7 @@ double distribution_at(const struct cut_point *cut, double below, double above)
 
 tbus_distribution_t distribution_none(void)
 {
-    return (tbus_distribution_t){0, NAN, NAN, NAN, NAN, NAN, NAN};
+    return (tbus_distribution_t){0, NAN, NAN, NAN, NAN, NAN, NAN, NAN};
 }
 
 static int by_value(const void *a, const void *b)
@@ -80,7 +80,7 @@ static size_t split(double *samples, size_t first, size_t last)
 }
 
 /* Puts the sample of a rank in its place within [first, last]: none above it before it, none below it behind it. To
- * select three ranks takes a few passes where sorting takes a dozen. Samples that someone has arranged so that the
+ * select a few ranks takes a few passes where sorting takes a dozen. Samples that someone has arranged so that the
  * passes are many are sorted instead. */
 static void select_rank(double *samples, size_t first, size_t last, size_t rank)
 {
@@ -125,6 +125,12 @@ tbus_distribution_t distribution_of(double *samples, size_t count)
         found[p] = distribution_at(&cut, below, count > 1 ? next_above(samples, count, cut.below) : below);
         from = cut.below;
     }
-    return (tbus_distribution_t){
-        count, sum / (double)count, min, max, found[PERCENTILE_50], found[PERCENTILE_95], found[PERCENTILE_99]};
+    return (tbus_distribution_t){count,
+                                 sum / (double)count,
+                                 min,
+                                 max,
+                                 found[PERCENTILE_50],
+                                 found[PERCENTILE_90],
+                                 found[PERCENTILE_95],
+                                 found[PERCENTILE_99]};
 }

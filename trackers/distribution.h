@@ -11,7 +11,7 @@ struct cut_point {
     uint32_t part, of;
 };
 
-enum percentile { PERCENTILE_50, PERCENTILE_95, PERCENTILE_99, PERCENTILES };
+enum percentile { PERCENTILE_50, PERCENTILE_90, PERCENTILE_95, PERCENTILE_99, PERCENTILES };
 
 /* Where a percentile of `count` (> 0) samples lies, by the rules of tallybus/distribution.h. */
 struct cut_point distribution_cut(uint64_t count, enum percentile percentile);

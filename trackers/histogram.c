@@ -46,10 +46,10 @@ static double middle_of(uint32_t bucket)
     return (HISTOGRAM_STEPS + step + 0.5) * width;
 }
 
-int histogram_window_open(int64_t window_ns, struct histogram_window **ret)
+int histogram_window_open(int64_t window_ns, uint32_t slices, struct histogram_window **ret)
 {
     struct window window;
-    window_init(&window, window_ns, HISTOGRAM_SLICES);
+    window_init(&window, window_ns, slices);
     struct histogram_window *opened = tbus_mem_alloc(sizeof *opened + window.slots * sizeof opened->slices[0]);
     if (!opened)
         return UV_ENOMEM;
@@ -205,6 +205,7 @@ tbus_distribution_t histogram_distribution_ms(const struct histogram *histogram)
                                  (double)histogram->min_ns / ns_per_ms,
                                  (double)histogram->max_ns / ns_per_ms,
                                  found[PERCENTILE_50],
+                                 found[PERCENTILE_90],
                                  found[PERCENTILE_95],
                                  found[PERCENTILE_99]};
 }

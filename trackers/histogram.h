@@ -21,7 +21,10 @@
 #define HISTOGRAM_STEPS 128                                               /* buckets for a power of two */
 #define HISTOGRAM_OCTAVES 33                                              /* 2^10 ns .. 2^43 ns = 2.4 hours */
 #define HISTOGRAM_BUCKETS (HISTOGRAM_STEPS * (HISTOGRAM_OCTAVES + 1) + 1) /* the last: all above */
-#define HISTOGRAM_SLICES 30 /* that a window is cut into; one more is kept */
+/* Slices that a window is cut into; one more is kept, and a slice is 17 KiB. A tracker has few histograms of all that it
+ * sees, and may have many of one name each. */
+#define HISTOGRAM_SLICES 30
+#define HISTOGRAM_SLICES_OF_A_NAME 4
 
 struct histogram {
     uint64_t samples;
@@ -33,7 +36,7 @@ struct histogram {
 struct histogram_window;
 
 /* `window_ns` negative: without limit. Errors: UV_ENOMEM. */
-int histogram_window_open(int64_t window_ns, struct histogram_window **ret);
+int histogram_window_open(int64_t window_ns, uint32_t slices, struct histogram_window **ret);
 void histogram_window_close(struct histogram_window *window);
 void histogram_window_reset(struct histogram_window *window);
 

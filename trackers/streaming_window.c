@@ -4,11 +4,11 @@
 int streaming_open_windows(tbus_streaming_t *streaming)
 {
     const int64_t window_ns = streaming->options.window_ns;
-    int error = histogram_window_open(window_ns, &streaming->gaps);
+    int error = histogram_window_open(window_ns, HISTOGRAM_SLICES, &streaming->gaps);
     if (!error)
-        error = histogram_window_open(window_ns, &streaming->itl);
+        error = histogram_window_open(window_ns, HISTOGRAM_SLICES, &streaming->itl);
     if (!error)
-        error = histogram_window_open(window_ns, &streaming->icl);
+        error = histogram_window_open(window_ns, HISTOGRAM_SLICES, &streaming->icl);
     return error;
 }
 

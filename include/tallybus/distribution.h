@@ -6,11 +6,11 @@
 
 TBUS_BEGIN_DECLS
 
-/* Without a sample (`count` 0) the figures are NaN: "not known" is not 0. p50 is the median; p95 and p99 are the cut
- * points of the exclusive method (as Python's statistics.quantiles) from 20 samples on, the maximum below. */
+/* Without a sample (`count` 0) the figures are NaN: "not known" is not 0. p50 is the median; p90, p95 and p99 are the
+ * cut points of the exclusive method (as Python's statistics.quantiles) from 20 samples on, the maximum below. */
 typedef struct tbus_distribution {
     uint64_t count;
-    double avg, min, max, p50, p95, p99;
+    double avg, min, max, p50, p90, p95, p99;
 } tbus_distribution_t;
 
 TBUS_END_DECLS

@@ -17,15 +17,16 @@ Test(distribution, without_samples_nothing_is_known)
 {
     tbus_distribution_t none = distribution_of(NULL, 0);
     cr_assert_eq(none.count, 0u);
-    cr_assert(isnan(none.avg) && isnan(none.min) && isnan(none.max) && isnan(none.p50) && isnan(none.p95) &&
-              isnan(none.p99));
+    cr_assert(isnan(none.avg) && isnan(none.min) && isnan(none.max) && isnan(none.p50) && isnan(none.p90) &&
+              isnan(none.p95) && isnan(none.p99));
 }
 
 Test(distribution, of_one_sample_every_figure_is_it)
 {
     double sample = 7.5;
     tbus_distribution_t one = distribution_of(&sample, 1);
-    cr_assert(one.avg == 7.5 && one.min == 7.5 && one.max == 7.5 && one.p50 == 7.5 && one.p95 == 7.5 && one.p99 == 7.5);
+    cr_assert(one.avg == 7.5 && one.min == 7.5 && one.max == 7.5 && one.p50 == 7.5 && one.p90 == 7.5 &&
+              one.p95 == 7.5 && one.p99 == 7.5);
 }
 
 Test(distribution, below_twenty_samples_the_tails_are_the_maximum)
@@ -34,11 +35,12 @@ Test(distribution, below_twenty_samples_the_tails_are_the_maximum)
     for (int i = 0; i < 20; i++)
         samples[i] = 20 - i;
     tbus_distribution_t nineteen = distribution_of(samples, 19); /* 2 .. 20 */
-    cr_assert(nineteen.p50 == 11 && nineteen.p95 == 20 && nineteen.p99 == 20);
+    cr_assert(nineteen.p50 == 11 && nineteen.p90 == 20 && nineteen.p95 == 20 && nineteen.p99 == 20);
     for (int i = 0; i < 20; i++)
         samples[i] = 20 - i;
     tbus_distribution_t twenty = distribution_of(samples, 20);
     cr_assert(twenty.p50 == 10.5);
+    cr_assert(close_enough(twenty.p90, 18.9), "%g", twenty.p90);
     cr_assert(close_enough(twenty.p95, 19.95), "%g", twenty.p95);
     cr_assert(close_enough(twenty.p99, 20.79), "%g: the exclusive method goes on past the maximum", twenty.p99);
 }
@@ -76,7 +78,7 @@ Test(distribution, selects_what_sorting_would_find_whatever_the_order)
         }
         qsort(sorted, count, sizeof *sorted, by_value);
         tbus_distribution_t own = distribution_of(samples, count);
-        const double *const told[PERCENTILES] = {&own.p50, &own.p95, &own.p99};
+        const double *const told[PERCENTILES] = {&own.p50, &own.p90, &own.p95, &own.p99};
         for (int p = 0; p < PERCENTILES; p++) {
             struct cut_point cut = distribution_cut(count, (enum percentile)p);
             cr_assert(*told[p] == distribution_at(&cut, sorted[cut.below], sorted[cut.below + 1]), "round %d", round);

@@ -34,7 +34,7 @@ Test(histogram, percentiles_are_within_half_a_per_cent_of_the_exact_ones)
         struct histogram_window *window;
         size_t count = 1 + (size_t)(lrand48() % (round % 2 ? SAMPLES : 120));
         double exact_ms[SAMPLES], low = drand48() * 20, width = drand48() * 22 - low;
-        cr_assert_eq(histogram_window_open(-1, &window), 0);
+        cr_assert_eq(histogram_window_open(-1, HISTOGRAM_SLICES, &window), 0);
         for (size_t i = 0; i < count; i++) { /* from 1 us to 1 h */
             double value = 1e3 * exp(low + (width > 0 ? width : 0) * drand48());
             int64_t ns = value > 3.6e12 ? INT64_C(3600000000000) : (int64_t)value;
@@ -44,6 +44,7 @@ Test(histogram, percentiles_are_within_half_a_per_cent_of_the_exact_ones)
         tbus_distribution_t exact = distribution_of(exact_ms, count), found = read_at(window, 0);
         cr_assert_eq(found.count, exact.count);
         cr_assert(within(found.p50, exact.p50, 0.005), "round %d: %g for %g", round, found.p50, exact.p50);
+        cr_assert(within(found.p90, exact.p90, 0.005), "round %d: %g for %g", round, found.p90, exact.p90);
         cr_assert(within(found.p95, exact.p95, 0.005), "round %d: %g for %g", round, found.p95, exact.p95);
         cr_assert(within(found.p99, exact.p99, 0.005), "round %d: %g for %g", round, found.p99, exact.p99);
         cr_assert(within(found.avg, exact.avg, 1e-9) && found.min == exact.min && found.max == exact.max);
@@ -54,7 +55,7 @@ Test(histogram, percentiles_are_within_half_a_per_cent_of_the_exact_ones)
 Test(histogram, values_off_the_scale_are_kept_exactly_at_the_ends)
 {
     struct histogram_window *window;
-    cr_assert_eq(histogram_window_open(-1, &window), 0);
+    cr_assert_eq(histogram_window_open(-1, HISTOGRAM_SLICES, &window), 0);
     histogram_window_record(window, 0, 0, 1, 0);
     histogram_window_record(window, 0, INT64_MAX, 1, INT64_MAX);
     tbus_distribution_t found = read_at(window, 0);
@@ -66,7 +67,7 @@ Test(histogram, values_off_the_scale_are_kept_exactly_at_the_ends)
 Test(histogram, the_window_covers_its_length_and_at_most_one_slice_more)
 {
     struct histogram_window *window;
-    cr_assert_eq(histogram_window_open(300 * second, &window), 0);
+    cr_assert_eq(histogram_window_open(300 * second, HISTOGRAM_SLICES, &window), 0);
     int64_t start = 1700000000 * second;
     histogram_window_record(window, start, 5, 1, 5);
     cr_assert_eq(read_at(window, start).count, 1u);
@@ -78,7 +79,7 @@ Test(histogram, the_window_covers_its_length_and_at_most_one_slice_more)
 Test(histogram, reading_moves_nothing_and_shows_the_moment_asked_for)
 {
     struct histogram_window *window;
-    cr_assert_eq(histogram_window_open(30 * second, &window), 0);
+    cr_assert_eq(histogram_window_open(30 * second, HISTOGRAM_SLICES, &window), 0);
     for (int i = 0; i < 10; i++)
         histogram_window_record(window, i * second, i + 1, 1, i + 1);
     cr_assert_eq(read_at(window, 4 * second).count, 5u, "what came later is not there yet");
@@ -102,7 +103,7 @@ Test(histogram, what_leaves_the_window_is_taken_off_exactly)
     int64_t now = 0, newest = INT64_MIN;
     printf("seed %llu\n", (unsigned long long)seed);
     srand48((long)seed);
-    cr_assert_eq(histogram_window_open(30 * second, &window), 0); /* slices of 1 s */
+    cr_assert_eq(histogram_window_open(30 * second, HISTOGRAM_SLICES, &window), 0); /* slices of 1 s */
     for (int i = 0; i < STEPS; i++) {
         now += lrand48() % (i % 100 == 0 ? 60 * second : second);
         int64_t time = now - (lrand48() % 4 == 0 ? lrand48() % (40 * second) : 0);
@@ -134,7 +135,7 @@ Test(histogram, what_leaves_the_window_is_taken_off_exactly)
 Test(histogram, many_samples_at_once_are_counted_and_the_counts_saturate)
 {
     struct histogram_window *window;
-    cr_assert_eq(histogram_window_open(30 * second, &window), 0);
+    cr_assert_eq(histogram_window_open(30 * second, HISTOGRAM_SLICES, &window), 0);
     histogram_window_record(window, 0, 10, 5, 50);
     cr_assert_eq(read_at(window, 0).count, 5u);
     histogram_window_record(window, 0, 10, UINT32_MAX - 5, 10 * ((int64_t)UINT32_MAX - 5));
@@ -149,7 +150,7 @@ Test(histogram, many_samples_at_once_are_counted_and_the_counts_saturate)
 Test(histogram, what_is_not_counted_does_not_move_the_mean)
 {
     struct histogram_window *window;
-    cr_assert_eq(histogram_window_open(30 * second, &window), 0);
+    cr_assert_eq(histogram_window_open(30 * second, HISTOGRAM_SLICES, &window), 0);
     histogram_window_record(window, 0, 10, UINT32_MAX - 1, 10 * (int64_t)(UINT32_MAX - 1));
     for (int i = 0; i < 1000; i++)
         histogram_window_record(window, 0, 10, 4096, 10 * 4096);
@@ -162,7 +163,7 @@ Test(histogram, a_window_without_limit_counts_on_for_ever)
 {
     struct histogram_window *window;
     const int64_t many = UINT32_MAX;
-    cr_assert_eq(histogram_window_open(-1, &window), 0);
+    cr_assert_eq(histogram_window_open(-1, HISTOGRAM_SLICES, &window), 0);
     for (int i = 0; i < 100; i++)
         histogram_window_record(window, 0, 10, (uint64_t)many, 10 * many);
     for (int i = 0; i < 10; i++)
@@ -178,7 +179,7 @@ Test(histogram, a_window_without_limit_counts_on_for_ever)
 Test(histogram, moments_before_1970_and_far_away_are_moments_too)
 {
     struct histogram_window *window;
-    cr_assert_eq(histogram_window_open(7, &window), 0); /* slices of 1 ns */
+    cr_assert_eq(histogram_window_open(7, HISTOGRAM_SLICES, &window), 0); /* slices of 1 ns */
     histogram_window_record(window, -(INT64_C(1) << 62), 1, 1, 1);
     histogram_window_record(window, -1, 1, 1, 1);
     cr_assert_eq(read_at(window, -1).count, 1u);
