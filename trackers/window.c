@@ -61,3 +61,10 @@ bool window_covers(const struct window *window, uint32_t slot, int64_t now_ns)
     int64_t number = window->newest - (window->newest_slot + window->slots - slot) % window->slots;
     return number <= now && now - number < window->slots;
 }
+
+int64_t window_span_ns(const struct window *window, int64_t now_ns)
+{
+    if (window->slice_ns == 0)
+        return 0;
+    return (window->slots - 1) * window->slice_ns + (now_ns - number_of(window, now_ns) * window->slice_ns);
+}

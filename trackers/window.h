@@ -55,6 +55,10 @@ static inline void window_next_stale(const struct window *window, struct window_
     stale->count--;
 }
 
+/* How much time the window that ends at `now_ns` covers: its length, cut into whole slices, and what has gone by of the
+ * newest one. 0 = without limit. */
+int64_t window_span_ns(const struct window *window, int64_t now_ns);
+
 /* Whether a slot belongs to the window as it is at `now_ns`. */
 bool window_covers(const struct window *window, uint32_t slot, int64_t now_ns);
 
