@@ -7,7 +7,7 @@
 #include "trackers/snapshot.h"
 #include "trackers/table.h"
 
-enum { DEFAULT_ENDPOINTS = 500, LIMIT_MAX = 1 << 24, NAME_MAX = TABLE_SHORT_MAX };
+enum { DEFAULT_ENDPOINTS = 500, LIMIT_MAX = 1 << 24, ENDPOINT_MAX = TABLE_SHORT_MAX };
 
 struct row {
     uint64_t lookups, hits, tokens, reused, speedups;
@@ -33,7 +33,7 @@ int tbus_kvcache_open(const tbus_kvcache_options_t *options, tbus_kvcache_t **re
     tbus_kvcache_t *kvcache = tbus_mem_alloc(sizeof *kvcache);
     if (!kvcache)
         return UV_ENOMEM;
-    table_init(&kvcache->endpoints, sizeof(struct row), NAME_MAX, max + 1 /* and "other" */);
+    table_init(&kvcache->endpoints, sizeof(struct row), ENDPOINT_MAX, max + 1 /* and "other" */);
     int error = table_open_other(&kvcache->endpoints);
     if (!error)
         error = uv_mutex_init(&kvcache->mu);
@@ -203,8 +203,9 @@ int tbus_kvcache_snapshot(tbus_kvcache_t *kvcache, tbus_kvcache_snapshot_t **ret
         uv_mutex_lock(&kvcache->mu);
         size_t names = (size_t)kvcache->endpoints.count + NEW_NAMES;
         uv_mutex_unlock(&kvcache->mu);
-        if (snapshot_block_open(&block, snapshot_rounded(sizeof *snapshot) +
-                                            names * (sizeof(tbus_kvcache_figures_t) + snapshot_rounded(NAME_MAX + 1))))
+        if (snapshot_block_open(&block,
+                                snapshot_rounded(sizeof *snapshot) +
+                                    names * (sizeof(tbus_kvcache_figures_t) + snapshot_rounded(ENDPOINT_MAX + 1))))
             return UV_ENOMEM;
         uv_mutex_lock(&kvcache->mu);
         snapshot = fill_locked(kvcache, &block);

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "trackers/money.h"
+#include "trackers/moment.h"
 #include "trackers/traffic.h"
 
 enum {
@@ -65,12 +65,12 @@ static int open_parts(tbus_models_t *models, const tbus_models_options_t *option
     if (!error)
         error = open_names(&models->users, endpoints + 1, USER_MAX, users);
     if (!error)
-        error =
-            traffic_open(&models->book, &(struct traffic_options){
-                                            .row_bytes = (uint32_t)(sizeof(struct model_row) + words * sizeof(uint64_t)),
-                                            .names_max = options->models_max ? options->models_max : DEFAULT_MODELS,
-                                            .window_ns = options->window_ns ? options->window_ns : DEFAULT_WINDOW_NS,
-                                            .jump_ns = options->jump_ns ? options->jump_ns : DEFAULT_JUMP_NS});
+        error = traffic_open(
+            &models->book,
+            &(struct traffic_options){.row_bytes = (uint32_t)(sizeof(struct model_row) + words * sizeof(uint64_t)),
+                                      .names_max = options->models_max ? options->models_max : DEFAULT_MODELS,
+                                      .window_ns = options->window_ns ? options->window_ns : DEFAULT_WINDOW_NS,
+                                      .jump_ns = options->jump_ns ? options->jump_ns : DEFAULT_JUMP_NS});
     return error;
 }
 

@@ -77,8 +77,7 @@ int tbus_models_compare(const tbus_model_t *a, const tbus_model_t *b, tbus_model
         tbus_model_difference_t *figure = &comparison.figures[i];
         figure->a = tbus_model_figure(a, (tbus_model_figure_t)i);
         figure->b = tbus_model_figure(b, (tbus_model_figure_t)i);
-        figure->delta =
-            i == TBUS_MODEL_COST ? tbus_money_to_usd(comparison.cost_delta) : figure->b - figure->a;
+        figure->delta = i == TBUS_MODEL_COST ? tbus_money_to_usd(comparison.cost_delta) : figure->b - figure->a;
         figure->per_cent = figure->a != 0 ? figure->delta / figure->a * 100 : (double)NAN;
     }
     *ret = comparison;

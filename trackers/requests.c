@@ -25,12 +25,12 @@ int tbus_requests_open(const tbus_requests_options_t *options, tbus_requests_t *
     tbus_requests_t *requests = tbus_mem_alloc(sizeof *requests);
     if (!requests)
         return UV_ENOMEM;
-    int error = traffic_open(&requests->book,
-                             &(struct traffic_options){
-                                 .row_bytes = sizeof(struct traffic),
-                                 .names_max = given->endpoints_max ? given->endpoints_max : DEFAULT_ENDPOINTS,
-                                 .window_ns = given->window_ns ? given->window_ns : DEFAULT_WINDOW_NS,
-                                 .jump_ns = given->jump_ns ? given->jump_ns : DEFAULT_JUMP_NS});
+    int error = traffic_open(
+        &requests->book,
+        &(struct traffic_options){.row_bytes = sizeof(struct traffic),
+                                  .names_max = given->endpoints_max ? given->endpoints_max : DEFAULT_ENDPOINTS,
+                                  .window_ns = given->window_ns ? given->window_ns : DEFAULT_WINDOW_NS,
+                                  .jump_ns = given->jump_ns ? given->jump_ns : DEFAULT_JUMP_NS});
     if (error) {
         tbus_mem_free(requests);
         return error;

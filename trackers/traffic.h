@@ -30,10 +30,10 @@ struct traffic_options {
 
 struct traffic_book {
     uv_mutex_t mu;
-    int64_t window_ns, jump_ns; /* [const after open] */
-    struct held held;           /* [lock: mu] */
-    struct traffic all;         /* [lock: mu] */
-    struct table names;         /* [lock: mu] rows */
+    int64_t window_ns, jump_ns;             /* [const after open] */
+    struct held held;                       /* [lock: mu] */
+    struct traffic all;                     /* [lock: mu] */
+    struct table names;                     /* [lock: mu] rows */
     uint64_t negative_durations, unmatched; /* [lock: mu] */
     uint64_t resets;                        /* [lock: mu] a row's cell is another name's after one */
 };
@@ -55,8 +55,8 @@ void traffic_end_locked(struct traffic_book *book, struct traffic *row, const tb
 /* --- Snapshots --- */
 
 struct traffic_view {
-    size_t head_bytes; /* of the snapshot's struct */
-    size_t row_bytes;  /* of a row's: a tbus_traffic_t, and what the owner has behind it */
+    size_t head_bytes;                          /* of the snapshot's struct */
+    size_t row_bytes;                           /* of a row's: a tbus_traffic_t, and what the owner has behind it */
     bool (*is_used)(const struct traffic *row); /* "other" before it is needed is not */
     void (*copy_row_locked)(const struct traffic_book *book, const struct traffic *row, void *copy);
     void (*copy_head_locked)(const struct traffic_book *book, void *head, int64_t now_ns);

@@ -28,9 +28,10 @@ typedef struct tbus_inference_options {
     uint32_t models_max;  /* models told apart; further ones count as "other"; default 50 */
     uint32_t workers_max; /* the same of workers; default 500 */
     uint32_t queues_max;  /* the same of queues; default 100 */
-    int64_t window_ns;    /* figures are over this time before the snapshot's, in 30 slices (those of a model: in 4, so up
+    int64_t window_ns; /* figures are over this time before the snapshot's, in 30 slices (those of a model: in 4, so up
                              to a quarter more); default 300 s */
-    int64_t idle_ns; /* a request without an event for so long is forgotten and counted (looked for every 64th of it, and
+    int64_t
+        idle_ns; /* a request without an event for so long is forgotten and counted (looked for every 64th of it, and
                         when there is no room); default 600 s; negative = never */
     int64_t jump_ns; /* how far ahead of the latest time an event is believed by itself; default 60 s; negative = any */
     uint64_t reserved[8];
@@ -107,7 +108,7 @@ typedef struct tbus_inference_figures {
     /* for ever */
     uint64_t started, completed, failed;
     uint64_t input_tokens, output_tokens, cached_tokens; /* of completed requests */
-    double cached_share; /* cached / input tokens; NaN without input tokens */
+    double cached_share;                                 /* cached / input tokens; NaN without input tokens */
     /* over the window, of requests that completed in it; rates are as in traffic.h */
     double requests_per_second, input_tokens_per_second, output_tokens_per_second;
     tbus_distribution_t queue_ms, prefill_ms, decode_ms, ttft_ms, itl_ms, tpot_ms, total_ms;
@@ -131,8 +132,8 @@ typedef struct tbus_inference_level {
 typedef struct tbus_inference_snapshot {
     int64_t time_ns; /* the moment that the window ends at */
     tbus_inference_figures_t all;
-    uint64_t active;                              /* now */
-    tbus_inference_level_t queue_depth;           /* of all queues together */
+    uint64_t active;                    /* now */
+    tbus_inference_level_t queue_depth; /* of all queues together */
     tbus_inference_level_t batch_size;
     uint64_t duplicate_starts, refused_starts, orphan_events;
     uint64_t abandoned;          /* idle past the limit */

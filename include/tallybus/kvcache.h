@@ -39,14 +39,14 @@ TBUS_API int tbus_kvcache_record_speedup(tbus_kvcache_t *kvcache, const char *en
 typedef struct tbus_kvcache_figures {
     const char *endpoint; /* "" = events that named none */
     uint64_t lookups, hits;
-    double hit_rate;           /* per cent of the look-ups; NaN before the first */
-    uint64_t tokens, reused;   /* tokens looked up, tokens found */
-    double token_reuse_rate;   /* per cent of the tokens; NaN before the first */
-    uint64_t speedups;         /* measured */
-    double baseline_ttft_ms;   /* mean; NaN before the first, like the three below */
-    double actual_ttft_ms;     /* mean */
-    double speedup_ratio;      /* mean of baseline / actual */
-    double improvement;        /* mean of (baseline - actual) / baseline, in per cent; below 0 = slower */
+    double hit_rate;         /* per cent of the look-ups; NaN before the first */
+    uint64_t tokens, reused; /* tokens looked up, tokens found */
+    double token_reuse_rate; /* per cent of the tokens; NaN before the first */
+    uint64_t speedups;       /* measured */
+    double baseline_ttft_ms; /* mean; NaN before the first, like the three below */
+    double actual_ttft_ms;   /* mean */
+    double speedup_ratio;    /* mean of baseline / actual */
+    double improvement;      /* mean of (baseline - actual) / baseline, in per cent; below 0 = slower */
 } tbus_kvcache_figures_t;
 
 typedef struct tbus_kvcache_snapshot {

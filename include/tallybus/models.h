@@ -15,10 +15,11 @@ TBUS_BEGIN_DECLS
 typedef struct tbus_models tbus_models_t;
 
 typedef struct tbus_models_options {
-    uint32_t models_max;    /* models told apart; further ones count as "other"; default 100 */
-    uint32_t endpoints_max; /* endpoints told apart, of all models together; further ones are one, "other"; default 100 */
-    uint32_t users_max;     /* the same of users; default 10,000 */
-    int64_t window_ns;      /* latency and rates are over this time before the snapshot's (latency in 4 slices, so up to a
+    uint32_t models_max; /* models told apart; further ones count as "other"; default 100 */
+    uint32_t
+        endpoints_max;  /* endpoints told apart, of all models together; further ones are one, "other"; default 100 */
+    uint32_t users_max; /* the same of users; default 10,000 */
+    int64_t window_ns;  /* latency and rates are over this time before the snapshot's (latency in 4 slices, so up to a
                                quarter more); default 300 s */
     int64_t jump_ns; /* how far ahead of the latest time an event is believed by itself; default 60 s; negative = any */
     uint64_t reserved[8];
@@ -38,8 +39,8 @@ TBUS_API void tbus_models_reset(tbus_models_t *models);
 /* A request to a model ended (copies). Strings may be NULL: a model that counts as "", an endpoint or user that is not
  * seen. Errors: UV_EINVAL (tracker or `end` NULL), UV_ENOMEM (a name could not be kept: it counts as "other"; all else
  * is counted). [any thread] */
-TBUS_API int tbus_models_record_end(tbus_models_t *models, const char *model, const char *endpoint,
-                                    const char *user_id, const tbus_traffic_end_t *end);
+TBUS_API int tbus_models_record_end(tbus_models_t *models, const char *model, const char *endpoint, const char *user_id,
+                                    const tbus_traffic_end_t *end);
 
 /* What a request to a model cost: added as it is, exactly; an amount below 0 takes back what was added before. Errors:
  * UV_EINVAL (tracker NULL), UV_EOVERFLOW (the sum would not fit: nothing is added, counted), UV_ENOMEM (as above). [any
