@@ -67,6 +67,15 @@ static void begin_labels(struct text *text, const char *name, const char *suffix
     }
 }
 
+void prometheus_labelled(struct text *text, const char *name, const struct prometheus_label *labels, size_t count,
+                         double number)
+{
+    begin_labels(text, name, "", labels, count);
+    text_add(text, "} ");
+    text_add_double(text, number);
+    text_add(text, "\n");
+}
+
 static void add_bucket(struct text *text, const char *name, const struct prometheus_label *labels, size_t count,
                        double bound, uint64_t samples)
 {

@@ -22,6 +22,10 @@ struct prometheus_label {
     const char *name, *value;
 };
 
+/* One sample with several labels. */
+void prometheus_labelled(struct text *text, const char *name, const struct prometheus_label *labels, size_t count,
+                         double number);
+
 /* One histogram of the family `name`: a sample for each bucket, their sum and their count. */
 void prometheus_histogram(struct text *text, const char *name, const struct prometheus_label *labels, size_t count,
                           const tbus_buckets_t *buckets);

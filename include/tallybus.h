@@ -25,6 +25,7 @@
 #include <tallybus/slo.h>
 #include <tallybus/streaming.h>
 #include <tallybus/subscribers.h>
+#include <tallybus/telemetry.h>
 #include <tallybus/traffic.h>
 #include <tallybus/usage.h>
 #include <tallybus/usage_event.h>

@@ -6,6 +6,10 @@
 #include <tallybus/bus.h>
 #include <tallybus/cost.h>
 #include <tallybus/errors.h>
+#include <tallybus/inference.h>
+#include <tallybus/kvcache.h>
+#include <tallybus/models.h>
+#include <tallybus/requests.h>
 #include <tallybus/streaming.h>
 
 TBUS_BEGIN_DECLS
@@ -18,6 +22,10 @@ TBUS_API TBUS_CHECKED int tbus_prometheus_errors(const tbus_errors_snapshot_t *s
  * estimate (so use delta(), not rate() or increase()). Names that are shown alike (keys with the same redacted form,
  * bytes that are not UTF-8) are one series, with the sum of what they cost. */
 TBUS_API TBUS_CHECKED int tbus_prometheus_cost(const tbus_cost_snapshot_t *snapshot, char **ret_text);
+TBUS_API TBUS_CHECKED int tbus_prometheus_requests(const tbus_requests_snapshot_t *snapshot, char **ret_text);
+TBUS_API TBUS_CHECKED int tbus_prometheus_models(const tbus_models_snapshot_t *snapshot, char **ret_text);
+TBUS_API TBUS_CHECKED int tbus_prometheus_inference(const tbus_inference_snapshot_t *snapshot, char **ret_text);
+TBUS_API TBUS_CHECKED int tbus_prometheus_kvcache(const tbus_kvcache_snapshot_t *snapshot, char **ret_text);
 
 /* A series for each budget, with the labels `scope` and `subject`; of two that would be labelled alike (keys with the
  * same redacted form) the second says so: "sk-a..01234567~2". */

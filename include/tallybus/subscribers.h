@@ -9,7 +9,11 @@
 #include <tallybus/bus.h>
 #include <tallybus/cost.h>
 #include <tallybus/errors.h>
+#include <tallybus/inference.h>
+#include <tallybus/kvcache.h>
 #include <tallybus/ledger.h>
+#include <tallybus/models.h>
+#include <tallybus/requests.h>
 #include <tallybus/streaming.h>
 #include <tallybus/usage_event.h>
 
@@ -87,6 +91,21 @@ TBUS_API TBUS_CHECKED int tbus_cost_resume(tbus_cost_t *cost, tbus_ledger_t *led
  * sums by hour do: see its `keep_hours_days`), UV_ENOMEM, UV_EOVERFLOW, UV_ENOTSUP (built without SQLite), and what
  * reading the ledger met. [any thread] */
 TBUS_API TBUS_CHECKED int tbus_budgets_resume(tbus_budgets_t *budgets, tbus_ledger_t *ledger, int64_t now_ns);
+
+/* request.started, request.completed, request.failed; priority 10. Tokens are those of request.completed. [any thread] */
+TBUS_API TBUS_CHECKED int64_t tbus_requests_attach(tbus_requests_t *requests, tbus_t *bus);
+
+/* request.started, .dequeued, .routed, .completed, .failed, prefill.*, decode.*, stream.first_token (its request_id; where
+ * that is absent, its stream_id), worker.*; priority 9. Gauges at 5: request.queued, queue.depth_changed,
+ * batch.size_changed. A completed request with a status of 500 or more has failed. [any thread] */
+TBUS_API TBUS_CHECKED int64_t tbus_inference_attach(tbus_inference_t *inference, tbus_t *bus);
+
+/* request.completed, request.failed; priority 6. [any thread] */
+TBUS_API TBUS_CHECKED int64_t tbus_models_attach(tbus_models_t *models, tbus_t *bus);
+
+/* cache.lookup, cache.speedup_measured; priority 6. cache.hit and cache.miss are not read: they tell of look-ups that
+ * cache.lookup tells already. [any thread] */
+TBUS_API TBUS_CHECKED int64_t tbus_kvcache_attach(tbus_kvcache_t *kvcache, tbus_t *bus);
 
 TBUS_END_DECLS
 

@@ -1,0 +1,26 @@
+/* Families of a figure for each of a list of structs: endpoints, models, workers. */
+#ifndef EXPORTERS_PROMETHEUS_COLUMNS_H
+#define EXPORTERS_PROMETHEUS_COLUMNS_H
+
+#include "exporters/prometheus.h"
+
+enum column_kind { COLUMN_UINT, COLUMN_DOUBLE, COLUMN_MONEY, COLUMN_QUANTILES /* a tbus_distribution_t */ };
+
+struct column {
+    const char *name, *help;
+    enum metric metric;
+    enum column_kind kind;
+    size_t offset; /* of the figure in the struct */
+};
+
+/* What the structs are called: a label, and where its value, a string, stands in one. */
+struct column_rows {
+    const void *rows;
+    size_t count, bytes;
+    const char *label; /* NULL = one struct, without a label */
+    size_t name_offset;
+};
+
+void prometheus_columns(struct text *text, const struct column *columns, size_t count, const struct column_rows *rows);
+
+#endif

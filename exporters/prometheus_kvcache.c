@@ -1,0 +1,71 @@
+#include <tallybus/prometheus.h>
+
+#include "exporters/prometheus_columns.h"
+
+static const struct column all[] = {
+    {"kvcache_lookups", "Look-ups in the KV cache.", METRIC_COUNTER, COLUMN_UINT,
+     offsetof(tbus_kvcache_snapshot_t, all.lookups)},
+    {"kvcache_hits", "Look-ups that found something.", METRIC_COUNTER, COLUMN_UINT,
+     offsetof(tbus_kvcache_snapshot_t, all.hits)},
+    {"kvcache_hit_rate", "Hits in per cent of the look-ups.", METRIC_GAUGE, COLUMN_DOUBLE,
+     offsetof(tbus_kvcache_snapshot_t, all.hit_rate)},
+    {"kvcache_tokens", "Tokens looked up.", METRIC_COUNTER, COLUMN_UINT, offsetof(tbus_kvcache_snapshot_t, all.tokens)},
+    {"kvcache_reused_tokens", "Tokens found.", METRIC_COUNTER, COLUMN_UINT,
+     offsetof(tbus_kvcache_snapshot_t, all.reused)},
+    {"kvcache_token_reuse_rate", "Tokens found in per cent of those looked up.", METRIC_GAUGE, COLUMN_DOUBLE,
+     offsetof(tbus_kvcache_snapshot_t, all.token_reuse_rate)},
+    {"kvcache_speedups", "Speed-ups measured.", METRIC_COUNTER, COLUMN_UINT,
+     offsetof(tbus_kvcache_snapshot_t, all.speedups)},
+    {"kvcache_baseline_ttft_milliseconds", "Mean time to first token without the cache.", METRIC_GAUGE, COLUMN_DOUBLE,
+     offsetof(tbus_kvcache_snapshot_t, all.baseline_ttft_ms)},
+    {"kvcache_actual_ttft_milliseconds", "Mean time to first token with the cache.", METRIC_GAUGE, COLUMN_DOUBLE,
+     offsetof(tbus_kvcache_snapshot_t, all.actual_ttft_ms)},
+    {"kvcache_speedup_ratio", "Mean of baseline / actual.", METRIC_GAUGE, COLUMN_DOUBLE,
+     offsetof(tbus_kvcache_snapshot_t, all.speedup_ratio)},
+    {"kvcache_improvement", "Mean improvement in per cent of the baseline.", METRIC_GAUGE, COLUMN_DOUBLE,
+     offsetof(tbus_kvcache_snapshot_t, all.improvement)},
+    {"kvcache_cut_matches", "Look-ups with more tokens found than looked up.", METRIC_COUNTER, COLUMN_UINT,
+     offsetof(tbus_kvcache_snapshot_t, cut_matches)},
+    {"kvcache_refused_lookups", "Look-ups with counts below 0.", METRIC_COUNTER, COLUMN_UINT,
+     offsetof(tbus_kvcache_snapshot_t, refused_lookups)},
+    {"kvcache_refused_speedups", "Speed-ups that were no latencies.", METRIC_COUNTER, COLUMN_UINT,
+     offsetof(tbus_kvcache_snapshot_t, refused_speedups)},
+};
+
+static const struct column by_endpoint[] = {
+    {"kvcache_lookups_by_endpoint", "Look-ups in the KV cache, by endpoint.", METRIC_COUNTER, COLUMN_UINT,
+     offsetof(tbus_kvcache_figures_t, lookups)},
+    {"kvcache_hits_by_endpoint", "Look-ups that found something, by endpoint.", METRIC_COUNTER, COLUMN_UINT,
+     offsetof(tbus_kvcache_figures_t, hits)},
+    {"kvcache_hit_rate_by_endpoint", "Hits in per cent of the look-ups, by endpoint.", METRIC_GAUGE, COLUMN_DOUBLE,
+     offsetof(tbus_kvcache_figures_t, hit_rate)},
+    {"kvcache_tokens_by_endpoint", "Tokens looked up, by endpoint.", METRIC_COUNTER, COLUMN_UINT,
+     offsetof(tbus_kvcache_figures_t, tokens)},
+    {"kvcache_reused_tokens_by_endpoint", "Tokens found, by endpoint.", METRIC_COUNTER, COLUMN_UINT,
+     offsetof(tbus_kvcache_figures_t, reused)},
+    {"kvcache_token_reuse_rate_by_endpoint", "Tokens found in per cent of those looked up, by endpoint.", METRIC_GAUGE,
+     COLUMN_DOUBLE, offsetof(tbus_kvcache_figures_t, token_reuse_rate)},
+    {"kvcache_speedups_by_endpoint", "Speed-ups measured, by endpoint.", METRIC_COUNTER, COLUMN_UINT,
+     offsetof(tbus_kvcache_figures_t, speedups)},
+    {"kvcache_baseline_ttft_milliseconds_by_endpoint", "Mean time to first token without the cache, by endpoint.",
+     METRIC_GAUGE, COLUMN_DOUBLE, offsetof(tbus_kvcache_figures_t, baseline_ttft_ms)},
+    {"kvcache_actual_ttft_milliseconds_by_endpoint", "Mean time to first token with the cache, by endpoint.",
+     METRIC_GAUGE, COLUMN_DOUBLE, offsetof(tbus_kvcache_figures_t, actual_ttft_ms)},
+    {"kvcache_speedup_ratio_by_endpoint", "Mean of baseline / actual, by endpoint.", METRIC_GAUGE, COLUMN_DOUBLE,
+     offsetof(tbus_kvcache_figures_t, speedup_ratio)},
+    {"kvcache_improvement_by_endpoint", "Mean improvement in per cent of the baseline, by endpoint.", METRIC_GAUGE,
+     COLUMN_DOUBLE, offsetof(tbus_kvcache_figures_t, improvement)},
+};
+
+int tbus_prometheus_kvcache(const tbus_kvcache_snapshot_t *snapshot, char **ret_text)
+{
+    struct text text = {0};
+    if (!snapshot || !ret_text)
+        return UV_EINVAL;
+    prometheus_columns(&text, all, sizeof all / sizeof *all, &(struct column_rows){.rows = snapshot, .count = 1});
+    prometheus_columns(&text, by_endpoint, sizeof by_endpoint / sizeof *by_endpoint,
+                       &(struct column_rows){snapshot->endpoints, snapshot->endpoints_count,
+                                             sizeof(tbus_kvcache_figures_t), "endpoint",
+                                             offsetof(tbus_kvcache_figures_t, endpoint)});
+    return text_take(&text, ret_text);
+}

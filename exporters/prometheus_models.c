@@ -1,0 +1,37 @@
+#include <tallybus/prometheus.h>
+
+#include "exporters/prometheus_columns.h"
+
+static const struct column by_model[] = {
+    {"model_requests", "Requests that ended, by model.", METRIC_COUNTER, COLUMN_UINT,
+     offsetof(tbus_model_t, traffic.requests)},
+    {"model_errors", "Requests that failed, or ended with a status of 500 or more, by model.", METRIC_COUNTER,
+     COLUMN_UINT, offsetof(tbus_model_t, traffic.errors)},
+    {"model_error_rate", "Errors / requests, by model.", METRIC_GAUGE, COLUMN_DOUBLE,
+     offsetof(tbus_model_t, error_rate)},
+    {"model_prompt_tokens", "Prompt tokens, by model.", METRIC_COUNTER, COLUMN_UINT,
+     offsetof(tbus_model_t, traffic.prompt_tokens)},
+    {"model_completion_tokens", "Completion tokens, by model.", METRIC_COUNTER, COLUMN_UINT,
+     offsetof(tbus_model_t, traffic.completion_tokens)},
+    {"model_total_tokens", "Prompt and completion tokens, by model.", METRIC_COUNTER, COLUMN_UINT,
+     offsetof(tbus_model_t, total_tokens)},
+    {"model_latency_milliseconds", "Latency of the requests in the window, by model.", METRIC_SUMMARY, COLUMN_QUANTILES,
+     offsetof(tbus_model_t, traffic.latency_ms)},
+    {"model_latency_average_milliseconds", "Mean latency of the requests in the window, by model.", METRIC_GAUGE,
+     COLUMN_DOUBLE, offsetof(tbus_model_t, traffic.latency_ms.avg)},
+    {"model_cost_usd", "Cost in USD, by model.", METRIC_GAUGE, COLUMN_MONEY, offsetof(tbus_model_t, cost)},
+    {"model_endpoints", "Different endpoints seen, by model.", METRIC_GAUGE, COLUMN_UINT,
+     offsetof(tbus_model_t, endpoints)},
+    {"model_users", "Different users seen, by model.", METRIC_GAUGE, COLUMN_UINT, offsetof(tbus_model_t, users)},
+};
+
+int tbus_prometheus_models(const tbus_models_snapshot_t *snapshot, char **ret_text)
+{
+    struct text text = {0};
+    if (!snapshot || !ret_text)
+        return UV_EINVAL;
+    prometheus_columns(&text, by_model, sizeof by_model / sizeof *by_model,
+                       &(struct column_rows){snapshot->models, snapshot->models_count, sizeof(tbus_model_t), "model",
+                                             offsetof(tbus_model_t, traffic.name)});
+    return text_take(&text, ret_text);
+}

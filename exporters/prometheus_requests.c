@@ -1,0 +1,70 @@
+#include <tallybus/prometheus.h>
+
+#include "exporters/prometheus_columns.h"
+
+static const struct column all[] = {
+    {"request_total", "Requests begun.", METRIC_COUNTER, COLUMN_UINT, offsetof(tbus_requests_snapshot_t, all.requests)},
+    {"request_responses", "Requests that ended.", METRIC_COUNTER, COLUMN_UINT,
+     offsetof(tbus_requests_snapshot_t, all.responses)},
+    {"request_errors", "Requests that failed, or ended with a status of 500 or more.", METRIC_COUNTER, COLUMN_UINT,
+     offsetof(tbus_requests_snapshot_t, all.errors)},
+    {"request_prompt_tokens", "Prompt tokens.", METRIC_COUNTER, COLUMN_UINT,
+     offsetof(tbus_requests_snapshot_t, all.prompt_tokens)},
+    {"request_completion_tokens", "Completion tokens.", METRIC_COUNTER, COLUMN_UINT,
+     offsetof(tbus_requests_snapshot_t, all.completion_tokens)},
+    {"request_in_flight", "Requests begun and not ended.", METRIC_GAUGE, COLUMN_UINT,
+     offsetof(tbus_requests_snapshot_t, all.in_flight)},
+    {"request_per_second", "Requests begun per second, over the window.", METRIC_GAUGE, COLUMN_DOUBLE,
+     offsetof(tbus_requests_snapshot_t, all.requests_per_second)},
+    {"request_responses_per_second", "Requests ended per second, over the window.", METRIC_GAUGE, COLUMN_DOUBLE,
+     offsetof(tbus_requests_snapshot_t, all.responses_per_second)},
+    {"request_errors_per_second", "Errors per second, over the window.", METRIC_GAUGE, COLUMN_DOUBLE,
+     offsetof(tbus_requests_snapshot_t, all.errors_per_second)},
+    {"request_tokens_per_second", "Tokens per second, over the window.", METRIC_GAUGE, COLUMN_DOUBLE,
+     offsetof(tbus_requests_snapshot_t, all.tokens_per_second)},
+    {"request_latency_milliseconds", "Latency of the requests in the window.", METRIC_SUMMARY, COLUMN_QUANTILES,
+     offsetof(tbus_requests_snapshot_t, all.latency_ms)},
+    {"request_unmatched_responses", "Ends of requests of which none was in flight.", METRIC_COUNTER, COLUMN_UINT,
+     offsetof(tbus_requests_snapshot_t, unmatched_responses)},
+    {"request_negative_durations", "Durations below 0.", METRIC_COUNTER, COLUMN_UINT,
+     offsetof(tbus_requests_snapshot_t, negative_durations)},
+    {"request_doubted_events", "Events too far ahead in time to be believed by themselves.", METRIC_COUNTER,
+     COLUMN_UINT, offsetof(tbus_requests_snapshot_t, doubted_events)},
+};
+
+static const struct column by_endpoint[] = {
+    {"request_total_by_endpoint", "Requests begun, by endpoint.", METRIC_COUNTER, COLUMN_UINT,
+     offsetof(tbus_traffic_t, requests)},
+    {"request_responses_by_endpoint", "Requests that ended, by endpoint.", METRIC_COUNTER, COLUMN_UINT,
+     offsetof(tbus_traffic_t, responses)},
+    {"request_errors_by_endpoint", "Requests that failed, or ended with a status of 500 or more, by endpoint.",
+     METRIC_COUNTER, COLUMN_UINT, offsetof(tbus_traffic_t, errors)},
+    {"request_prompt_tokens_by_endpoint", "Prompt tokens, by endpoint.", METRIC_COUNTER, COLUMN_UINT,
+     offsetof(tbus_traffic_t, prompt_tokens)},
+    {"request_completion_tokens_by_endpoint", "Completion tokens, by endpoint.", METRIC_COUNTER, COLUMN_UINT,
+     offsetof(tbus_traffic_t, completion_tokens)},
+    {"request_in_flight_by_endpoint", "Requests begun and not ended, by endpoint.", METRIC_GAUGE, COLUMN_UINT,
+     offsetof(tbus_traffic_t, in_flight)},
+    {"request_per_second_by_endpoint", "Requests begun per second, over the window, by endpoint.", METRIC_GAUGE,
+     COLUMN_DOUBLE, offsetof(tbus_traffic_t, requests_per_second)},
+    {"request_responses_per_second_by_endpoint", "Requests ended per second, over the window, by endpoint.",
+     METRIC_GAUGE, COLUMN_DOUBLE, offsetof(tbus_traffic_t, responses_per_second)},
+    {"request_errors_per_second_by_endpoint", "Errors per second, over the window, by endpoint.", METRIC_GAUGE,
+     COLUMN_DOUBLE, offsetof(tbus_traffic_t, errors_per_second)},
+    {"request_tokens_per_second_by_endpoint", "Tokens per second, over the window, by endpoint.", METRIC_GAUGE,
+     COLUMN_DOUBLE, offsetof(tbus_traffic_t, tokens_per_second)},
+    {"request_latency_milliseconds_by_endpoint", "Latency of the requests in the window, by endpoint.", METRIC_SUMMARY,
+     COLUMN_QUANTILES, offsetof(tbus_traffic_t, latency_ms)},
+};
+
+int tbus_prometheus_requests(const tbus_requests_snapshot_t *snapshot, char **ret_text)
+{
+    struct text text = {0};
+    if (!snapshot || !ret_text)
+        return UV_EINVAL;
+    prometheus_columns(&text, all, sizeof all / sizeof *all, &(struct column_rows){.rows = snapshot, .count = 1});
+    prometheus_columns(&text, by_endpoint, sizeof by_endpoint / sizeof *by_endpoint,
+                       &(struct column_rows){snapshot->endpoints, snapshot->endpoints_count, sizeof(tbus_traffic_t),
+                                             "endpoint", offsetof(tbus_traffic_t, name)});
+    return text_take(&text, ret_text);
+}
