@@ -1,0 +1,183 @@
+#include <tallybus/inference.h>
+
+#include <math.h>
+#include <string.h>
+
+#include "tests/check.h"
+#include "tests/oom.h"
+#include "tests/trackers/statistics.h"
+
+static const int64_t ms = 1000000, second = 1000000000, begin = 1767258000000000000;
+
+static tbus_inference_snapshot_t *snapshot_at(tbus_inference_t *inference, int64_t now_ns)
+{
+    tbus_inference_snapshot_t *snapshot;
+    cr_assert_eq(tbus_inference_snapshot(inference, now_ns, &snapshot), 0);
+    return snapshot;
+}
+
+/* Random journeys; each figure is worked out beside the tracker and its percentiles by Python. */
+Test(inference, equals_a_plain_reckoning_of_each_request)
+{
+    enum { REQUESTS = 600, FIGURES = 7 };
+    static double lists[FIGURES][REQUESTS];
+    uint64_t seed = oracle_seed("inference"), output = 0, input = 0, cached = 0;
+    tbus_inference_t *inference;
+    struct oracle oracle;
+    oracle_open(&oracle);
+    cr_assert_eq(tbus_inference_open(NULL, &inference), 0);
+    for (int i = 0; i < REQUESTS; i++) {
+        char id[16];
+        int64_t t[7] = {begin + i * 100 * ms}; /* start, prefill, its end, first, decode, its end, end */
+        for (int step = 1; step < 7; step++)
+            t[step] = t[step - 1] + (int64_t)(1 + oracle_random(&seed) % 3000) * ms / 10;
+        int64_t tokens = 2 + (int64_t)(oracle_random(&seed) % 500), prompt = (int64_t)(oracle_random(&seed) % 900);
+        bool told = oracle_random(&seed) % 2;
+        double prefill = told ? (double)(oracle_random(&seed) % 700) : (double)(t[2] - t[1]) / 1e6;
+        double decode = told ? (double)(oracle_random(&seed) % 700) : (double)(t[5] - t[4]) / 1e6;
+        snprintf(id, sizeof id, "r%d", i);
+        cr_assert_eq(tbus_inference_record_start(inference, id, i % 2 ? "a" : "b", prompt, t[0]), 0);
+        const struct {
+            tbus_inference_step_t step;
+            double ms;
+            int64_t tokens;
+        } steps[] = {{TBUS_STEP_PREFILL_STARTED, NAN, 0},
+                     {TBUS_STEP_PREFILL_COMPLETED, told ? prefill : NAN, 0},
+                     {TBUS_STEP_FIRST_TOKEN, NAN, 0},
+                     {TBUS_STEP_DECODE_STARTED, NAN, 0},
+                     {TBUS_STEP_DECODE_COMPLETED, told ? decode : NAN, tokens}};
+        for (int step = 0; step < 5; step++)
+            for (int again = 0; again < 2; again++) /* what is told again is ignored */
+                cr_assert_eq(tbus_inference_record_step(inference, id, steps[step].step, steps[step].ms,
+                                                        steps[step].tokens, t[step + 1] + again),
+                             0);
+        cr_assert_eq(tbus_inference_record_end(inference, id,
+                                               &(tbus_inference_end_t){.cached_tokens = prompt / 2, .time_ns = t[6]}),
+                     0);
+        const double figures[FIGURES] = {(double)(t[1] - t[0]) / 1e6,
+                                         prefill,
+                                         decode,
+                                         (double)(t[3] - t[0]) / 1e6,
+                                         (double)(llround(decode * 1e6) / (tokens - 1)) / 1e6,
+                                         (double)((t[6] - t[3]) / (tokens - 1)) / 1e6,
+                                         (double)(t[6] - t[0]) / 1e6};
+        for (int figure = 0; figure < FIGURES; figure++)
+            lists[figure][i] = figures[figure];
+        output += (uint64_t)tokens;
+        input += (uint64_t)prompt;
+        cached += (uint64_t)prompt / 2;
+    }
+    tbus_inference_snapshot_t *s = snapshot_at(inference, 0);
+    const tbus_distribution_t *const own[FIGURES] = {&s->all.queue_ms, &s->all.prefill_ms, &s->all.decode_ms,
+                                                     &s->all.ttft_ms,  &s->all.itl_ms,     &s->all.tpot_ms,
+                                                     &s->all.total_ms};
+    for (int figure = 0; figure < FIGURES; figure++)
+        oracle_distribution(&oracle, 0.005, own[figure], lists[figure], REQUESTS);
+    cr_assert(s->all.completed == REQUESTS && s->active == 0 && s->negative_intervals == 0 && s->models_count == 2);
+    cr_assert(s->all.input_tokens == input && s->all.output_tokens == output && s->all.cached_tokens == cached);
+    cr_assert_float_eq(s->all.cached_share, (double)cached / (double)input, 1e-12);
+    const double span_s = 300 + (double)(s->time_ns % (10 * second)) / 1e9;
+    cr_assert_float_eq(s->all.output_tokens_per_second, (double)output / span_s, 1e-6);
+    cr_assert(s->models[0].completed == REQUESTS / 2 && s->models[0].total_ms.count == REQUESTS / 2);
+    tbus_inference_snapshot_free(s);
+    tbus_inference_close(inference);
+    oracle_check(&oracle, "tests/trackers/statistics_oracle.py", "");
+}
+
+Test(inference, ghosts_duplicates_orphans_and_time_running_backwards_are_counted)
+{
+    tbus_inference_t *inference;
+    cr_assert_eq(tbus_inference_open(&(tbus_inference_options_t){.active_max = 2, .jump_ns = -1}, &inference), 0);
+    cr_assert_eq(tbus_inference_record_start(inference, "a", "m", 5, begin), 0);
+    cr_assert_eq(tbus_inference_record_start(inference, "a", "m", 5, begin), UV_EEXIST);
+    cr_assert_eq(tbus_inference_record_start(inference, NULL, NULL, 5, begin), 0);
+    cr_assert_eq(tbus_inference_record_start(inference, "c", "m", 5, begin), UV_ENOSPC);
+    cr_assert_eq(tbus_inference_record_step(inference, "c", TBUS_STEP_DECODE_STARTED, NAN, 0, begin), UV_ENOENT);
+    cr_assert_eq(tbus_inference_record_step(inference, "a", (tbus_inference_step_t)6, NAN, 0, begin), UV_EINVAL);
+    cr_assert_eq(tbus_inference_record_step(inference, "a", TBUS_STEP_FIRST_TOKEN, NAN, 0, begin - second), 0);
+    cr_assert_eq(tbus_inference_record_end(inference, "a", &(tbus_inference_end_t){.time_ns = INT64_MIN}), 0);
+    tbus_inference_snapshot_t *s = snapshot_at(inference, begin);
+    cr_assert(s->duplicate_starts == 1 && s->refused_starts == 1 && s->orphan_events == 1 && s->active == 1);
+    cr_assert_eq(s->negative_intervals, 2u);
+    cr_assert(s->all.ttft_ms.max == 0);
+    tbus_inference_snapshot_free(s);
+    cr_assert_eq(tbus_inference_record_start(inference, "d", "m", 5, begin + 601 * second), 0);
+    cr_assert_eq(tbus_inference_record_end(inference, "", &(tbus_inference_end_t){.time_ns = begin + 601 * second}),
+                 UV_ENOENT);
+    s = snapshot_at(inference, begin);
+    cr_assert(s->abandoned == 1 && s->active == 1);
+    tbus_inference_snapshot_free(s);
+    tbus_inference_close(inference);
+}
+
+Test(inference, workers_have_their_requests_tokens_latency_and_share)
+{
+    tbus_inference_t *inference;
+    cr_assert_eq(tbus_inference_open(NULL, &inference), 0);
+    static const char *const workers[] = {"w1", "w1", "w2"};
+    for (int i = 0; i < 3; i++) {
+        char id[8];
+        snprintf(id, sizeof id, "%d", i);
+        cr_assert_eq(tbus_inference_record_start(inference, id, "m", 5, begin), 0);
+        for (int again = 0; again < 2; again++) /* routed and assigned */
+            cr_assert_eq(tbus_inference_record_worker(inference, id, workers[i], begin), 0);
+        if (i == 0)
+            cr_assert_eq(tbus_inference_record_worker_done(inference, id, workers[i], 10, begin + ms), 0);
+        cr_assert_eq(tbus_inference_record_end(inference, id,
+                                               &(tbus_inference_end_t){.output_tokens = 8, .time_ns = begin + 20 * ms}),
+                     0);
+    }
+    tbus_inference_snapshot_t *s = snapshot_at(inference, 0);
+    cr_assert_eq(s->workers_count, 2u);
+    cr_assert_str_eq(s->workers[0].worker, "w1");
+    cr_assert(s->workers[0].requests == 2 && s->workers[0].tokens == 16 && s->workers[0].latency_ms == 15);
+    cr_assert_float_eq(s->workers[0].share, 2.0 / 3, 1e-12);
+    cr_assert(s->workers[1].requests == 1 && s->workers[1].latency_ms == 20);
+    tbus_inference_snapshot_free(s);
+    tbus_inference_close(inference);
+}
+
+Test(inference, the_depth_is_of_all_queues_and_its_mean_is_weighted_by_time)
+{
+    tbus_inference_t *inference;
+    cr_assert_eq(tbus_inference_open(NULL, &inference), 0);
+    cr_assert_eq(tbus_inference_record_queue_depth(inference, "a", 4, begin), 0);
+    cr_assert_eq(tbus_inference_record_queue_depth(inference, "b", 6, begin + second), 0);
+    cr_assert_eq(tbus_inference_record_queue_depth(inference, "a", -1, begin + 3 * second), 0);
+    cr_assert_eq(tbus_inference_record_batch_size(inference, 8, begin + 3 * second), 0);
+    tbus_inference_snapshot_t *s = snapshot_at(inference, begin + 4 * second);
+    cr_assert(s->queue_depth.now == 6 && s->queue_depth.max == 10);
+    cr_assert_float_eq(s->queue_depth.mean, (4 + 2 * 10 + 6) / 4.0, 1e-12);
+    cr_assert(s->batch_size.now == 8 && s->batch_size.max == 8 && s->batch_size.mean == 8);
+    tbus_inference_snapshot_free(s);
+    tbus_inference_close(inference);
+}
+
+Test(inference, without_memory_nothing_leaks_and_totals_hold)
+{
+    for (long at = 0;; at++) {
+        struct oom oom = {.fail_at = at};
+        tbus_inference_t *inference = NULL;
+        tbus_inference_snapshot_t *s = NULL;
+        uint64_t started = 0;
+        oom_install(&oom);
+        int error = tbus_inference_open(NULL, &inference);
+        for (int i = 0; i < 20 && inference; i++) {
+            char id[8];
+            snprintf(id, sizeof id, "%d", i);
+            started += tbus_inference_record_start(inference, id, i % 3 ? "a" : "b", 1, begin) == 0;
+            (void)tbus_inference_record_worker(inference, id, id, begin);
+        }
+        if (inference && tbus_inference_snapshot(inference, 0, &s) == 0) {
+            cr_assert_eq(s->all.started, started);
+            cr_assert_eq(s->all.started + s->refused_starts, 20u);
+        }
+        tbus_inference_snapshot_free(s);
+        tbus_inference_close(inference);
+        oom_remove();
+        cr_assert_eq(oom.live, 0);
+        cr_assert(error == 0 || (error == UV_ENOMEM && oom.failed));
+        if (!oom.failed)
+            break;
+    }
+}

@@ -1,0 +1,165 @@
+#include <tallybus/models.h>
+
+#include <math.h>
+#include <string.h>
+
+#include "tests/check.h"
+#include "tests/oom.h"
+#include "tests/trackers/statistics.h"
+
+static const int64_t begin = 1767258000000000000;
+
+static tbus_models_snapshot_t *snapshot_of(tbus_models_t *models)
+{
+    tbus_models_snapshot_t *snapshot;
+    cr_assert_eq(tbus_models_snapshot(models, 0, &snapshot), 0);
+    return snapshot;
+}
+
+Test(models, equal_counts_over_a_list_and_pythons_percentiles)
+{
+    enum { EVENTS = 2000, NAMES = 2, USERS = 40, PLACES = 5 };
+    static const char *const names[NAMES] = {"gpt-4o", "o1"};
+    static double durations[NAMES][EVENTS];
+    bool users[NAMES][USERS] = {{0}}, places[NAMES][PLACES] = {{0}};
+    uint64_t counts[NAMES] = {0}, errors[NAMES] = {0}, seed = oracle_seed("models");
+    int64_t units[NAMES] = {0};
+    tbus_models_t *models;
+    struct oracle oracle;
+    oracle_open(&oracle);
+    cr_assert_eq(tbus_models_open(NULL, &models), 0);
+    for (int i = 0; i < EVENTS; i++) {
+        unsigned at = (unsigned)(oracle_random(&seed) % NAMES), user = (unsigned)(oracle_random(&seed) % USERS),
+                 place = (unsigned)(oracle_random(&seed) % PLACES);
+        char user_id[16], endpoint[16];
+        int64_t cost = (int64_t)(oracle_random(&seed) % 1000000000) - 1000;
+        tbus_traffic_end_t end = {.failed = oracle_random(&seed) % 8 == 0,
+                                  .duration_ms = (double)(1 + oracle_random(&seed) % 5000),
+                                  .prompt_tokens = 3,
+                                  .completion_tokens = 2,
+                                  .time_ns = begin + i};
+        snprintf(user_id, sizeof user_id, "u%u", user);
+        snprintf(endpoint, sizeof endpoint, "/%u", place);
+        cr_assert_eq(tbus_models_record_end(models, names[at], endpoint, user_id, &end), 0);
+        cr_assert_eq(tbus_models_record_cost(models, names[at], tbus_money_units(cost)), 0);
+        durations[at][counts[at]++] = end.duration_ms;
+        errors[at] += end.failed;
+        units[at] += cost;
+        users[at][user] = places[at][place] = true;
+    }
+    tbus_models_snapshot_t *s = snapshot_of(models);
+    for (int at = 0; at < NAMES; at++) {
+        const tbus_model_t *model = tbus_models_find(s, names[at]);
+        uint64_t distinct = 0, seen = 0;
+        for (int i = 0; i < USERS; i++)
+            distinct += users[at][i];
+        for (int i = 0; i < PLACES; i++)
+            seen += places[at][i];
+        cr_assert_not_null(model);
+        cr_assert(model->traffic.requests == counts[at] && model->traffic.errors == errors[at]);
+        cr_assert_float_eq(model->error_rate, (double)errors[at] / (double)counts[at], 1e-12);
+        cr_assert_eq(model->total_tokens, 5 * counts[at]);
+        cr_assert_eq(tbus_money_compare(model->cost, tbus_money_units(units[at])), 0);
+        cr_assert(model->users == distinct && model->endpoints == seen);
+        cr_assert(model->first_ns >= begin && model->last_ns < begin + EVENTS && model->first_ns < model->last_ns);
+        oracle_distribution(&oracle, 0.005, &model->traffic.latency_ms, durations[at], counts[at]);
+    }
+    cr_assert(!s->users_full && !s->endpoints_full);
+    tbus_models_snapshot_free(s);
+    tbus_models_close(models);
+    oracle_check(&oracle, "tests/trackers/statistics_oracle.py", "");
+}
+
+Test(models, two_models_are_compared_by_each_figure_and_ranked_by_any)
+{
+    tbus_models_t *models;
+    tbus_models_comparison_t c;
+    const tbus_model_t *list[3];
+    cr_assert_eq(tbus_models_open(NULL, &models), 0);
+    static const char *const names[] = {"a", "b"};
+    for (int i = 0; i < 6; i++) /* a: 2, b: 4 */
+        cr_assert_eq(tbus_models_record_end(
+                         models, names[i > 1], NULL, NULL,
+                         &(tbus_traffic_end_t){.duration_ms = i > 1 ? 10 : 40, .prompt_tokens = 7, .time_ns = begin}),
+                     0);
+    cr_assert_eq(tbus_models_record_cost(models, "a", tbus_money_units(INT64_MAX)), 0);
+    cr_assert_eq(tbus_models_record_cost(models, "b", tbus_money_units(INT64_MAX - 1)), 0);
+    cr_assert_eq(tbus_models_record_cost(models, "only priced", tbus_money_units(1)), 0);
+    tbus_models_snapshot_t *s = snapshot_of(models);
+    cr_assert_eq(tbus_models_compare(tbus_models_find(s, "a"), tbus_models_find(s, "b"), &c), 0);
+    cr_assert(c.figures[TBUS_MODEL_REQUESTS].delta == 2 && c.figures[TBUS_MODEL_REQUESTS].per_cent == 100);
+    cr_assert(c.figures[TBUS_MODEL_LATENCY_AVG].delta == -30 && c.figures[TBUS_MODEL_LATENCY_AVG].per_cent == -75);
+    cr_assert(c.figures[TBUS_MODEL_TOTAL_TOKENS].a == 14 && c.figures[TBUS_MODEL_TOTAL_TOKENS].b == 28);
+    cr_assert(c.figures[TBUS_MODEL_ERRORS].delta == 0 && isnan(c.figures[TBUS_MODEL_ERRORS].per_cent));
+    cr_assert_eq(tbus_money_compare(c.cost_delta, tbus_money_units(-1)), 0, "exact where doubles are equal");
+    cr_assert_eq(tbus_models_rank(s, TBUS_MODEL_COST, list), 0);
+    cr_assert_str_eq(list[0]->traffic.name, "a");
+    cr_assert_eq(tbus_models_rank(s, TBUS_MODEL_REQUESTS, list), 0);
+    cr_assert_str_eq(list[0]->traffic.name, "b");
+    cr_assert_eq(tbus_models_rank(s, TBUS_MODEL_LATENCY_P99, list), 0);
+    cr_assert(strcmp(list[0]->traffic.name, "a") == 0 && strcmp(list[2]->traffic.name, "only priced") == 0);
+    cr_assert_eq(tbus_models_rank(s, TBUS_MODEL_FIGURES, list), UV_EINVAL);
+    for (int i = 0; i < TBUS_MODEL_FIGURES; i++)
+        cr_assert_not_null(tbus_model_figure_name((tbus_model_figure_t)i));
+    cr_assert_null(tbus_model_figure_name(TBUS_MODEL_FIGURES));
+    tbus_models_snapshot_free(s);
+    tbus_models_close(models);
+}
+
+Test(models, names_past_their_limits_are_one_more_and_a_cost_that_does_not_fit_is_refused)
+{
+    tbus_models_t *models;
+    const tbus_models_options_t options = {.models_max = 1, .endpoints_max = 2, .users_max = 3};
+    const tbus_money_t most = {UINT64_MAX, INT64_MAX};
+    cr_assert_eq(tbus_models_open(&options, &models), 0);
+    for (int round = 0; round < 2; round++) {
+        for (int i = 0; i < 50; i++) {
+            char name[16];
+            snprintf(name, sizeof name, "n%d", i);
+            cr_assert_eq(tbus_models_record_end(models, "m", name, name, &(tbus_traffic_end_t){.time_ns = begin}), 0);
+        }
+        cr_assert_eq(tbus_models_record_end(models, "n", NULL, "n1", &(tbus_traffic_end_t){.time_ns = INT64_MAX}), 0);
+        cr_assert_eq(tbus_models_record_cost(models, "m", most), 0);
+        cr_assert_eq(tbus_models_record_cost(models, "m", most), UV_EOVERFLOW);
+        tbus_models_snapshot_t *s = snapshot_of(models);
+        const tbus_model_t *model = tbus_models_find(s, "m"), *other = tbus_models_find(s, "other");
+        cr_assert(model && other && model->endpoints == 3 && model->users == 4 && other->users == 1);
+        cr_assert(s->endpoints_full && s->users_full && s->refused_costs == 1 && s->models_count == 2);
+        cr_assert_eq(tbus_money_compare(model->cost, most), 0);
+        tbus_models_snapshot_free(s);
+        tbus_models_reset(models);
+    }
+    tbus_models_close(models);
+}
+
+Test(models, without_memory_all_is_counted_under_other)
+{
+    for (long at = 0;; at++) {
+        struct oom oom = {.fail_at = at};
+        tbus_models_t *models = NULL;
+        tbus_models_snapshot_t *s = NULL;
+        oom_install(&oom);
+        int error = tbus_models_open(NULL, &models);
+        for (int i = 0; i < 20 && models; i++) {
+            char name[8];
+            snprintf(name, sizeof name, "%d", i);
+            int recorded = tbus_models_record_end(models, name, name, name, &(tbus_traffic_end_t){.time_ns = begin});
+            error = error ? error : recorded;
+        }
+        int taken = models ? tbus_models_snapshot(models, 0, &s) : 0;
+        error = error ? error : taken;
+        uint64_t sum = 0;
+        for (size_t i = 0; s && i < s->models_count; i++)
+            sum += s->models[i].traffic.requests;
+        cr_assert(!s || sum == 20);
+        tbus_models_snapshot_free(s);
+        tbus_models_close(models);
+        oom_remove();
+        cr_assert_eq(oom.live, 0);
+        if (!oom.failed) {
+            cr_assert_eq(error, 0);
+            break;
+        }
+        cr_assert_eq(error, UV_ENOMEM);
+    }
+}

@@ -1,0 +1,210 @@
+#include <tallybus/requests.h>
+
+#include <math.h>
+#include <string.h>
+
+#include "tests/check.h"
+#include "tests/oom.h"
+#include "tests/trackers/statistics.h"
+
+static const int64_t second = 1000000000, begin = 1767258000000000000;
+
+static tbus_requests_snapshot_t *snapshot_at(tbus_requests_t *requests, int64_t now_ns)
+{
+    tbus_requests_snapshot_t *snapshot;
+    cr_assert_eq(tbus_requests_snapshot(requests, now_ns, &snapshot), 0);
+    return snapshot;
+}
+
+static const tbus_traffic_t *endpoint_of(const tbus_requests_snapshot_t *snapshot, const char *name)
+{
+    for (size_t i = 0; i < snapshot->endpoints_count; i++)
+        if (strcmp(snapshot->endpoints[i].name, name) == 0)
+            return &snapshot->endpoints[i];
+    cr_assert_fail("no endpoint %s", name);
+    return NULL;
+}
+
+/* Everything within one window, so that Python's statistics of all durations are those of the tracker. */
+Test(requests, equal_counts_over_a_list_and_pythons_percentiles)
+{
+    enum { EVENTS = 3000, NAMES = 3 };
+    static const char *const names[NAMES] = {"/a", "/b", ""};
+    static double all[EVENTS], one[NAMES][EVENTS];
+    size_t count = 0, counts[NAMES] = {0};
+    uint64_t errors = 0, tokens = 0, seed = oracle_seed("requests");
+    tbus_requests_t *requests;
+    struct oracle oracle;
+    oracle_open(&oracle);
+    cr_assert_eq(tbus_requests_open(NULL, &requests), 0);
+    for (int i = 0; i < EVENTS; i++) {
+        unsigned name = (unsigned)(oracle_random(&seed) % NAMES);
+        tbus_traffic_end_t end = {.failed = oracle_random(&seed) % 10 == 0,
+                                  .status_code = oracle_random(&seed) % 20 == 0 ? 500 : 499,
+                                  .duration_ms = floor(exp((double)(oracle_random(&seed) % 12000) / 1000) * 1e3) / 1e6,
+                                  .prompt_tokens = (int64_t)(oracle_random(&seed) % 100),
+                                  .completion_tokens = (int64_t)(oracle_random(&seed) % 100),
+                                  .time_ns = begin + i * 10000000};
+        cr_assert_eq(tbus_requests_record_start(requests, names[name], end.time_ns), 0);
+        cr_assert_eq(tbus_requests_record_end(requests, names[name], &end), 0);
+        all[count++] = one[name][counts[name]] = end.duration_ms;
+        counts[name]++;
+        errors += end.failed || end.status_code == 500;
+        tokens += (uint64_t)(end.prompt_tokens + end.completion_tokens);
+    }
+    const int64_t now = begin + 30 * second;
+    tbus_requests_snapshot_t *s = snapshot_at(requests, now);
+    /* the window is cut into slices of 2 s: it covers 60 s and what has gone by of the newest */
+    const double span_s = 60 + (double)(now % (2 * second)) / 1e9;
+    cr_assert(s->all.requests == EVENTS && s->all.responses == EVENTS && s->all.in_flight == 0);
+    cr_assert(s->all.errors == errors && s->all.prompt_tokens + s->all.completion_tokens == tokens);
+    cr_assert_float_eq(s->all.requests_per_second, EVENTS / span_s, 1e-9);
+    cr_assert_float_eq(s->all.errors_per_second, (double)errors / span_s, 1e-9);
+    cr_assert_float_eq(s->all.tokens_per_second, (double)tokens / span_s, 1e-6);
+    oracle_distribution(&oracle, 0.005, &s->all.latency_ms, all, count);
+    for (int i = 0; i < NAMES; i++) {
+        cr_assert_eq(endpoint_of(s, names[i])->responses, counts[i]);
+        oracle_distribution(&oracle, 0.005, &endpoint_of(s, names[i])->latency_ms, one[i], counts[i]);
+    }
+    tbus_requests_snapshot_free(s);
+    tbus_requests_close(requests);
+    oracle_check(&oracle, "tests/trackers/statistics_oracle.py", "");
+}
+
+Test(requests, what_leaves_the_window_leaves_rates_and_latency_but_not_the_counts)
+{
+    tbus_requests_t *requests;
+    cr_assert_eq(tbus_requests_open(NULL, &requests), 0);
+    cr_assert_eq(tbus_requests_record_end(requests, "/a", &(tbus_traffic_end_t){.duration_ms = 5, .time_ns = begin}),
+                 0);
+    tbus_requests_snapshot_t *s = snapshot_at(requests, begin + 60 * second);
+    cr_assert(s->all.responses_per_second > 0 && s->endpoints[0].latency_ms.count == 1);
+    cr_assert_eq(s->unmatched_responses, 1u);
+    tbus_requests_snapshot_free(s);
+    s = snapshot_at(requests, begin + 80 * second);
+    cr_assert(s->all.responses_per_second == 0 && s->endpoints[0].latency_ms.count == 0 && s->all.responses == 1);
+    tbus_requests_snapshot_free(s);
+    tbus_requests_close(requests);
+}
+
+Test(requests, a_time_far_ahead_empties_no_window_and_a_pause_loses_nothing)
+{
+    tbus_requests_t *requests;
+    cr_assert_eq(tbus_requests_open(NULL, &requests), 0);
+    for (int i = 0; i < 20; i++)
+        cr_assert_eq(tbus_requests_record_start(requests, "/a", begin + i), 0);
+    cr_assert_eq(tbus_requests_record_start(requests, "/a", INT64_MAX), 0);
+    cr_assert_eq(tbus_requests_record_start(requests, "/a", begin + 20), 0);
+    tbus_requests_snapshot_t *s = snapshot_at(requests, 0);
+    cr_assert_eq(s->time_ns, begin + 20);
+    cr_assert_eq(s->doubted_events, 1u);
+    cr_assert(s->all.requests == 22 && s->all.requests_per_second > 0);
+    tbus_requests_snapshot_free(s);
+    for (int i = 0; i < 8; i++) /* an hour later */
+        cr_assert_eq(tbus_requests_record_start(requests, "/a", begin + 3600 * second), 0);
+    s = snapshot_at(requests, 0);
+    cr_assert_eq(s->time_ns, begin + 3600 * second);
+    cr_assert_float_eq(s->all.requests_per_second, 8 / (60 + (double)(s->time_ns % (2 * second)) / 1e9), 1e-9);
+    tbus_requests_snapshot_free(s);
+    tbus_requests_close(requests);
+}
+
+Test(requests, a_flood_of_names_and_any_number_are_bounded_and_counted)
+{
+    static char longest[10000000];
+    static const double durations[] = {-1, 1e300, INFINITY, -INFINITY, NAN, 0};
+    tbus_requests_t *requests;
+    memset(longest, 'x', sizeof longest - 1);
+    cr_assert_eq(tbus_requests_open(&(tbus_requests_options_t){.endpoints_max = 2}, &requests), 0);
+    cr_assert_eq(tbus_requests_record_start(requests, longest, begin), 0);
+    cr_assert_eq(tbus_requests_record_start(requests, NULL, begin), 0);
+    for (int i = 0; i < 1000; i++) {
+        char name[16];
+        snprintf(name, sizeof name, "/%d", i);
+        tbus_traffic_end_t end = {.duration_ms = durations[i % 6],
+                                  .prompt_tokens = i % 2 ? INT64_MAX : INT64_MIN,
+                                  .completion_tokens = INT64_MAX,
+                                  .time_ns = i % 3 ? INT64_MIN : begin};
+        cr_assert_eq(tbus_requests_record_end(requests, name, &end), 0);
+    }
+    tbus_requests_snapshot_t *s = snapshot_at(requests, begin);
+    cr_assert_eq(s->endpoints_count, 3u);
+    cr_assert_eq(endpoint_of(s, "other")->responses, 1000u);
+    cr_assert_eq(s->all.completion_tokens, UINT64_MAX);
+    cr_assert_eq(s->negative_durations, 1000 / 6 * 2 + 2u);
+    tbus_requests_snapshot_free(s);
+    tbus_requests_reset(requests);
+    s = snapshot_at(requests, 0);
+    cr_assert(s->endpoints_count == 0 && s->all.responses == 0 && s->time_ns == 0);
+    tbus_requests_snapshot_free(s);
+    tbus_requests_close(requests);
+    tbus_requests_t *refused;
+    cr_assert_eq(tbus_requests_open(&(tbus_requests_options_t){.window_ns = -1}, &refused), UV_EINVAL);
+    cr_assert_eq(tbus_requests_open(&(tbus_requests_options_t){.reserved = {1}}, &refused), UV_EINVAL);
+    cr_assert_eq(tbus_requests_open(&(tbus_requests_options_t){.endpoints_max = 1 << 17}, &refused), UV_EINVAL);
+    cr_assert_eq(tbus_requests_record_end(NULL, NULL, NULL), UV_EINVAL);
+}
+
+Test(requests, without_memory_a_name_counts_as_other)
+{
+    for (long at = 0;; at++) {
+        struct oom oom = {.fail_at = at};
+        tbus_requests_t *requests = NULL;
+        tbus_requests_snapshot_t *s = NULL;
+        oom_install(&oom);
+        int error = tbus_requests_open(NULL, &requests);
+        for (int i = 0; i < 20 && requests; i++) {
+            char name[8];
+            snprintf(name, sizeof name, "/%d", i);
+            int recorded = tbus_requests_record_start(requests, name, begin);
+            error = error ? error : recorded;
+        }
+        int taken = requests ? tbus_requests_snapshot(requests, 0, &s) : 0;
+        error = error ? error : taken;
+        if (s) {
+            uint64_t sum = 0;
+            for (size_t i = 0; i < s->endpoints_count; i++)
+                sum += s->endpoints[i].requests;
+            cr_assert(sum == 20 && s->all.requests == 20);
+        }
+        tbus_requests_snapshot_free(s);
+        tbus_requests_close(requests);
+        oom_remove();
+        cr_assert_eq(oom.live, 0);
+        if (!oom.failed) {
+            cr_assert_eq(error, 0);
+            break;
+        }
+        cr_assert_eq(error, UV_ENOMEM);
+    }
+}
+
+static void record_many(void *user)
+{
+    for (int i = 0; i < 20000; i++) {
+        tbus_traffic_end_t end = {.duration_ms = i % 100, .time_ns = begin + i * 1000000};
+        (void)tbus_requests_record_start(user, i % 2 ? "/a" : "/b", end.time_ns);
+        (void)tbus_requests_record_end(user, i % 2 ? "/a" : "/b", &end);
+    }
+}
+
+Test(requests, snapshots_while_others_record_are_of_one_moment)
+{
+    tbus_requests_t *requests;
+    uv_thread_t thread;
+    uint64_t seen = 0;
+    cr_assert_eq(tbus_requests_open(NULL, &requests), 0);
+    cr_assert_eq(uv_thread_create(&thread, record_many, requests), 0);
+    while (seen < 20000) {
+        uint64_t sum = 0;
+        tbus_requests_snapshot_t *s = snapshot_at(requests, 0);
+        for (size_t i = 0; i < s->endpoints_count; i++)
+            sum += s->endpoints[i].responses;
+        cr_assert_eq(sum, s->all.responses);
+        cr_assert_geq(s->all.responses, seen);
+        seen = s->all.responses;
+        tbus_requests_snapshot_free(s);
+    }
+    uv_thread_join(&thread);
+    tbus_requests_close(requests);
+}
