@@ -44,7 +44,7 @@ Test(requests, equal_counts_over_a_list_and_pythons_percentiles)
                                   .duration_ms = floor(exp((double)(oracle_random(&seed) % 12000) / 1000) * 1e3) / 1e6,
                                   .prompt_tokens = (int64_t)(oracle_random(&seed) % 100),
                                   .completion_tokens = (int64_t)(oracle_random(&seed) % 100),
-                                  .time_ns = begin + i * 10000000};
+                                  .time_ns = begin + i * INT64_C(10000000)};
         cr_assert_eq(tbus_requests_record_start(requests, names[name], end.time_ns), 0);
         cr_assert_eq(tbus_requests_record_end(requests, names[name], &end), 0);
         all[count++] = one[name][counts[name]] = end.duration_ms;
@@ -182,7 +182,7 @@ Test(requests, without_memory_a_name_counts_as_other)
 static void record_many(void *user)
 {
     for (int i = 0; i < 20000; i++) {
-        tbus_traffic_end_t end = {.duration_ms = i % 100, .time_ns = begin + i * 1000000};
+        tbus_traffic_end_t end = {.duration_ms = i % 100, .time_ns = begin + i * INT64_C(1000000)};
         (void)tbus_requests_record_start(user, i % 2 ? "/a" : "/b", end.time_ns);
         (void)tbus_requests_record_end(user, i % 2 ? "/a" : "/b", &end);
     }
