@@ -3,12 +3,18 @@
 
 enum { PRIORITY = 6 };
 
+struct models_subscriber {
+    tbus_models_t *models;
+    tbus_t *bus;
+};
+
 /* What the tracker refuses it counts itself: for the bus every event here has been handled. */
 
-static int on_completed(const tbus_event_t *event, void *models)
+static int on_completed(const tbus_event_t *event, void *user)
 {
     const tbus_request_completed_t *completed = tbus_as_request_completed(event);
-    (void)tbus_models_record_end(models, completed->model, completed->endpoint, event->user_id,
+    const struct models_subscriber *subscriber = user;
+    (void)tbus_models_record_end(subscriber->models, completed->model, completed->endpoint, event->user_id,
                                  &(tbus_traffic_end_t){.status_code = completed->status_code,
                                                        .duration_ms = completed->duration_ms,
                                                        .prompt_tokens = completed->input_tokens,
@@ -17,10 +23,11 @@ static int on_completed(const tbus_event_t *event, void *models)
     return 0;
 }
 
-static int on_failed(const tbus_event_t *event, void *models)
+static int on_failed(const tbus_event_t *event, void *user)
 {
     const tbus_request_failed_t *failed = tbus_as_request_failed(event);
-    (void)tbus_models_record_end(models, failed->model, failed->endpoint, event->user_id,
+    const struct models_subscriber *subscriber = user;
+    (void)tbus_models_record_end(subscriber->models, failed->model, failed->endpoint, event->user_id,
                                  &(tbus_traffic_end_t){.failed = true,
                                                        .status_code = failed->status_code,
                                                        .duration_ms = failed->duration_ms,
@@ -28,13 +35,45 @@ static int on_failed(const tbus_event_t *event, void *models)
     return 0;
 }
 
+static int on_priced(const tbus_event_t *event, void *user)
+{
+    const struct models_subscriber *subscriber = user;
+    tbus_usage_record_t record;
+    int error = tbus_usage_of_event(subscriber->bus, event, &record);
+    if (!error && record.retracted)
+        error = tbus_money_subtract(tbus_money_units(0), record.cost, &record.cost);
+    if (!error)
+        (void)tbus_models_record_cost(subscriber->models, record.model, record.cost);
+    return error;
+}
+
+static void on_close(void *user)
+{
+    tbus_mem_free(user);
+}
+
 int64_t tbus_models_attach(tbus_models_t *models, tbus_t *bus)
 {
     static const tbus_route_t routes[] = {{"request.completed", PRIORITY, on_completed},
-                                          {"request.failed", PRIORITY, on_failed}};
-    if (!models)
+                                          {"request.failed", PRIORITY, on_failed},
+                                          {TBUS_USAGE_PRICED, PRIORITY, on_priced}};
+    if (!models || !bus)
         return UV_EINVAL;
-    return tbus_subscriber_add(
-        bus, &(tbus_subscriber_t){
-                 .name = "models", .routes = routes, .routes_count = sizeof routes / sizeof *routes, .user = models});
+    const int error = tbus_usage_events_enable(bus, NULL);
+    if (error)
+        return error;
+    struct models_subscriber *subscriber = tbus_mem_alloc(sizeof *subscriber);
+    if (!subscriber)
+        return UV_ENOMEM;
+    subscriber->models = models;
+    subscriber->bus = bus;
+    const int64_t subscription =
+        tbus_subscriber_add(bus, &(tbus_subscriber_t){.name = "models",
+                                                      .routes = routes,
+                                                      .routes_count = sizeof routes / sizeof *routes,
+                                                      .user = subscriber,
+                                                      .on_close = on_close});
+    if (subscription < 0)
+        tbus_mem_free(subscriber);
+    return subscription;
 }

@@ -100,7 +100,9 @@ TBUS_API TBUS_CHECKED int64_t tbus_requests_attach(tbus_requests_t *requests, tb
  * batch.size_changed. A completed request with a status of 500 or more has failed. [any thread] */
 TBUS_API TBUS_CHECKED int64_t tbus_inference_attach(tbus_inference_t *inference, tbus_t *bus);
 
-/* request.completed, request.failed; priority 6. [any thread] */
+/* request.completed, request.failed, and usage.priced, which it enables (see usage_event.h) and whose cost it counts, or
+ * takes back where it is retracted; priority 6. Without a cost tracker on the bus, or a host that publishes usage.priced,
+ * models cost nothing. More errors: as tbus_usage_events_enable(). [any thread] */
 TBUS_API TBUS_CHECKED int64_t tbus_models_attach(tbus_models_t *models, tbus_t *bus);
 
 /* cache.lookup, cache.speedup_measured; priority 6. cache.hit and cache.miss are not read: they tell of look-ups that

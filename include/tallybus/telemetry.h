@@ -8,7 +8,9 @@
  *   tbus_telemetry_close(telemetry);
  *
  * An event is handed to the trackers by falling priority: errors and requests 10, inference 9, streaming 8 (tokens 5),
- * cost 7, models and KV cache 6, gauges (queue depth, batch size: of the inference tracker) 5.
+ * cost 7, models and KV cache 6, gauges (queue depth, batch size: of the inference tracker) 5. With a model tracker
+ * usage.priced is enabled on the bus (see usage_event.h): what a request cost comes to its model with that event, after
+ * the request's own.
  *
  * Telemetry sets of different buses know nothing of each other. */
 #ifndef TALLYBUS_TELEMETRY_H
