@@ -4,6 +4,7 @@
 #include "trackers/duration.h"
 #include "trackers/inference_internal.h"
 #include "trackers/saturate.h"
+#include "trackers/shown.h"
 
 #define NOTHING                                                                                                        \
     (struct inference_addition)                                                                                        \
@@ -104,13 +105,14 @@ static int start_locked(tbus_inference_t *inference, const struct table_name *id
 int tbus_inference_record_start(tbus_inference_t *inference, const char *request_id, const char *model,
                                 int64_t input_tokens, int64_t time_ns)
 {
-    struct table_name id, model_name;
+    struct table_name id;
+    struct shown_name model_name;
     if (!inference)
         return UV_EINVAL;
     table_fit(&inference->requests, request_id, &id);
-    table_fit(&inference->models, model, &model_name);
+    shown_fit(&inference->models, model, &model_name);
     uv_mutex_lock(&inference->mu);
-    int error = start_locked(inference, &id, &model_name, input_tokens, moment_of(time_ns));
+    int error = start_locked(inference, &id, &model_name.fitted, input_tokens, moment_of(time_ns));
     uv_mutex_unlock(&inference->mu);
     return error;
 }
@@ -300,17 +302,18 @@ int tbus_inference_record_end(tbus_inference_t *inference, const char *request_i
 int tbus_inference_record_worker(tbus_inference_t *inference, const char *request_id, const char *worker_id,
                                  int64_t time_ns)
 {
-    struct table_name id, name;
+    struct table_name id;
+    struct shown_name name;
     int error = UV_ENOENT;
     if (!inference)
         return UV_EINVAL;
     time_ns = moment_of(time_ns);
     table_fit(&inference->requests, request_id, &id);
-    table_fit(&inference->workers, worker_id, &name);
+    shown_fit(&inference->workers, worker_id, &name);
     uv_mutex_lock(&inference->mu);
     struct request *request = request_locked(inference, &id, time_ns);
     if (request) {
-        struct worker *worker = table_add_name_or_other(&inference->workers, &name, &error);
+        struct worker *worker = table_add_name_or_other(&inference->workers, &name.fitted, &error);
         const uint32_t cell = table_cell_of(&inference->workers, worker);
         worker->requests += request->worker != cell;
         request->worker_told = request->worker_told && request->worker == cell;
@@ -325,17 +328,18 @@ int tbus_inference_record_worker(tbus_inference_t *inference, const char *reques
 int tbus_inference_record_worker_done(tbus_inference_t *inference, const char *request_id, const char *worker_id,
                                       double duration_ms, int64_t time_ns)
 {
-    struct table_name id, name;
+    struct table_name id;
+    struct shown_name name;
     int64_t took_ns;
     int error;
     if (!inference)
         return UV_EINVAL;
     time_ns = moment_of(time_ns);
     table_fit(&inference->requests, request_id, &id);
-    table_fit(&inference->workers, worker_id, &name);
+    shown_fit(&inference->workers, worker_id, &name);
     uv_mutex_lock(&inference->mu);
     struct inference_addition addition = NOTHING;
-    struct worker *worker = table_add_name_or_other(&inference->workers, &name, &error);
+    struct worker *worker = table_add_name_or_other(&inference->workers, &name.fitted, &error);
     struct request *request = find_active_locked(inference, &id, time_ns);
     if (duration_ms >= 0 && duration_of_ms(duration_ms, &took_ns, &inference->counters.negative_intervals)) {
         worker->done++;

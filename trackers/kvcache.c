@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "trackers/saturate.h"
+#include "trackers/shown.h"
 #include "trackers/snapshot.h"
 #include "trackers/table.h"
 
@@ -79,11 +80,11 @@ static void add_lookup(struct row *row, uint64_t total, uint64_t matched)
 int tbus_kvcache_record_lookup(tbus_kvcache_t *kvcache, const char *endpoint, int64_t total_tokens,
                                int64_t matched_tokens)
 {
-    struct table_name name;
+    struct shown_name name;
     int error = UV_EINVAL;
     if (!kvcache)
         return UV_EINVAL;
-    table_fit(&kvcache->endpoints, endpoint, &name);
+    shown_fit(&kvcache->endpoints, endpoint, &name);
     uv_mutex_lock(&kvcache->mu);
     if (total_tokens < 0 || matched_tokens < 0) {
         kvcache->refused_lookups++;
@@ -91,7 +92,7 @@ int tbus_kvcache_record_lookup(tbus_kvcache_t *kvcache, const char *endpoint, in
         const int64_t matched = matched_tokens > total_tokens ? total_tokens : matched_tokens;
         kvcache->cut_matches += matched < matched_tokens;
         add_lookup(&kvcache->all, (uint64_t)total_tokens, (uint64_t)matched);
-        add_lookup(table_add_name_or_other(&kvcache->endpoints, &name, &error), (uint64_t)total_tokens,
+        add_lookup(table_add_name_or_other(&kvcache->endpoints, &name.fitted, &error), (uint64_t)total_tokens,
                    (uint64_t)matched);
     }
     uv_mutex_unlock(&kvcache->mu);
@@ -115,17 +116,18 @@ static bool is_latency(double ms)
 int tbus_kvcache_record_speedup(tbus_kvcache_t *kvcache, const char *endpoint, double baseline_ttft_ms,
                                 double actual_ttft_ms)
 {
-    struct table_name name;
+    struct shown_name name;
     int error = UV_EINVAL;
     if (!kvcache)
         return UV_EINVAL;
-    table_fit(&kvcache->endpoints, endpoint, &name);
+    shown_fit(&kvcache->endpoints, endpoint, &name);
     uv_mutex_lock(&kvcache->mu);
     if (!is_latency(baseline_ttft_ms) || !is_latency(actual_ttft_ms)) {
         kvcache->refused_speedups++;
     } else {
         add_speedup(&kvcache->all, baseline_ttft_ms, actual_ttft_ms);
-        add_speedup(table_add_name_or_other(&kvcache->endpoints, &name, &error), baseline_ttft_ms, actual_ttft_ms);
+        add_speedup(table_add_name_or_other(&kvcache->endpoints, &name.fitted, &error), baseline_ttft_ms,
+                    actual_ttft_ms);
     }
     uv_mutex_unlock(&kvcache->mu);
     return error;

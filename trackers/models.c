@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "trackers/moment.h"
+#include "trackers/shown.h"
 #include "trackers/traffic.h"
 
 enum {
@@ -165,15 +166,16 @@ static void see_time_locked(const tbus_models_t *models, struct model_row *row, 
 int tbus_models_record_end(tbus_models_t *models, const char *model, const char *endpoint, const char *user_id,
                            const tbus_traffic_end_t *end)
 {
-    struct table_name model_name, endpoint_name, user_name;
+    struct shown_name model_name;
+    struct table_name endpoint_name, user_name;
     int error;
     if (!models || !end)
         return UV_EINVAL;
-    table_fit(&models->book.names, model, &model_name);
+    shown_fit(&models->book.names, model, &model_name);
     table_fit(&models->endpoints.table, endpoint, &endpoint_name);
     table_fit(&models->users.table, user_id, &user_name);
     uv_mutex_lock(&models->book.mu);
-    struct model_row *row = (struct model_row *)(void *)traffic_row_locked(&models->book, &model_name, &error);
+    struct model_row *row = (struct model_row *)(void *)traffic_row_locked(&models->book, &model_name.fitted, &error);
     traffic_end_locked(&models->book, &row->traffic, end, true);
     see_time_locked(models, row, end->time_ns);
     if (endpoint_name.length > 0)
@@ -186,13 +188,13 @@ int tbus_models_record_end(tbus_models_t *models, const char *model, const char 
 
 int tbus_models_record_cost(tbus_models_t *models, const char *model, tbus_money_t cost)
 {
-    struct table_name name;
+    struct shown_name name;
     int error;
     if (!models)
         return UV_EINVAL;
-    table_fit(&models->book.names, model, &name);
+    shown_fit(&models->book.names, model, &name);
     uv_mutex_lock(&models->book.mu);
-    struct model_row *row = (struct model_row *)(void *)traffic_row_locked(&models->book, &name, &error);
+    struct model_row *row = (struct model_row *)(void *)traffic_row_locked(&models->book, &name.fitted, &error);
     int overflow = tbus_money_add(row->cost, cost, &row->cost);
     models->refused_costs += overflow != 0;
     row->has_cost = row->has_cost || !overflow;

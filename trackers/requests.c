@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "trackers/shown.h"
 #include "trackers/traffic.h"
 
 enum { DEFAULT_ENDPOINTS = 100 };
@@ -58,26 +59,26 @@ void tbus_requests_reset(tbus_requests_t *requests)
 
 int tbus_requests_record_start(tbus_requests_t *requests, const char *endpoint, int64_t time_ns)
 {
-    struct table_name name;
+    struct shown_name name;
     int error;
     if (!requests)
         return UV_EINVAL;
-    table_fit(&requests->book.names, endpoint, &name);
+    shown_fit(&requests->book.names, endpoint, &name);
     uv_mutex_lock(&requests->book.mu);
-    traffic_start_locked(&requests->book, traffic_row_locked(&requests->book, &name, &error), time_ns);
+    traffic_start_locked(&requests->book, traffic_row_locked(&requests->book, &name.fitted, &error), time_ns);
     uv_mutex_unlock(&requests->book.mu);
     return error;
 }
 
 int tbus_requests_record_end(tbus_requests_t *requests, const char *endpoint, const tbus_traffic_end_t *end)
 {
-    struct table_name name;
+    struct shown_name name;
     int error;
     if (!requests || !end)
         return UV_EINVAL;
-    table_fit(&requests->book.names, endpoint, &name);
+    shown_fit(&requests->book.names, endpoint, &name);
     uv_mutex_lock(&requests->book.mu);
-    traffic_end_locked(&requests->book, traffic_row_locked(&requests->book, &name, &error), end, false);
+    traffic_end_locked(&requests->book, traffic_row_locked(&requests->book, &name.fitted, &error), end, false);
     uv_mutex_unlock(&requests->book.mu);
     return error;
 }

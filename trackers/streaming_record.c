@@ -2,17 +2,10 @@
 #include <math.h>
 #include <string.h>
 
+#include "trackers/shown.h"
 #include "trackers/streaming_window.h"
-#include "trackers/utf8.h"
 
 /* --- Starts --- */
-
-enum { REPLACEMENT_BYTES = sizeof UTF8_REPLACEMENT - 1 };
-
-struct model_name {
-    struct table_name fitted;
-    char clean[(TBUS_STREAM_MODEL_BYTES - 1) * REPLACEMENT_BYTES + 1];
-};
 
 static bool has_room_locked(tbus_streaming_t *streaming)
 {
@@ -83,34 +76,14 @@ static int start_locked(tbus_streaming_t *streaming, const struct table_name *id
     return 0;
 }
 
-/* A model's name, with U+FFFD for what is not UTF-8: pages show it so, and two that look alike there must be one. One that
- * is too long to be kept whole has its hash, which sets it apart. */
-static void fit_model(const tbus_streaming_t *streaming, const char *given, struct model_name *name)
-{
-    const char *at = given ? given : "";
-    size_t length = 0;
-    bool broken = false;
-    if (strnlen(at, TBUS_STREAM_MODEL_BYTES) == TBUS_STREAM_MODEL_BYTES)
-        at = "";
-    while (*at) {
-        unsigned good = utf8_length(at), bytes = good ? good : REPLACEMENT_BYTES;
-        memcpy(name->clean + length, good ? at : UTF8_REPLACEMENT, bytes);
-        length += bytes;
-        at += good ? good : 1;
-        broken |= !good;
-    }
-    name->clean[length] = '\0';
-    table_fit(&streaming->models, broken ? name->clean : given, &name->fitted);
-}
-
 int tbus_streaming_record_start(tbus_streaming_t *streaming, const char *stream_id, const tbus_stream_start_t *start)
 {
     struct table_name id;
-    struct model_name model;
+    struct shown_name model;
     if (!streaming || !start)
         return UV_EINVAL;
     table_fit(&streaming->streams, stream_id, &id);
-    fit_model(streaming, start->model, &model);
+    shown_fit(&streaming->models, start->model, &model);
     uv_mutex_lock(&streaming->mu);
     int error = start_locked(streaming, &id, &model.fitted, start);
     uv_mutex_unlock(&streaming->mu);

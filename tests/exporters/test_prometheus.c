@@ -1,4 +1,5 @@
 #include <tallybus/prometheus.h>
+#include <tallybus/telemetry.h>
 
 #include <stdlib.h>
 #include <string.h>
@@ -23,7 +24,7 @@ static const char *behind_family(const char *sample, const char *family, const c
  * twice. */
 static void check_form(const char *page)
 {
-    char *copy = strdup(page), family[128] = "", type[32] = "", *series[512];
+    char *copy = strdup(page), family[128] = "", type[32] = "", *series[1024];
     size_t count = 0;
     cr_assert_not_null(copy);
     cr_assert_eq(page[strlen(page) - 1], '\n');
@@ -257,6 +258,46 @@ Test(prometheus, names_that_are_no_utf8_make_no_series_twice)
 }
 
 /* Burn rates are of their windows, counters for ever, whatever the SLO is over; a label shows no key. */
+/* The page of all trackers, each having heard of each name. */
+static char *page_of_names(const char *const *names, size_t count)
+{
+    tbus_t *bus;
+    tbus_telemetry_t *set;
+    char *page;
+    cr_assert_eq(tbus_open(NULL, &bus), 0);
+    cr_assert_eq(tbus_telemetry_open(bus, NULL, &set), 0);
+    for (size_t i = 0; i < count; i++) {
+        const char id[] = {(char)('a' + i), '\0'};
+        const tbus_traffic_end_t end = {.duration_ms = 1};
+        cr_assert_eq(tbus_requests_record_start(tbus_telemetry_requests(set), names[i], 0), 0);
+        cr_assert_eq(tbus_requests_record_end(tbus_telemetry_requests(set), names[i], &end), 0);
+        cr_assert_eq(tbus_models_record_end(tbus_telemetry_models(set), names[i], names[i], NULL, &end), 0);
+        cr_assert_eq(tbus_models_record_cost(tbus_telemetry_models(set), names[i], tbus_money_units(1000000000)), 0);
+        cr_assert_eq(tbus_kvcache_record_lookup(tbus_telemetry_kvcache(set), names[i], 10, 5), 0);
+        cr_assert_eq(tbus_kvcache_record_speedup(tbus_telemetry_kvcache(set), names[i], 2, 1), 0);
+        cr_assert_eq(tbus_inference_record_start(tbus_telemetry_inference(set), id, names[i], 1, 0), 0);
+        cr_assert_eq(tbus_inference_record_worker(tbus_telemetry_inference(set), id, names[i], 0), 0);
+        cr_assert_eq(tbus_inference_record_worker_done(tbus_telemetry_inference(set), id, names[i], 1, 0), 0);
+    }
+    cr_assert_eq(tbus_telemetry_prometheus(set, 0, &page), 0);
+    cr_assert_eq(tbus_telemetry_close(set), 0);
+    cr_assert_eq(tbus_free(bus), 0);
+    return page;
+}
+
+Test(prometheus, names_that_are_broken_alike_are_one_series_on_the_page_of_all)
+{
+    static const char *const names[] = {"m\xFF", "m\xFE", "m\xC3", "m\xEF\xBF\xBD", "m"};
+    char *page = page_of_names(names, sizeof names / sizeof *names);
+    check_form(page);
+    has(page, "request_total_by_endpoint{endpoint=\"m\xEF\xBF\xBD\"} 4");
+    has(page, "model_requests{model=\"m\xEF\xBF\xBD\"} 4");
+    has(page, "model_cost_usd{model=\"m\xEF\xBF\xBD\"} 0.004");
+    has(page, "kvcache_hits_by_endpoint{endpoint=\"m\xEF\xBF\xBD\"} 4");
+    has(page, "inference_worker_requests{worker=\"m\xEF\xBF\xBD\"} 4");
+    tbus_mem_free(page);
+}
+
 Test(prometheus, the_errors_page_tells_windows_apart)
 {
     const int64_t hour = INT64_C(3600) * 1000000000;
