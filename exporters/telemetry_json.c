@@ -3,9 +3,7 @@
 
 #if TBUS_WITH_JSON
 
-#include <jansson.h>
-#include <math.h>
-#include <string.h>
+#include "exporters/json_value.h"
 
 enum field_kind { FIELD_UINT, FIELD_INT, FIELD_DOUBLE, FIELD_MONEY, FIELD_STRING, FIELD_BOOL, FIELD_DISTRIBUTION };
 
@@ -165,6 +163,7 @@ static const struct field streaming[] = {
     {"sequence_jumps", FIELD_UINT, offsetof(tbus_streaming_snapshot_t, sequence_jumps)},
     {"oversized_events", FIELD_UINT, offsetof(tbus_streaming_snapshot_t, oversized_events)},
     {"doubted_events", FIELD_UINT, offsetof(tbus_streaming_snapshot_t, doubted_events)},
+    {"aggregate_ns", FIELD_INT, offsetof(tbus_streaming_snapshot_t, aggregate_ns)},
     {"success_rate", FIELD_DOUBLE, offsetof(tbus_streaming_snapshot_t, success_rate)},
     {"goodput", FIELD_DOUBLE, offsetof(tbus_streaming_snapshot_t, goodput)},
     {"ttft_ms", FIELD_DISTRIBUTION, offsetof(tbus_streaming_snapshot_t, ttft_ms)},
@@ -192,6 +191,16 @@ static const struct field errors[] = {
     {"budget_remaining", FIELD_UINT, offsetof(tbus_errors_snapshot_t, slo.budget_remaining)},
     {"budget_percentage", FIELD_DOUBLE, offsetof(tbus_errors_snapshot_t, slo.budget_percentage)},
     {"burn_rate", FIELD_DOUBLE, offsetof(tbus_errors_snapshot_t, slo.burn_rate)},
+    {"requests", FIELD_UINT, offsetof(tbus_errors_snapshot_t, requests)},
+    {"failed", FIELD_UINT, offsetof(tbus_errors_snapshot_t, failed)},
+    {"excluded", FIELD_UINT, offsetof(tbus_errors_snapshot_t, excluded)},
+    {"ahead", FIELD_UINT, offsetof(tbus_errors_snapshot_t, ahead)},
+    {"requests_in_window", FIELD_UINT, offsetof(tbus_errors_snapshot_t, requests_in_window)},
+    {"failed_in_window", FIELD_UINT, offsetof(tbus_errors_snapshot_t, failed_in_window)},
+    {"error_rate_in_window", FIELD_DOUBLE, offsetof(tbus_errors_snapshot_t, error_rate_in_window)},
+    {"patterns_dropped", FIELD_UINT, offsetof(tbus_errors_snapshot_t, patterns_dropped)},
+    {"findings_waiting", FIELD_UINT, offsetof(tbus_errors_snapshot_t, findings_waiting)},
+    {"findings_delayed", FIELD_UINT, offsetof(tbus_errors_snapshot_t, findings_delayed)},
 };
 
 static const struct field error_count[] = {
@@ -212,8 +221,17 @@ static const struct field cost[] = {
     {"cached_tokens", FIELD_UINT, offsetof(tbus_cost_snapshot_t, total.cached_tokens)},
     {"cache_savings_usd", FIELD_MONEY, offsetof(tbus_cost_snapshot_t, cache_savings)},
     {"batch_savings_usd", FIELD_MONEY, offsetof(tbus_cost_snapshot_t, batch_savings)},
+    {"projected_monthly_usd", FIELD_MONEY, offsetof(tbus_cost_snapshot_t, projected_monthly)},
     {"estimated_requests", FIELD_UINT, offsetof(tbus_cost_snapshot_t, estimated_requests)},
+    {"retracted_estimates", FIELD_UINT, offsetof(tbus_cost_snapshot_t, retracted_estimates)},
+    {"forgotten_estimates", FIELD_UINT, offsetof(tbus_cost_snapshot_t, forgotten_estimates)},
+    {"untracked_streams", FIELD_UINT, offsetof(tbus_cost_snapshot_t, untracked_streams)},
+    {"ahead_usages", FIELD_UINT, offsetof(tbus_cost_snapshot_t, ahead_usages)},
     {"refused_usages", FIELD_UINT, offsetof(tbus_cost_snapshot_t, refused_usages)},
+    {"absurd_usages", FIELD_UINT, offsetof(tbus_cost_snapshot_t, absurd_usages)},
+    {"cut_cached_tokens", FIELD_UINT, offsetof(tbus_cost_snapshot_t, cut_cached_tokens)},
+    {"dropped_sums", FIELD_UINT, offsetof(tbus_cost_snapshot_t, dropped_sums)},
+    {"history_from_ns", FIELD_INT, offsetof(tbus_cost_snapshot_t, history_from_ns)},
 };
 
 static const struct field cost_sum[] = {
@@ -235,16 +253,15 @@ static json_t *value_of(enum field_kind kind, const void *at)
     char text[TBUS_MONEY_TEXT_MAX];
     switch (kind) {
     case FIELD_UINT:
+        return json_value_count(*(const uint64_t *)at);
     case FIELD_INT:
         return json_integer(*(const json_int_t *)at);
     case FIELD_DOUBLE:
-        return isfinite(*(const double *)at) ? json_real(*(const double *)at) : json_null();
+        return json_value_double(*(const double *)at);
     case FIELD_MONEY:
         return json_string(tbus_money_format(*(const tbus_money_t *)at, -1, text));
-    case FIELD_STRING: { /* bytes that are no UTF-8 have no form in JSON */
-        json_t *string = json_string(*(const char *const *)at);
-        return string ? string : json_null();
-    }
+    case FIELD_STRING:
+        return json_value_text(*(const char *const *)at);
     case FIELD_BOOL:
         return json_boolean(*(const bool *)at);
     case FIELD_DISTRIBUTION:
@@ -371,15 +388,7 @@ int tbus_telemetry_json(tbus_telemetry_t *telemetry, int64_t now_ns, char **ret_
         return error;
     json_t *object = document(snapshot);
     tbus_telemetry_snapshot_free(snapshot);
-    const size_t bytes = object ? json_dumpb(object, NULL, 0, JSON_COMPACT) : 0;
-    char *text = bytes ? tbus_mem_alloc(bytes + 1) : NULL;
-    if (text)
-        json_dumpb(object, text, bytes, JSON_COMPACT);
-    json_decref(object);
-    if (!text)
-        return UV_ENOMEM;
-    *ret_text = text;
-    return 0;
+    return json_value_print(object, ret_text);
 }
 
 #else

@@ -113,8 +113,9 @@ TBUS_API void tbus_telemetry_snapshot_free(tbus_telemetry_snapshot_t *snapshot);
 TBUS_API TBUS_CHECKED int tbus_telemetry_prometheus(tbus_telemetry_t *telemetry, int64_t now_ns, char **ret_text);
 
 /* The same as one JSON object: "time_ns", and an object for each tracker with the figures of its snapshot by their names.
- * Figures that are not known are null, money is decimal text in USD. Free the text with tbus_mem_free(). Errors:
- * UV_EINVAL, UV_ENOMEM; UV_ENOTSUP without JSON (-Djson=disabled). [any thread] */
+ * Figures that are not known are null, money is decimal text in USD. Burn rates by window, alerts, SLOs by endpoint and
+ * error patterns are not in it: see json.h. Free the text with tbus_mem_free(). Errors: UV_EINVAL, UV_ENOMEM; UV_ENOTSUP
+ * without JSON (-Djson=disabled). [any thread] */
 TBUS_API TBUS_CHECKED int tbus_telemetry_json(tbus_telemetry_t *telemetry, int64_t now_ns, char **ret_text);
 
 TBUS_END_DECLS

@@ -205,13 +205,23 @@ Test(telemetry, json_tells_each_tracker_or_that_there_is_no_json)
     cr_assert_eq(tbus_telemetry_open(hosted.bus, NULL, &telemetry), 0);
     publish_requests(hosted.bus);
     hosted_deliver(&hosted);
+    cr_assert_eq(tbus_requests_record_start(tbus_telemetry_requests(telemetry), "/\xff", begin), 0);
     int error = tbus_telemetry_json(telemetry, begin, &text);
     if (error == UV_ENOTSUP) {
         cr_assert_null(text);
     } else {
-        static const char *const parts[] = {
-            "\"errors\":{", "\"requests\":{", "\"inference\":{",           "\"streaming\":{",          "\"cost\":{",
-            "\"models\":{", "\"kvcache\":{",  "\"token_reuse_rate\":50.0", "\"unmatched_responses\":0"};
+        static const char *const parts[] = {"\"errors\":{",
+                                            "\"requests\":{",
+                                            "\"inference\":{",
+                                            "\"streaming\":{",
+                                            "\"cost\":{",
+                                            "\"models\":{",
+                                            "\"kvcache\":{",
+                                            "\"token_reuse_rate\":50.0",
+                                            "\"unmatched_responses\":0",
+                                            "\"name\":\"/\xef\xbf\xbd\"",
+                                            "\"projected_monthly_usd\":\"",
+                                            "\"requests_in_window\":2"};
         cr_assert_eq(error, 0);
         for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
             cr_assert_not_null(strstr(text, parts[i]), "%s", parts[i]);
@@ -228,15 +238,20 @@ Test(telemetry, an_error_part_way_undoes_everything)
         struct oom oom = {.fail_at = -1};
         struct hosted hosted;
         tbus_telemetry_t *telemetry = NULL;
-        char *page = NULL;
+        char *page = NULL, *text = NULL;
         oom_install(&oom);
         hosted_open(&hosted, NULL);
         oom.fail_at = oom.calls + fail;
         int error = tbus_telemetry_open(hosted.bus, NULL, &telemetry);
         if (!error)
             error = tbus_telemetry_prometheus(telemetry, 0, &page);
+        if (!error)
+            error = tbus_telemetry_json(telemetry, 0, &text);
+        if (error == UV_ENOTSUP)
+            error = 0;
         const bool failed = oom.failed > 0; /* ending a subscription wants memory, too */
         tbus_mem_free(page);
+        tbus_mem_free(text);
         if (telemetry)
             cr_assert(tbus_telemetry_close(telemetry) == 0 || tbus_telemetry_close(telemetry) == 0,
                       "can be closed again");
