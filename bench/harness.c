@@ -14,7 +14,7 @@ enum {
     ROUNDS_PER_RUN = 3, /* rounds that may be needed for a run, where the cores move about */
     ENOUGH_RUNS = 3,    /* samples in a regime that make a row */
     WARM_UP_DIVISOR = 8,
-    BENCHES_MAX = 64,
+    BENCHES_MAX = 128,
     ROWS_MAX = BENCHES_MAX * REGIMES,
 };
 
@@ -227,9 +227,9 @@ static bool is_wanted(const struct bench *bench, const struct settings *settings
     return !pattern || strstr(bench->name, pattern) || fnmatch(pattern, bench->name, 0) == 0;
 }
 
-static const struct bench_list *const lists[] = {&publish_benches,  &design_benches, &e2e_benches,
-                                                 &limit_benches,    &wake_benches,   &peer_benches,
-                                                 &trackers_benches, &ledger_benches, &web_benches};
+static const struct bench_list *const lists[] = {
+    &publish_benches, &design_benches,   &e2e_benches,       &limit_benches,  &wake_benches,
+    &peer_benches,    &trackers_benches, &telemetry_benches, &ledger_benches, &web_benches};
 
 static void run_lists(const struct settings *settings, struct table *table)
 {
