@@ -2,7 +2,7 @@
 
 #include <tallybus/subscribers.h>
 
-/* The trackers, in the order in which they are subscribed; they are closed in the reverse one. */
+/* The trackers, in the order in which they are subscribed. All subscriptions have ended before the first is closed. */
 #define TRACKERS(X)                                                                                                    \
     X(errors, ERRORS)                                                                                                  \
     X(requests, REQUESTS)                                                                                              \

@@ -32,7 +32,7 @@ TBUS_API int tbus_kvcache_record_lookup(tbus_kvcache_t *kvcache, const char *end
                                         int64_t matched_tokens);
 
 /* The time to first token with the cache, and what it would have been without. Errors: UV_EINVAL (tracker NULL; a figure
- * that is not above 0 or no number: counted as refused), UV_ENOMEM (as above). [any thread] */
+ * that is below a nanosecond, above 1e12 ms or no number: counted as refused), UV_ENOMEM (as above). [any thread] */
 TBUS_API int tbus_kvcache_record_speedup(tbus_kvcache_t *kvcache, const char *endpoint, double baseline_ttft_ms,
                                          double actual_ttft_ms);
 
