@@ -151,7 +151,7 @@ PLAIN_INLINE int publish_plain(tbus_t *bus, uint32_t number, const struct plain_
     if (!bus || !event || !plain_is_bare(event) || bus->string_max < PLAIN_LENGTH_MAX ||
         !plain_measure(&strings, shape, event, &bytes))
         return publish(bus, number, event);
-    uint32_t granules = ring_granules_for(((shape->size_bytes + 7) & ~7u) + bytes);
+    uint32_t granules = ring_granules_for(record_struct_bytes(shape->size_bytes) + bytes);
     if (!ring_claim_plainly(&bus->ring, granules, publish_limit(bus, false), &record, &stamped))
         return publish(bus, number, event);
     plain_write(&strings, shape, event, number, record + RING_HEADER_BYTES);

@@ -150,7 +150,7 @@ unsigned char *record_texts(const struct record_plan *plan, unsigned char *array
 void record_write_more(const struct record_plan *plan, tbus_event_t *copy, unsigned char *texts)
 {
     const struct record_layout *layout = plan->layout;
-    unsigned char *arrays = (unsigned char *)copy + ((layout->size_bytes + 7) & ~7u);
+    unsigned char *arrays = (unsigned char *)copy + record_struct_bytes(layout->size_bytes);
     const unsigned char *end = (unsigned char *)copy + plan->bytes;
     if (layout->lists_count)
         texts = write_lists(plan, copy, arrays, texts, end);

@@ -46,6 +46,12 @@ void record_measure_more(struct record_plan *plan);
 unsigned char *record_texts(const struct record_plan *plan, unsigned char *arrays);
 void record_write_more(const struct record_plan *plan, tbus_event_t *copy, unsigned char *texts);
 
+/* What a struct takes in a record: what its pointers point to follows, aligned. */
+static inline uint32_t record_struct_bytes(uint32_t size_bytes)
+{
+    return (size_bytes + 7) & ~7u;
+}
+
 static inline const char *record_string_at(const tbus_event_t *event, uint32_t offset)
 {
     const char *string;
@@ -124,7 +130,7 @@ static inline void record_measure(struct record_plan *plan, const struct record_
                                   const tbus_event_t *event, uint32_t string_max)
 {
     uint32_t count = 0;
-    uint64_t bytes = (layout->size_bytes + 7) & ~7u;
+    uint64_t bytes = record_struct_bytes(layout->size_bytes);
     plan->layout = layout;
     plan->event = event;
     plan->string_max = string_max;
@@ -150,7 +156,7 @@ static inline tbus_event_t *record_write(const struct record_plan *plan, unsigne
 {
     const struct record_layout *layout = plan->layout;
     tbus_event_t *copy = (tbus_event_t *)(void *)at;
-    unsigned char *texts = at + ((layout->size_bytes + 7) & ~7u);
+    unsigned char *texts = at + record_struct_bytes(layout->size_bytes);
     const bool more = record_has_more(layout, plan->event);
 
     copy_struct(at, plan->event, layout->size_bytes);

@@ -1,8 +1,7 @@
-/* The event that comes in floods, copied fast: one of a built-in type, with short strings, and with none in its base but a
- * request's id.
- * Where its strings stand is known when this is compiled, so the copy is laid out straight: no loop, no table to look
- * at, nothing noted in memory between measuring and writing. Any other event goes the way of record.h, and a handler
- * sees no difference. */
+/* The event that comes in floods, copied fast: one of a built-in type, with short strings, and with none in its base
+ * but a request's id. Where its strings stand is known when this is compiled, so the copy is laid out straight: no
+ * loop, no table to look at, nothing noted in memory between measuring and writing. Any other event goes the way of
+ * record.h, and a handler sees no difference. */
 #ifndef BUS_RECORD_PLAIN_H
 #define BUS_RECORD_PLAIN_H
 
@@ -78,7 +77,7 @@ PLAIN_INLINE void plain_write(const struct plain_strings *strings, const struct 
 {
     enum { DONE = offsetof(tbus_event_t, time_ns) };
     tbus_event_t *copy = (tbus_event_t *)(void *)at;
-    unsigned char *texts = at + ((shape->size_bytes + 7) & ~7u);
+    unsigned char *texts = at + record_struct_bytes(shape->size_bytes);
     copy->type = type;
     copy->metadata_count = 0;
     memcpy(at + DONE, (const unsigned char *)event + DONE, shape->size_bytes - DONE);

@@ -12,7 +12,7 @@ int tbus_reserve(tbus_t *bus, uint32_t number, size_t room_bytes, tbus_event_t *
     if (!type)
         return UV_EINVAL;
     uint64_t record_bytes = (uint64_t)bus->record_max * RING_GRANULE - RING_HEADER_BYTES;
-    uint32_t struct_bytes = (type->layout.size_bytes + 7) & ~7u;
+    uint32_t struct_bytes = record_struct_bytes(type->layout.size_bytes);
     if (struct_bytes > record_bytes || room_bytes > record_bytes - struct_bytes)
         return publish_refuse(bus, type, TBUS_REASON_OVERSIZED, UV_EMSGSIZE);
 

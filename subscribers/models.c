@@ -1,6 +1,8 @@
 /* Feeds the model tracker from a bus. */
 #include <tallybus/subscribers.h>
 
+#include "subscribers/traffic_end.h"
+
 enum { PRIORITY = 6 };
 
 struct models_subscriber {
@@ -14,12 +16,8 @@ static int on_completed(const tbus_event_t *event, void *user)
 {
     const tbus_request_completed_t *completed = tbus_as_request_completed(event);
     const struct models_subscriber *subscriber = user;
-    (void)tbus_models_record_end(subscriber->models, completed->model, completed->endpoint, event->user_id,
-                                 &(tbus_traffic_end_t){.status_code = completed->status_code,
-                                                       .duration_ms = completed->duration_ms,
-                                                       .prompt_tokens = completed->input_tokens,
-                                                       .completion_tokens = completed->output_tokens,
-                                                       .time_ns = event->time_ns});
+    const tbus_traffic_end_t end = traffic_end_of_completed(completed);
+    (void)tbus_models_record_end(subscriber->models, completed->model, completed->endpoint, event->user_id, &end);
     return 0;
 }
 
@@ -27,11 +25,8 @@ static int on_failed(const tbus_event_t *event, void *user)
 {
     const tbus_request_failed_t *failed = tbus_as_request_failed(event);
     const struct models_subscriber *subscriber = user;
-    (void)tbus_models_record_end(subscriber->models, failed->model, failed->endpoint, event->user_id,
-                                 &(tbus_traffic_end_t){.failed = true,
-                                                       .status_code = failed->status_code,
-                                                       .duration_ms = failed->duration_ms,
-                                                       .time_ns = event->time_ns});
+    const tbus_traffic_end_t end = traffic_end_of_failed(failed);
+    (void)tbus_models_record_end(subscriber->models, failed->model, failed->endpoint, event->user_id, &end);
     return 0;
 }
 

@@ -1,6 +1,8 @@
 /* Feeds the request tracker from a bus. */
 #include <tallybus/subscribers.h>
 
+#include "subscribers/traffic_end.h"
+
 enum { PRIORITY = 10 };
 
 /* A name that could not be kept for want of memory has been counted all the same: no handler here fails. */
@@ -14,23 +16,16 @@ static int on_started(const tbus_event_t *event, void *requests)
 static int on_completed(const tbus_event_t *event, void *requests)
 {
     const tbus_request_completed_t *completed = tbus_as_request_completed(event);
-    (void)tbus_requests_record_end(requests, completed->endpoint,
-                                   &(tbus_traffic_end_t){.status_code = completed->status_code,
-                                                         .duration_ms = completed->duration_ms,
-                                                         .prompt_tokens = completed->input_tokens,
-                                                         .completion_tokens = completed->output_tokens,
-                                                         .time_ns = event->time_ns});
+    const tbus_traffic_end_t end = traffic_end_of_completed(completed);
+    (void)tbus_requests_record_end(requests, completed->endpoint, &end);
     return 0;
 }
 
 static int on_failed(const tbus_event_t *event, void *requests)
 {
     const tbus_request_failed_t *failed = tbus_as_request_failed(event);
-    (void)tbus_requests_record_end(requests, failed->endpoint,
-                                   &(tbus_traffic_end_t){.failed = true,
-                                                         .status_code = failed->status_code,
-                                                         .duration_ms = failed->duration_ms,
-                                                         .time_ns = event->time_ns});
+    const tbus_traffic_end_t end = traffic_end_of_failed(failed);
+    (void)tbus_requests_record_end(requests, failed->endpoint, &end);
     return 0;
 }
 
