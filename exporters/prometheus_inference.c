@@ -61,8 +61,8 @@ static const struct column all[] = {
      offsetof(tbus_inference_snapshot_t, abandoned)},
     {"inference_negative_intervals", "Intervals that ended before they began.", METRIC_COUNTER, COLUMN_UINT,
      offsetof(tbus_inference_snapshot_t, negative_intervals)},
-    {"inference_doubted_events", "Events too far ahead in time to be believed by themselves.", METRIC_COUNTER,
-     COLUMN_UINT, offsetof(tbus_inference_snapshot_t, doubted_events)},
+    {"inference_times_ahead", "Times too far ahead of the clock to be believed.", METRIC_COUNTER, COLUMN_UINT,
+     offsetof(tbus_inference_snapshot_t, ahead)},
 };
 
 static const struct column by_model[] = {

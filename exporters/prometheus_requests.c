@@ -28,8 +28,8 @@ static const struct column all[] = {
      offsetof(tbus_requests_snapshot_t, unmatched_responses)},
     {"request_negative_durations", "Durations below 0.", METRIC_COUNTER, COLUMN_UINT,
      offsetof(tbus_requests_snapshot_t, negative_durations)},
-    {"request_doubted_events", "Events too far ahead in time to be believed by themselves.", METRIC_COUNTER,
-     COLUMN_UINT, offsetof(tbus_requests_snapshot_t, doubted_events)},
+    {"request_times_ahead", "Times too far ahead of the clock to be believed.", METRIC_COUNTER, COLUMN_UINT,
+     offsetof(tbus_requests_snapshot_t, ahead)},
 };
 
 static const struct column by_endpoint[] = {

@@ -99,8 +99,7 @@ static void add_counters(struct text *text, const tbus_streaming_snapshot_t *sna
         {"streaming_negative_intervals", "Intervals that ended before they began.", snapshot->negative_intervals},
         {"streaming_sequence_jumps", "Events before which tokens were shed.", snapshot->sequence_jumps},
         {"streaming_oversized_events", "Events with too many tokens to be samples.", snapshot->oversized_events},
-        {"streaming_doubted_events", "Events too far ahead in time to be believed by themselves.",
-         snapshot->doubted_events},
+        {"streaming_times_ahead", "Times too far ahead of the clock to be believed.", snapshot->ahead},
     };
     for (size_t i = 0; i < sizeof counters / sizeof *counters; i++)
         prometheus_one_uint(text, METRIC_COUNTER, counters[i].name, counters[i].help, counters[i].figure);

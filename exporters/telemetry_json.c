@@ -46,7 +46,7 @@ static const struct field traffic[] = {
 static const struct field requests[] = {
     {"unmatched_responses", FIELD_UINT, offsetof(tbus_requests_snapshot_t, unmatched_responses)},
     {"negative_durations", FIELD_UINT, offsetof(tbus_requests_snapshot_t, negative_durations)},
-    {"doubted_events", FIELD_UINT, offsetof(tbus_requests_snapshot_t, doubted_events)},
+    {"ahead", FIELD_UINT, offsetof(tbus_requests_snapshot_t, ahead)},
 };
 
 static const struct field model[] = {
@@ -74,7 +74,7 @@ static const struct field model[] = {
 static const struct field models[] = {
     {"negative_durations", FIELD_UINT, offsetof(tbus_models_snapshot_t, negative_durations)},
     {"refused_costs", FIELD_UINT, offsetof(tbus_models_snapshot_t, refused_costs)},
-    {"doubted_events", FIELD_UINT, offsetof(tbus_models_snapshot_t, doubted_events)},
+    {"ahead", FIELD_UINT, offsetof(tbus_models_snapshot_t, ahead)},
     {"endpoints_full", FIELD_BOOL, offsetof(tbus_models_snapshot_t, endpoints_full)},
     {"users_full", FIELD_BOOL, offsetof(tbus_models_snapshot_t, users_full)},
 };
@@ -113,7 +113,7 @@ static const struct field inference[] = {
     {"orphan_events", FIELD_UINT, offsetof(tbus_inference_snapshot_t, orphan_events)},
     {"abandoned", FIELD_UINT, offsetof(tbus_inference_snapshot_t, abandoned)},
     {"negative_intervals", FIELD_UINT, offsetof(tbus_inference_snapshot_t, negative_intervals)},
-    {"doubted_events", FIELD_UINT, offsetof(tbus_inference_snapshot_t, doubted_events)},
+    {"ahead", FIELD_UINT, offsetof(tbus_inference_snapshot_t, ahead)},
 };
 
 static const struct field worker[] = {
@@ -162,7 +162,7 @@ static const struct field streaming[] = {
     {"negative_intervals", FIELD_UINT, offsetof(tbus_streaming_snapshot_t, negative_intervals)},
     {"sequence_jumps", FIELD_UINT, offsetof(tbus_streaming_snapshot_t, sequence_jumps)},
     {"oversized_events", FIELD_UINT, offsetof(tbus_streaming_snapshot_t, oversized_events)},
-    {"doubted_events", FIELD_UINT, offsetof(tbus_streaming_snapshot_t, doubted_events)},
+    {"ahead", FIELD_UINT, offsetof(tbus_streaming_snapshot_t, ahead)},
     {"aggregate_ns", FIELD_INT, offsetof(tbus_streaming_snapshot_t, aggregate_ns)},
     {"success_rate", FIELD_DOUBLE, offsetof(tbus_streaming_snapshot_t, success_rate)},
     {"goodput", FIELD_DOUBLE, offsetof(tbus_streaming_snapshot_t, goodput)},

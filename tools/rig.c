@@ -36,7 +36,7 @@ static int open_trackers(struct rig *rig, uint32_t slo_ppm, uint32_t streams_max
                                                 .findable_max = 1, /* nobody asks for one stream */
                                                 .window_ns = -1,
                                                 .idle_ns = -1,
-                                                .jump_ns = -1}; /* no window that a wrong time could empty */
+                                                .ahead_max_ns = -1}; /* no window that a wrong time could empty */
     const tbus_errors_options_t errors = {.slo_target_ppm = slo_ppm,
                                           .findings_off = true /* nobody listens, and events are told as they came */};
     const tbus_cost_options_t cost = {.prices = rig->prices, .ahead_max_ns = -1 /* a trace has times of its own */};

@@ -6,10 +6,15 @@
 
 void ahead_init(struct ahead *ahead, int64_t max_ns, int64_t (*clock)(void *user), void *clock_user)
 {
-    *ahead = (struct ahead){.max_ns = max_ns ? max_ns : AHEAD_DEFAULT_NS,
-                            .clock = clock,
-                            .clock_user = clock_user,
-                            .ceiling_ns = max_ns < 0 ? INT64_MAX : INT64_MIN};
+    *ahead = (struct ahead){.max_ns = max_ns ? max_ns : AHEAD_DEFAULT_NS, .clock = clock, .clock_user = clock_user};
+    ahead_reset(ahead);
+}
+
+void ahead_reset(struct ahead *ahead)
+{
+    ahead->ceiling_ns = ahead->max_ns < 0 ? INT64_MAX : INT64_MIN;
+    ahead->latest_ns = AHEAD_NOTHING_YET;
+    ahead->count = 0;
 }
 
 int64_t ahead_clock(const struct ahead *ahead)
@@ -21,11 +26,21 @@ int64_t ahead_clock(const struct ahead *ahead)
     return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 }
 
-bool ahead_is_too_far_slowly(struct ahead *ahead, int64_t moment)
+bool ahead_is_beyond_slowly(struct ahead *ahead, int64_t moment)
 {
     ahead->ceiling_ns = moment_after(ahead_clock(ahead), ahead->max_ns);
-    if (moment <= ahead->ceiling_ns)
-        return false;
-    ahead->count++;
-    return true;
+    return moment > ahead->ceiling_ns;
+}
+
+int64_t ahead_believe_slowly(struct ahead *ahead, int64_t moment)
+{
+    const bool first = ahead->latest_ns == AHEAD_NOTHING_YET;
+    if (ahead_is_beyond_slowly(ahead, moment) && (first || moment > moment_after(ahead->latest_ns, ahead->max_ns))) {
+        ahead->count++;
+        ahead->latest_ns = first ? ahead_clock(ahead) : ahead->latest_ns;
+        return ahead->latest_ns;
+    }
+    if (moment > ahead->latest_ns)
+        ahead->latest_ns = moment;
+    return moment;
 }

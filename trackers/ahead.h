@@ -1,10 +1,14 @@
 /* The one guard against times that are ahead of the clock.
  *
- * Windows end at the latest time recorded, so one record with a wrong time far ahead would make them pass over all that
- * comes behind it. So a time more than `max_ns` ahead of the clock is not to be believed. The clock is looked at only
- * when a time is beyond all that it has allowed: once in `max_ns` where times are those of now, and never where they are
- * of the past. Other than latest.h it needs no neighbours to compare with, so that a single request after a long pause
- * counts at once. Not locked: the tracker's lock covers it. */
+ * Trackers know time from what is recorded. Windows end at the latest time, and idle things are measured from there, so one
+ * record with a wrong time far ahead would make windows pass over all that comes behind it. A time is believed that is at
+ * most `max_ns` ahead of the clock, or of the latest time believed; any other is taken for the latest time believed. The
+ * clock alone would do, but for one that is set back while the process runs: what is recorded then is ahead of it for as
+ * long as it was set back by, and near the latest time.
+ *
+ * The clock is looked at only when a time is beyond all that it has allowed: once in `max_ns` where times are those of now,
+ * and never where they are of the past. No neighbours are needed to compare with, so that a single event after a long
+ * pause counts at once. Not locked: the tracker's lock covers it. */
 #ifndef TRACKERS_AHEAD_H
 #define TRACKERS_AHEAD_H
 
@@ -12,28 +16,49 @@
 #include <stdint.h>
 
 #define AHEAD_DEFAULT_NS INT64_C(300000000000)
+#define AHEAD_NOTHING_YET INT64_MIN
 
 struct ahead {
     int64_t max_ns;
     int64_t (*clock)(void *user); /* NULL = the system's */
     void *clock_user;
     int64_t ceiling_ns; /* times up to it need no look at the clock */
+    int64_t latest_ns;  /* believed; AHEAD_NOTHING_YET */
     uint64_t count;     /* times not believed */
 };
 
 /* `max_ns` 0 = AHEAD_DEFAULT_NS; negative: every time is believed. */
 void ahead_init(struct ahead *ahead, int64_t max_ns, int64_t (*clock)(void *user), void *clock_user);
 
+/* Nothing was recorded yet. */
+void ahead_reset(struct ahead *ahead);
+
 /* The clock's time, within moment.h's bounds. */
 int64_t ahead_clock(const struct ahead *ahead);
 
-/* What ahead_is_too_far() does for a time beyond the ceiling. */
-bool ahead_is_too_far_slowly(struct ahead *ahead, int64_t moment);
-
-/* Whether a moment is too far ahead to be believed, which is counted. */
-static inline bool ahead_is_too_far(struct ahead *ahead, int64_t moment)
+/* Whether a moment is more than `max_ns` ahead of the clock. Neither counts nor is remembered. */
+bool ahead_is_beyond_slowly(struct ahead *ahead, int64_t moment);
+static inline bool ahead_is_beyond(struct ahead *ahead, int64_t moment)
 {
-    return moment > ahead->ceiling_ns && ahead_is_too_far_slowly(ahead, moment);
+    return moment > ahead->ceiling_ns && ahead_is_beyond_slowly(ahead, moment);
+}
+
+/* The moment that a record counts at, given the one that it tells: the same, or the latest believed - the clock's where
+ * there is none -, which is counted. */
+int64_t ahead_believe_slowly(struct ahead *ahead, int64_t moment);
+static inline int64_t ahead_believe(struct ahead *ahead, int64_t moment)
+{
+    if (moment > ahead->ceiling_ns)
+        return ahead_believe_slowly(ahead, moment);
+    if (moment > ahead->latest_ns)
+        ahead->latest_ns = moment;
+    return moment;
+}
+
+/* The latest time believed; 0 where there is none. */
+static inline int64_t ahead_latest(const struct ahead *ahead)
+{
+    return ahead->latest_ns == AHEAD_NOTHING_YET ? 0 : ahead->latest_ns;
 }
 
 #endif

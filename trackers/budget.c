@@ -4,7 +4,6 @@ enum { LIMIT_MAX = 1 << 22, BUDGETS_DEFAULT = 10000, REQUESTS_DEFAULT = 65536 };
 
 #define SECOND_NS INT64_C(1000000000)
 #define RESERVATION_DEFAULT_NS (600 * SECOND_NS)
-#define AHEAD_DEFAULT_NS (300 * SECOND_NS)
 
 /* --- Opening and closing --- */
 
@@ -21,7 +20,6 @@ static void fill_options(tbus_budgets_options_t *options, const tbus_budgets_opt
     options->reservations_max = or_default(given->reservations_max, REQUESTS_DEFAULT);
     options->settled_max = or_default(given->settled_max, REQUESTS_DEFAULT);
     options->reservation_ns = given->reservation_ns ? given->reservation_ns : RESERVATION_DEFAULT_NS;
-    options->ahead_max_ns = given->ahead_max_ns ? given->ahead_max_ns : AHEAD_DEFAULT_NS;
 }
 
 /* Chunks that hold all budgets there may be: those set, those made by defaults, and "other" of three scopes. */
@@ -56,7 +54,7 @@ int tbus_budgets_open(const tbus_budgets_options_t *options, tbus_budgets_t **re
     budgets->free_records = budgets->found_first = budgets->found_last = budgets->sweep_at = BUDGET_NONE;
     for (int scope = 0; scope < TBUS_BUDGET_SCOPES; scope++)
         budgets->shared[scope] = BUDGET_NONE;
-    budgets->ceiling_ns = INT64_MIN;
+    ahead_init(&budgets->ahead, budgets->options.ahead_max_ns, budgets->options.clock, budgets->options.clock_user);
     budgets->due_ns = budgets->next_due_ns = INT64_MAX;
     *ret = budgets;
     return 0;

@@ -22,6 +22,7 @@
 
 #include <tallybus/budget.h>
 
+#include "trackers/ahead.h"
 #include "trackers/budget_index.h"
 #include "trackers/budget_period.h"
 #include "trackers/money.h"
@@ -124,7 +125,7 @@ struct request_list {
 
 struct budget_counters {
     uint64_t admitted, denied, refused, settles, without_reservation, again, released, expired, retracted, unpriced,
-        late, ahead, set_back, shared, merged;
+        late, set_back, shared, merged;
 };
 
 struct tbus_budgets {
@@ -150,7 +151,7 @@ struct tbus_budgets {
     uint32_t zones_count;
     int64_t now_ns; /* the latest time believed */
     bool has_now;
-    int64_t ceiling_ns;    /* up to here times are believed without a look at the clock */
+    struct ahead ahead;    /* its `latest_ns` is not used */
     int64_t due_ns;        /* no period ends before this */
     int64_t next_due_ns;   /* the same of the records that the sweep has passed */
     uint32_t sweep_at;     /* the next record it looks at; BUDGET_NONE = no sweep goes on */

@@ -65,7 +65,7 @@ static void fill_counters_locked(const tbus_budgets_t *budgets, tbus_budgets_sna
     snapshot->retracted = counters->retracted;
     snapshot->unpriced = counters->unpriced;
     snapshot->late = counters->late;
-    snapshot->ahead = counters->ahead;
+    snapshot->ahead = budgets->ahead.count;
     snapshot->set_back = counters->set_back;
     snapshot->shared_requests = counters->shared;
     snapshot->merged_findings = counters->merged;

@@ -1,46 +1,28 @@
 /* Time comes with the calls, from events that somebody else has stamped, so it may be wrong. What a wrong time could do
  * is one thing: end the periods of all budgets, and so give everybody a full limit. A time that is too early only puts
- * its own amount into a period that is over. So times are believed up to a little ahead of the clock, and the clock is
- * looked at only when a time is ahead of all that has been believed before. */
-#include <time.h>
-
+ * its own amount into a period that is over. So times are believed up to a little ahead of the clock (ahead.h), and of
+ * nothing else: here, other than in a tracker's window, wrong times must not creep ahead step by step, and a clock that is
+ * set back takes the budgets with it. */
 #include "trackers/budget.h"
 #include "trackers/moment.h"
 
 enum { SWEEP_RECORDS = 32 }; /* that a call looks at: nobody waits for all periods that end at midnight */
 
-static int64_t read_clock(const tbus_budgets_t *budgets)
-{
-    struct timespec now = {0};
-    if (budgets->options.clock)
-        return moment_of(budgets->options.clock(budgets->options.clock_user));
-    (void)timespec_get(&now, TIME_UTC);
-    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
-}
-
 int64_t budget_moment_of(const tbus_budgets_t *budgets, int64_t time_ns)
 {
-    return time_ns != 0 ? moment_of(time_ns) : read_clock(budgets);
-}
-
-static bool is_too_far_ahead(tbus_budgets_t *budgets, int64_t moment)
-{
-    if (budgets->options.ahead_max_ns < 0 || moment <= budgets->ceiling_ns)
-        return false;
-    budgets->ceiling_ns = moment_after(read_clock(budgets), budgets->options.ahead_max_ns);
-    return moment > budgets->ceiling_ns;
+    return time_ns != 0 ? moment_of(time_ns) : ahead_clock(&budgets->ahead);
 }
 
 /* A time is early by so much that the clock may have been set back since now was believed. If it has not, the time is
  * only late. */
 static void look_for_set_back(tbus_budgets_t *budgets)
 {
-    const int64_t clock_ns = read_clock(budgets);
-    if (budgets->now_ns <= moment_after(clock_ns, budgets->options.ahead_max_ns))
+    const int64_t clock_ns = ahead_clock(&budgets->ahead);
+    if (budgets->now_ns <= moment_after(clock_ns, budgets->ahead.max_ns))
         return;
     budgets->counters.set_back++;
     budgets->now_ns = clock_ns;
-    budgets->ceiling_ns = moment_after(clock_ns, budgets->options.ahead_max_ns);
+    budgets->ahead.ceiling_ns = moment_after(clock_ns, budgets->ahead.max_ns);
     budgets->due_ns = INT64_MIN;     /* every budget gets another period, */
     budgets->sweep_at = BUDGET_NONE; /* those too that a sweep has just passed */
     budget_shorten_reservations_locked(budgets);
@@ -48,22 +30,21 @@ static void look_for_set_back(tbus_budgets_t *budgets)
 
 static int64_t believe(tbus_budgets_t *budgets, int64_t moment)
 {
-    const int64_t ahead_max_ns = budgets->options.ahead_max_ns;
     if (!budgets->has_now) {
-        const bool ahead = is_too_far_ahead(budgets, moment);
-        budgets->counters.ahead += ahead;
-        budgets->now_ns = ahead ? read_clock(budgets) : moment;
+        const bool ahead = ahead_is_beyond(&budgets->ahead, moment);
+        budgets->ahead.count += ahead;
+        budgets->now_ns = ahead ? ahead_clock(&budgets->ahead) : moment;
         budgets->has_now = true;
         return budgets->now_ns;
     }
     if (moment > budgets->now_ns) {
-        if (is_too_far_ahead(budgets, moment))
-            budgets->counters.ahead++;
+        if (ahead_is_beyond(&budgets->ahead, moment))
+            budgets->ahead.count++;
         else
             budgets->now_ns = moment;
         return budgets->now_ns;
     }
-    if (ahead_max_ns >= 0 && budgets->now_ns - moment > ahead_max_ns)
+    if (budgets->ahead.max_ns >= 0 && budgets->now_ns - moment > budgets->ahead.max_ns)
         look_for_set_back(budgets);
     return moment < budgets->now_ns ? moment : budgets->now_ns;
 }

@@ -2,7 +2,6 @@
 
 #include <assert.h>
 #include <string.h>
-#include <time.h>
 
 #include "trackers/digest.h"
 #include "trackers/moment.h"
@@ -252,34 +251,13 @@ static bool fits_total(const tbus_cost_t *cost, const struct cost_bill *bill)
            !__builtin_add_overflow(money_value(cost->batch_savings), bill->batch_savings, &sum) && any >> 63 == 0;
 }
 
-static int64_t read_clock(const tbus_cost_t *cost)
-{
-    struct timespec now = {0};
-    if (cost->clock)
-        return cost->clock(cost->clock_user);
-    (void)timespec_get(&now, TIME_UTC);
-    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
-}
-
-/* When a usage counts as used: at its own time, but for one that would carry the 31 days off into the future, and with
- * them all that is in them. The clock is looked at only when a time lies in a later hour than any before. */
-static int64_t believed_locked(tbus_cost_t *cost, int64_t time_ns)
-{
-    if (cost->ahead_max_ns < 0 || cost_hour_of(time_ns) <= cost->history.newest)
-        return time_ns;
-    const int64_t now_ns = moment_of(read_clock(cost));
-    if (time_ns <= moment_after(now_ns, cost->ahead_max_ns))
-        return time_ns;
-    cost->ahead_usages++;
-    return cost->time_ns == INT64_MIN ? now_ns : cost->time_ns;
-}
-
-/* Enters the hour of a usage's time; gives the time that is believed. */
+/* Enters the hour of a usage's time; gives the time that is believed: one far ahead would carry the 31 days off into the
+ * future, and with them all that is in them. */
 static int64_t enter_hour_locked(tbus_cost_t *cost, int64_t time_ns)
 {
+    time_ns = ahead_believe(&cost->ahead, moment_of(time_ns));
     if (cost->hour != 0 && (uint64_t)time_ns - (uint64_t)cost->hour_begin_ns < (uint64_t)COST_HOUR_NS)
         return time_ns;
-    time_ns = believed_locked(cost, time_ns);
     cost->hour = cost_hour_of(time_ns);
     cost->hour_begin_ns = cost_hour_begin(cost->hour);
     return time_ns;
@@ -378,8 +356,6 @@ static int record_locked(tbus_cost_t *cost, const tbus_usage_t *usage, const str
     cost->batch_savings = money_of(money_value(cost->batch_savings) + ret_bill->batch_savings);
     cost->estimated_requests += usage->estimated;
     cost->cut_cached_tokens += ret_bill->tokens.cut;
-    if (time_ns > cost->time_ns)
-        cost->time_ns = time_ns;
     if (time_ns < cost->first_time_ns)
         cost->first_time_ns = time_ns;
     keep_record_locked(cost, usage, ret_bill, &rows, &record_number);

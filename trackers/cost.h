@@ -11,6 +11,7 @@
 
 #include <tallybus/cost.h>
 
+#include "trackers/ahead.h"
 #include "trackers/cost_history.h"
 #include "trackers/order.h"
 #include "trackers/prices.h"
@@ -170,10 +171,8 @@ struct cost_prices {
 struct tbus_cost {
     uv_mutex_t mu;
     tbus_unknown_model_t unknown_model;        /* [const after open] */
-    int64_t ahead_max_ns;                      /* [const after open] negative = any time is believed */
-    int64_t (*clock)(void *user);              /* [const after open] NULL = the system's */
-    void *clock_user;                          /* [const after open] */
     char *fallback_model;                      /* [const after open] */
+    struct ahead ahead;                        /* [lock: mu] */
     struct cost_prices prices;                 /* [lock: mu] */
     uint32_t prices_number;                    /* [lock: mu] counts the tables that there were */
     struct table tables[COST_GROUPS];          /* [lock: mu] names, "other" among them from the start */
@@ -184,13 +183,12 @@ struct tbus_cost {
     struct cost_estimates estimates;           /* [lock: mu] */
     tbus_money_t cache_savings, batch_savings; /* [lock: mu] */
     uint64_t estimated_requests, retracted_estimates, refused_usages, absurd_usages, cut_cached_tokens,
-        untracked_streams, ahead_usages; /* [lock: mu] */
-    int64_t time_ns;                     /* [lock: mu] the latest; INT64_MIN before the first usage */
-    int64_t first_time_ns;               /* [lock: mu] the earliest; INT64_MAX before the first usage */
-    int64_t hour_begin_ns;               /* [lock: mu] of the hour that a usage was in last */
-    uint32_t hour;                       /* [lock: mu] its number; 0 = none has been recorded yet */
-    uint32_t restored_hour;              /* [lock: mu] the latest with restored sums; 0 = none */
-    uint32_t restored_keys;              /* [lock: mu] rows that wait for their whole key */
+        untracked_streams;  /* [lock: mu] */
+    int64_t first_time_ns;  /* [lock: mu] the earliest; INT64_MAX before the first usage */
+    int64_t hour_begin_ns;  /* [lock: mu] of the hour that a usage was in last */
+    uint32_t hour;          /* [lock: mu] its number; 0 = none has been recorded yet */
+    uint32_t restored_hour; /* [lock: mu] the latest with restored sums; 0 = none */
+    uint32_t restored_keys; /* [lock: mu] rows that wait for their whole key */
 };
 
 /* The rows that a usage belongs to; NULL = not in this group. */

@@ -28,7 +28,7 @@ static int128_t per_month(int128_t amount, int64_t span_ns)
 tbus_cost_forecast_t cost_forecast_locked(const tbus_cost_t *cost, int64_t now_ns)
 {
     tbus_cost_forecast_t forecast = {.observed_ns = 0};
-    if (cost->time_ns == INT64_MIN)
+    if (cost->ahead.latest_ns == AHEAD_NOTHING_YET)
         return forecast;
     const int64_t now = moment_of(now_ns), first = moment_of(cost->first_time_ns);
     const int64_t known = cost_history_from(&cost->history), since = first > known ? first : known;
@@ -48,7 +48,7 @@ int tbus_cost_forecast(tbus_cost_t *cost, int64_t now_ns, tbus_cost_forecast_t *
     if (!cost || !ret)
         return UV_EINVAL;
     uv_mutex_lock(&cost->mu);
-    *ret = cost_forecast_locked(cost, now_ns ? now_ns : cost->time_ns);
+    *ret = cost_forecast_locked(cost, now_ns ? now_ns : cost->ahead.latest_ns);
     uv_mutex_unlock(&cost->mu);
     return 0;
 }
@@ -219,12 +219,12 @@ static tbus_suggestions_t *suggest_locked(const tbus_cost_t *cost, int64_t now_n
     if (!suggestions || !list)
         return NULL;
     suggestions->suggestions = list;
-    for (uint32_t cell = COST_PLACE_OF_OTHER; cost->time_ns != INT64_MIN && cell < models->used && !block->overflowed;
-         cell++) {
+    for (uint32_t cell = COST_PLACE_OF_OTHER;
+         cost->ahead.latest_ns != AHEAD_NOTHING_YET && cell < models->used && !block->overflowed; cell++) {
         const void *row = table_at(models, cell);
         if (row)
-            suggest_for_locked(cost, table_key(models, row, NULL), cost_hour_of(now_ns ? now_ns : cost->time_ns), block,
-                               suggestions);
+            suggest_for_locked(cost, table_key(models, row, NULL),
+                               cost_hour_of(now_ns ? now_ns : cost->ahead.latest_ns), block, suggestions);
     }
     return block->overflowed ? NULL : suggestions;
 }

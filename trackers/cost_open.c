@@ -17,8 +17,6 @@ enum {
     ESTIMATES_DEFAULT = 10000
 };
 
-#define AHEAD_DEFAULT_NS (INT64_C(300) * 1000000000)
-
 /* --- Opening and closing --- */
 
 static void open_tables(tbus_cost_t *cost, uint32_t keys_max, uint32_t models_max)
@@ -129,7 +127,7 @@ static bool options_are_valid(const tbus_cost_options_t *options)
 
 static void forget_times(tbus_cost_t *cost)
 {
-    cost->time_ns = INT64_MIN;
+    ahead_reset(&cost->ahead);
     cost->first_time_ns = INT64_MAX;
     cost->hour = cost->restored_hour = 0;
 }
@@ -149,10 +147,8 @@ int tbus_cost_open(const tbus_cost_options_t *options, tbus_cost_t **ret)
         tbus_mem_free(cost);
         return error;
     }
+    ahead_init(&cost->ahead, options->ahead_max_ns, options->clock, options->clock_user);
     forget_times(cost);
-    cost->ahead_max_ns = options->ahead_max_ns ? options->ahead_max_ns : AHEAD_DEFAULT_NS;
-    cost->clock = options->clock;
-    cost->clock_user = options->clock_user;
     open_tables(cost, or_default(options->keys_max, KEYS_DEFAULT), or_default(options->models_max, MODELS_DEFAULT));
     cost_history_init(&cost->history, or_default(options->history_max, HISTORY_DEFAULT));
     cost_estimates_init(&cost->estimates, or_default(options->estimates_max, ESTIMATES_DEFAULT));
@@ -196,7 +192,7 @@ void tbus_cost_reset(tbus_cost_t *cost)
     cost_estimates_clear(&cost->estimates);
     cost->cache_savings = cost->batch_savings = money_of(0);
     cost->estimated_requests = cost->retracted_estimates = cost->refused_usages = cost->absurd_usages =
-        cost->cut_cached_tokens = cost->untracked_streams = cost->ahead_usages = 0;
+        cost->cut_cached_tokens = cost->untracked_streams = 0;
     cost->restored_keys = 0;
     forget_times(cost);
     uv_mutex_unlock(&cost->mu);

@@ -17,14 +17,15 @@ void cost_digest_name_of(const struct table *keys, const struct cost_key_id *id,
 bool cost_is_new(tbus_cost_t *cost)
 {
     uv_mutex_lock(&cost->mu);
-    bool is_new = cost->hour == 0 && cost->time_ns == INT64_MIN && cost->total.sums.figures[COST_REQUESTS] == 0;
+    bool is_new =
+        cost->hour == 0 && cost->ahead.latest_ns == AHEAD_NOTHING_YET && cost->total.sums.figures[COST_REQUESTS] == 0;
     uv_mutex_unlock(&cost->mu);
     return is_new;
 }
 
 int64_t cost_believed_until(const tbus_cost_t *cost, int64_t now_ns)
 {
-    return cost->ahead_max_ns < 0 ? INT64_MAX : moment_after(moment_of(now_ns), cost->ahead_max_ns);
+    return cost->ahead.max_ns < 0 ? INT64_MAX : moment_after(moment_of(now_ns), cost->ahead.max_ns);
 }
 
 /* --- Sums --- */
@@ -137,8 +138,8 @@ static void see_time_locked(tbus_cost_t *cost, int64_t time_ns)
         cost->history.newest = hour;
     if (hour > cost->restored_hour)
         cost->restored_hour = hour;
-    if (time_ns > cost->time_ns)
-        cost->time_ns = time_ns;
+    if (time_ns > cost->ahead.latest_ns)
+        cost->ahead.latest_ns = time_ns;
     if (time_ns < cost->first_time_ns)
         cost->first_time_ns = time_ns;
 }

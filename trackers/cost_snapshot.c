@@ -6,21 +6,22 @@ static tbus_cost_snapshot_t *fill_locked(const tbus_cost_t *cost, struct snapsho
     tbus_cost_snapshot_t *snapshot = snapshot_take(block, sizeof *snapshot);
     if (!snapshot)
         return NULL;
-    *snapshot = (tbus_cost_snapshot_t){.time_ns = cost->time_ns == INT64_MIN ? 0 : cost->time_ns,
-                                       .total = cost_sum_of(&cost->total.sums, ""),
-                                       .cache_savings = cost->cache_savings,
-                                       .batch_savings = cost->batch_savings,
-                                       .projected_monthly = cost_forecast_locked(cost, cost->time_ns).projected_monthly,
-                                       .estimated_requests = cost->estimated_requests,
-                                       .retracted_estimates = cost->retracted_estimates,
-                                       .forgotten_estimates = cost->estimates.forgotten,
-                                       .untracked_streams = cost->untracked_streams,
-                                       .ahead_usages = cost->ahead_usages,
-                                       .refused_usages = cost->refused_usages,
-                                       .absurd_usages = cost->absurd_usages,
-                                       .cut_cached_tokens = cost->cut_cached_tokens,
-                                       .dropped_sums = cost->history.dropped,
-                                       .history_from_ns = cost_history_from(&cost->history)};
+    *snapshot =
+        (tbus_cost_snapshot_t){.time_ns = ahead_latest(&cost->ahead),
+                               .total = cost_sum_of(&cost->total.sums, ""),
+                               .cache_savings = cost->cache_savings,
+                               .batch_savings = cost->batch_savings,
+                               .projected_monthly = cost_forecast_locked(cost, cost->ahead.latest_ns).projected_monthly,
+                               .estimated_requests = cost->estimated_requests,
+                               .retracted_estimates = cost->retracted_estimates,
+                               .forgotten_estimates = cost->estimates.forgotten,
+                               .untracked_streams = cost->untracked_streams,
+                               .ahead_usages = cost->ahead.count,
+                               .refused_usages = cost->refused_usages,
+                               .absurd_usages = cost->absurd_usages,
+                               .cut_cached_tokens = cost->cut_cached_tokens,
+                               .dropped_sums = cost->history.dropped,
+                               .history_from_ns = cost_history_from(&cost->history)};
     cost_lists_fill_locked(cost, NULL, block, ret_lists);
     return block->overflowed ? NULL : snapshot;
 }

@@ -86,16 +86,6 @@ static uint32_t enter_locked(tbus_errors_t *errors, int64_t moment)
     return slot;
 }
 
-/* When a record counts: at its own time, or, where that is too far ahead of the clock, at the latest that was not. */
-static int64_t believe_locked(tbus_errors_t *errors, int64_t time_ns)
-{
-    if (ahead_is_too_far(&errors->ahead, moment_of(time_ns)))
-        time_ns = errors->latest_ns == INT64_MIN ? ahead_clock(&errors->ahead) : errors->latest_ns;
-    if (time_ns > errors->latest_ns)
-        errors->latest_ns = time_ns;
-    return time_ns;
-}
-
 /* A request, in all that counts good ones, too. Errors: UV_ENOMEM, as everywhere below. */
 static int count_request_locked(tbus_errors_t *errors, struct name *endpoint, int64_t moment, bool failed,
                                 uint32_t *ret_slot)
@@ -135,8 +125,8 @@ static int count_error_locked(tbus_errors_t *errors, struct failure *failure)
 {
     uint32_t slot, cell;
 
-    failure->sighting.time_ns = believe_locked(errors, failure->error->time_ns);
-    failure->moment = moment_of(failure->sighting.time_ns);
+    failure->moment = ahead_believe(&errors->ahead, moment_of(failure->error->time_ns));
+    failure->sighting.time_ns = failure->moment;
     int failed = count_request_locked(errors, &failure->endpoint, failure->moment, true, &slot);
     int error = count_status_locked(errors, failure->error->status_code, slot);
     failed = error ? error : failed;
@@ -196,7 +186,7 @@ static void record_excluded(tbus_errors_t *errors, int64_t time_ns)
 {
     uv_mutex_lock(&errors->mu);
     errors->excluded++;
-    (void)believe_locked(errors, time_ns);
+    (void)ahead_believe(&errors->ahead, moment_of(time_ns));
     uv_mutex_unlock(&errors->mu);
 }
 
@@ -207,7 +197,7 @@ static int record_success(tbus_errors_t *errors, const char *endpoint, int64_t t
 
     name_fit(&name, endpoint, &errors->name_secret);
     uv_mutex_lock(&errors->mu);
-    int64_t moment = moment_of(believe_locked(errors, time_ns));
+    int64_t moment = ahead_believe(&errors->ahead, moment_of(time_ns));
     int error = count_request_locked(errors, &name, moment, false, &slot);
     uv_mutex_unlock(&errors->mu);
     return error;
@@ -257,8 +247,8 @@ int tbus_errors_evaluate(tbus_errors_t *errors, int64_t now_ns)
     if (!errors)
         return UV_EINVAL;
     uv_mutex_lock(&errors->mu);
-    int64_t latest = moment_of(errors_latest_locked(errors)), now = moment_of(now_ns);
-    bool believed = now > latest && !ahead_is_too_far(&errors->ahead, now);
+    int64_t latest = ahead_latest(&errors->ahead), now = moment_of(now_ns);
+    bool believed = now > latest && !ahead_is_beyond(&errors->ahead, now);
     slos_look(&errors->slos, believed ? now : latest, &errors->findings);
     uv_mutex_unlock(&errors->mu);
     return 0;

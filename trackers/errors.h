@@ -26,7 +26,6 @@ struct tbus_errors {
 
     uv_mutex_t mu;
     struct ahead ahead;                                     /* [lock: mu] */
-    int64_t latest_ns;                                      /* [lock: mu] believed; INT64_MIN = nothing recorded */
     uint64_t excluded;                                      /* [lock: mu] */
     struct window window;                                   /* [lock: mu] of all counts */
     struct tally within[COUNT_SLOTS];                       /* [lock: mu] by its slots */
@@ -37,12 +36,6 @@ struct tbus_errors {
     struct findings findings;                               /* [lock: mu] */
     bool publishing;                                        /* [lock: mu] a thread publishes findings */
 };
-
-/* The latest time recorded and believed, or 0. */
-static inline int64_t errors_latest_locked(const tbus_errors_t *errors)
-{
-    return errors->latest_ns == INT64_MIN ? 0 : errors->latest_ns;
-}
 
 /* Makes a block of what `copy` copies; `bytes` says before how much that may be. Both run under the lock, the
  * allocation between them does not; where more came in between than there is room to spare, once more. Errors:

@@ -95,7 +95,6 @@ int tbus_errors_open(const tbus_errors_options_t *options, tbus_errors_t **ret)
     errors->excluded_status = completed.excluded_status;
     errors->name_secret = table_secret_open();
     errors->findings.off = completed.findings_off;
-    errors->latest_ns = INT64_MIN;
     ahead_init(&errors->ahead, completed.ahead_max_ns, completed.clock, completed.clock_user);
     window_init(&errors->window, completed.window_ns, COUNT_SLICES);
     patterns_init(&errors->patterns, completed.patterns_max, completed.pattern_threshold);
@@ -123,8 +122,8 @@ void tbus_errors_reset(tbus_errors_t *errors)
     if (!errors)
         return;
     uv_mutex_lock(&errors->mu);
-    errors->excluded = errors->ahead.count = 0;
-    errors->latest_ns = INT64_MIN;
+    errors->excluded = 0;
+    ahead_reset(&errors->ahead);
     window_reset(&errors->window);
     memset(errors->within, 0, sizeof errors->within);
     table_empty_but_other(&errors->by_endpoint);

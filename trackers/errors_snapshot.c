@@ -133,7 +133,7 @@ static void copy_totals_locked(const tbus_errors_t *errors, const struct covered
 {
     struct tally ever = series_ever(&errors->slos.all->series);
 
-    snapshot->time_ns = errors_latest_locked(errors);
+    snapshot->time_ns = ahead_latest(&errors->ahead);
     snapshot->requests = ever.requests;
     snapshot->failed = ever.errors;
     snapshot->excluded = errors->excluded;
@@ -151,7 +151,7 @@ static void copy_totals_locked(const tbus_errors_t *errors, const struct covered
 static void copy_locked(struct snapshot_block *block, tbus_errors_t *errors, const void *arguments)
 {
     tbus_errors_snapshot_t *snapshot = snapshot_take(block, sizeof *snapshot);
-    int64_t latest = moment_of(errors_latest_locked(errors)), now = moment_of(*(const int64_t *)arguments);
+    int64_t latest = ahead_latest(&errors->ahead), now = moment_of(*(const int64_t *)arguments);
 
     assert(snapshot);
     now = now != 0 && now > latest ? now : latest;

@@ -28,23 +28,11 @@ static void add_to_row(struct inference_row *row, int64_t time_ns, const struct 
     window_sum_add(&row->recent_output, time_ns, addition->output_tokens);
 }
 
-static void add_locked(void *owner, int64_t time_ns, const void *given)
+void inference_add_locked(tbus_inference_t *inference, uint32_t model, int64_t time_ns,
+                          const struct inference_addition *addition)
 {
-    tbus_inference_t *inference = owner;
-    const struct inference_addition *addition = given;
-    if (addition->kind == ADDS_DEPTH)
-        level_set(&inference->depth, time_ns, addition->level);
-    if (addition->kind == ADDS_BATCH)
-        level_set(&inference->batch, time_ns, addition->level);
-    if (addition->request != TABLE_NONE) {
-        struct request *request = table_at(&inference->requests, addition->request);
-        if (request && time_ns > request->last_event_ns)
-            request->last_event_ns = time_ns;
-    }
-    if (addition->model != TABLE_NONE) {
-        add_to_row(&inference->all, time_ns, addition);
-        add_to_row(table_at(&inference->models, addition->model), time_ns, addition);
-    }
+    add_to_row(&inference->all, time_ns, addition);
+    add_to_row(table_at(&inference->models, model), time_ns, addition);
 }
 
 static void reset_windows(struct inference_row *row)
@@ -54,25 +42,6 @@ static void reset_windows(struct inference_row *row)
     window_sum_reset(&row->recent_output);
     for (int phase = 0; phase < PHASES; phase++)
         histogram_window_reset(row->phases[phase]);
-}
-
-/* The first times were wrong, and requests had events there. */
-static void start_anew_locked(void *owner)
-{
-    tbus_inference_t *inference = owner;
-    const int64_t now_ns = inference->held.latest.now_ns;
-    reset_windows(&inference->all);
-    for (uint32_t i = 0; i < inference->models.used; i++)
-        if (table_at(&inference->models, i))
-            reset_windows(table_at(&inference->models, i));
-    level_reset(&inference->depth);
-    level_reset(&inference->batch);
-    for (uint32_t i = 0; i < inference->requests.used; i++) {
-        struct request *request = table_at(&inference->requests, i);
-        if (request && request->last_event_ns > now_ns)
-            request->last_event_ns = now_ns;
-    }
-    inference->idle_from_ns = inference->next_sweep_ns = MOMENT_MIN;
 }
 
 /* --- Time --- */
@@ -85,7 +54,7 @@ void inference_abandon_locked(tbus_inference_t *inference, struct request *reque
 
 void inference_sweep_locked(tbus_inference_t *inference)
 {
-    const int64_t idle_ns = inference->options.idle_ns, now_ns = held_now(&inference->held);
+    const int64_t idle_ns = inference->options.idle_ns, now_ns = ahead_latest(&inference->ahead);
     if (idle_ns < 0 || now_ns <= inference->idle_from_ns)
         return;
     inference->idle_from_ns = MOMENT_MAX;
@@ -101,16 +70,15 @@ void inference_sweep_locked(tbus_inference_t *inference)
     }
 }
 
-void inference_pass_locked(tbus_inference_t *inference, int64_t time_ns, const struct inference_addition *addition)
+int64_t inference_advance_locked(tbus_inference_t *inference, int64_t time_ns)
 {
-    static const struct held_calls calls = {add_locked, start_anew_locked};
-    static_assert(sizeof *addition <= HELD_BYTES, "an addition can be held back");
     const int64_t idle_ns = inference->options.idle_ns;
-    held_pass(&inference->held, time_ns, addition, sizeof *addition, &calls, inference);
-    if (idle_ns < 0 || held_now(&inference->held) <= inference->next_sweep_ns)
-        return;
-    inference_sweep_locked(inference);
-    inference->next_sweep_ns = moment_after(held_now(&inference->held), idle_ns / SWEEPS_PER_IDLE_LIMIT);
+    time_ns = ahead_believe(&inference->ahead, moment_of(time_ns));
+    if (idle_ns >= 0 && inference->ahead.latest_ns > inference->next_sweep_ns) {
+        inference_sweep_locked(inference);
+        inference->next_sweep_ns = moment_after(inference->ahead.latest_ns, idle_ns / SWEEPS_PER_IDLE_LIMIT);
+    }
+    return time_ns;
 }
 
 /* --- Rows --- */
@@ -170,14 +138,14 @@ static bool take_options(tbus_inference_options_t *own, const tbus_inference_opt
     own->queues_max = own->queues_max ? own->queues_max : DEFAULT_QUEUES;
     own->window_ns = own->window_ns ? own->window_ns : SECONDS(300);
     own->idle_ns = own->idle_ns ? own->idle_ns : SECONDS(600);
-    own->jump_ns = own->jump_ns ? own->jump_ns : SECONDS(60);
     return own->active_max <= LIMIT_MAX && own->models_max <= MODELS_LIMIT && own->workers_max <= LIMIT_MAX &&
            own->queues_max <= LIMIT_MAX && own->window_ns > 0 && own->window_ns <= MOMENT_MAX;
 }
 
 static void init_time(tbus_inference_t *inference)
 {
-    held_init(&inference->held, inference->options.jump_ns);
+    ahead_init(&inference->ahead, inference->options.ahead_max_ns, inference->options.clock,
+               inference->options.clock_user);
     inference->idle_from_ns = MOMENT_MAX;
     inference->next_sweep_ns = MOMENT_MIN;
 }

@@ -5,7 +5,7 @@
 
 #include <tallybus/inference.h>
 
-#include "trackers/held.h"
+#include "trackers/ahead.h"
 #include "trackers/histogram.h"
 #include "trackers/level.h"
 #include "trackers/moment.h"
@@ -24,7 +24,7 @@ struct inference_row {
 };
 
 struct request {
-    int64_t last_event_ns; /* for the idle limit; a doubted event counts as of the latest time until it is believed */
+    int64_t last_event_ns; /* for the idle limit */
     int64_t start_ns;
     int64_t prefill_ns, decode_ns, first_token_ns; /* when they began; once has_... */
     int64_t decode_took_ns;                        /* once PHASE_DECODE is known */
@@ -48,7 +48,7 @@ struct tbus_inference {
     uv_mutex_t mu;
     tbus_inference_options_t options; /* [const after open] defaults filled in */
     /* [lock: mu] */
-    struct held held;
+    struct ahead ahead;
     struct inference_row all;
     struct inference_counters counters;
     struct table requests; /* struct request by id */
@@ -62,20 +62,21 @@ struct tbus_inference {
     uint64_t resets;       /* a model's cell is another one's after one */
 };
 
-/* What one event adds to the windows. */
+/* What one event of a request adds to the windows. */
 struct inference_addition {
-    enum { ADDS_TO_REQUEST, ADDS_DEPTH, ADDS_BATCH } kind;
-    uint32_t request, model; /* cells, or TABLE_NONE: of none */
-    uint32_t phases;         /* 1 << phase for each of took_ns that is one */
+    uint32_t phases; /* 1 << phase for each of took_ns that is one */
     bool completes;
     int64_t took_ns[PHASES];
     uint64_t input_tokens, output_tokens;
-    int64_t level;
 };
 
-/* The time of an event, and what it adds; forgets idle requests when it is time to look. A request that the caller holds
- * may be gone afterwards. */
-void inference_pass_locked(tbus_inference_t *inference, int64_t time_ns, const struct inference_addition *addition);
+/* Time goes on to that of an event, and idle requests are forgotten when it is time to look. Returns the moment that the
+ * event counts at. */
+int64_t inference_advance_locked(tbus_inference_t *inference, int64_t time_ns);
+
+/* Adds to the windows of all requests and of a model (cell). */
+void inference_add_locked(tbus_inference_t *inference, uint32_t model, int64_t time_ns,
+                          const struct inference_addition *addition);
 
 /* Forgets requests that are idle past the limit; looks through them only where there may be one. */
 void inference_sweep_locked(tbus_inference_t *inference);

@@ -6,57 +6,36 @@
 #include "trackers/saturate.h"
 #include "trackers/shown.h"
 
-#define NOTHING                                                                                                        \
-    (struct inference_addition)                                                                                        \
-    {                                                                                                                  \
-        .request = TABLE_NONE, .model = TABLE_NONE                                                                     \
-    }
-
 /* --- Requests in the table --- */
 
-/* The moment that an event counts as: a doubted time counts as the latest. */
-static int64_t as_of(const tbus_inference_t *inference, int64_t time_ns)
-{
-    const struct latest *latest = &inference->held.latest;
-    return latest->believed > 0 && latest_doubts(latest, time_ns) ? latest->now_ns : time_ns;
-}
-
-/* The request with this id that is active at a moment, or NULL. */
-static struct request *find_active_locked(tbus_inference_t *inference, const struct table_name *id, int64_t time_ns)
+/* The request with this id that is active at the latest time, or NULL. */
+static struct request *find_active_locked(tbus_inference_t *inference, const struct table_name *id)
 {
     struct request *request = table_find_name(&inference->requests, id);
     const int64_t idle_ns = inference->options.idle_ns;
-    if (!request || idle_ns < 0)
-        return request;
-    int64_t now_ns = as_of(inference, time_ns), latest_ns = held_now(&inference->held);
-    if (inference->held.latest.believed > 0 && latest_ns > now_ns)
-        now_ns = latest_ns;
-    if (now_ns <= moment_after(request->last_event_ns, idle_ns))
+    if (!request || idle_ns < 0 || inference->ahead.latest_ns <= moment_after(request->last_event_ns, idle_ns))
         return request;
     inference_abandon_locked(inference, request);
     return NULL;
 }
 
-/* The request that an event is about; NULL counts as an orphan. */
-static struct request *request_locked(tbus_inference_t *inference, const struct table_name *id, int64_t time_ns)
+static void touch(struct request *request, int64_t time_ns)
 {
-    struct request *request = find_active_locked(inference, id, time_ns);
-    if (!request) {
-        inference->counters.orphans++;
-        inference_pass_locked(inference, time_ns, &NOTHING); /* time goes on all the same */
-        return NULL;
-    }
-    if (as_of(inference, time_ns) > request->last_event_ns)
-        request->last_event_ns = as_of(inference, time_ns);
-    return request;
+    if (time_ns > request->last_event_ns)
+        request->last_event_ns = time_ns;
 }
 
-static struct inference_addition addition_of(const tbus_inference_t *inference, const struct request *request)
+/* The request that an event is about, as of its time, which becomes the moment that it counts at; NULL counts as an
+ * orphan. */
+static struct request *request_locked(tbus_inference_t *inference, const struct table_name *id, int64_t *time_ns)
 {
-    struct inference_addition addition = NOTHING;
-    addition.request = table_cell_of(&inference->requests, request);
-    addition.model = request->model;
-    return addition;
+    *time_ns = inference_advance_locked(inference, *time_ns);
+    struct request *request = find_active_locked(inference, id);
+    if (request)
+        touch(request, *time_ns);
+    else
+        inference->counters.orphans++;
+    return request;
 }
 
 /* --- Starts --- */
@@ -73,23 +52,22 @@ static int start_locked(tbus_inference_t *inference, const struct table_name *id
                         int64_t input_tokens, int64_t time_ns)
 {
     int error = UV_ENOSPC;
-    if (find_active_locked(inference, id, time_ns)) {
+    time_ns = inference_advance_locked(inference, time_ns);
+    if (find_active_locked(inference, id)) {
         inference->counters.duplicate_starts++;
-        inference_pass_locked(inference, time_ns, &NOTHING);
         return UV_EEXIST;
     }
     struct request *request =
         has_room_locked(inference) ? table_add_name(&inference->requests, id, NULL, &error) : NULL;
     if (!request) {
         inference->counters.refused_starts++;
-        inference_pass_locked(inference, time_ns, &NOTHING);
         return error;
     }
     struct inference_row *row = inference_model_locked(inference, model);
     row->started++;
     inference->all.started++;
     *request = (struct request){.start_ns = time_ns,
-                                .last_event_ns = as_of(inference, time_ns),
+                                .last_event_ns = time_ns,
                                 .input_tokens = input_tokens > 0 ? (uint64_t)input_tokens : 0,
                                 .model = table_cell_of(&inference->models, row),
                                 .worker = TABLE_NONE};
@@ -97,8 +75,6 @@ static int start_locked(tbus_inference_t *inference, const struct table_name *id
         int64_t limit = moment_after(request->last_event_ns, inference->options.idle_ns);
         inference->idle_from_ns = limit < inference->idle_from_ns ? limit : inference->idle_from_ns;
     }
-    struct inference_addition addition = addition_of(inference, request);
-    inference_pass_locked(inference, time_ns, &addition);
     return 0;
 }
 
@@ -112,7 +88,7 @@ int tbus_inference_record_start(tbus_inference_t *inference, const char *request
     table_fit(&inference->requests, request_id, &id);
     shown_fit(&inference->models, model, &model_name);
     uv_mutex_lock(&inference->mu);
-    int error = start_locked(inference, &id, &model_name.fitted, input_tokens, moment_of(time_ns));
+    int error = start_locked(inference, &id, &model_name.fitted, input_tokens, time_ns);
     uv_mutex_unlock(&inference->mu);
     return error;
 }
@@ -174,7 +150,7 @@ static void decode_completed(tbus_inference_t *inference, struct request *reques
 static void step_locked(tbus_inference_t *inference, struct request *request, tbus_inference_step_t step,
                         double told_ms, int64_t tokens, int64_t time_ns)
 {
-    struct inference_addition addition = addition_of(inference, request);
+    struct inference_addition addition = {0};
     switch (step) {
     case TBUS_STEP_DEQUEUED:
         know_told_or_since(inference, request, &addition, PHASE_QUEUE, told_ms, NULL, time_ns);
@@ -203,7 +179,7 @@ static void step_locked(tbus_inference_t *inference, struct request *request, tb
         decode_completed(inference, request, &addition, told_ms, tokens, time_ns);
         break;
     }
-    inference_pass_locked(inference, time_ns, &addition);
+    inference_add_locked(inference, request->model, time_ns, &addition);
 }
 
 int tbus_inference_record_step(tbus_inference_t *inference, const char *request_id, tbus_inference_step_t step,
@@ -212,10 +188,9 @@ int tbus_inference_record_step(tbus_inference_t *inference, const char *request_
     struct table_name id;
     if (!inference || (unsigned)step > TBUS_STEP_DECODE_COMPLETED)
         return UV_EINVAL;
-    time_ns = moment_of(time_ns);
     table_fit(&inference->requests, request_id, &id);
     uv_mutex_lock(&inference->mu);
-    struct request *request = request_locked(inference, &id, time_ns);
+    struct request *request = request_locked(inference, &id, &time_ns);
     if (request)
         step_locked(inference, request, step, duration_ms, tokens, time_ns);
     uv_mutex_unlock(&inference->mu);
@@ -279,19 +254,18 @@ int tbus_inference_record_end(tbus_inference_t *inference, const char *request_i
     struct table_name id;
     if (!inference || !end)
         return UV_EINVAL;
-    const int64_t time_ns = moment_of(end->time_ns);
+    int64_t time_ns = end->time_ns;
     table_fit(&inference->requests, request_id, &id);
     uv_mutex_lock(&inference->mu);
-    struct request *request = request_locked(inference, &id, time_ns);
+    struct request *request = request_locked(inference, &id, &time_ns);
     if (request) {
-        struct inference_addition addition = addition_of(inference, request);
+        struct inference_addition addition = {0};
         if (end->failed)
             failed_locked(inference, request);
         else
             completed_locked(inference, request, end, &addition, time_ns);
-        addition.request = TABLE_NONE;
+        inference_add_locked(inference, request->model, time_ns, &addition);
         table_remove(&inference->requests, request);
-        inference_pass_locked(inference, time_ns, &addition);
     }
     uv_mutex_unlock(&inference->mu);
     return request ? 0 : UV_ENOENT;
@@ -307,19 +281,16 @@ int tbus_inference_record_worker(tbus_inference_t *inference, const char *reques
     int error = UV_ENOENT;
     if (!inference)
         return UV_EINVAL;
-    time_ns = moment_of(time_ns);
     table_fit(&inference->requests, request_id, &id);
     shown_fit(&inference->workers, worker_id, &name);
     uv_mutex_lock(&inference->mu);
-    struct request *request = request_locked(inference, &id, time_ns);
+    struct request *request = request_locked(inference, &id, &time_ns);
     if (request) {
         struct worker *worker = table_add_name_or_other(&inference->workers, &name.fitted, &error);
         const uint32_t cell = table_cell_of(&inference->workers, worker);
         worker->requests += request->worker != cell;
         request->worker_told = request->worker_told && request->worker == cell;
         request->worker = cell;
-        struct inference_addition addition = addition_of(inference, request);
-        inference_pass_locked(inference, time_ns, &addition);
     }
     uv_mutex_unlock(&inference->mu);
     return error;
@@ -334,25 +305,20 @@ int tbus_inference_record_worker_done(tbus_inference_t *inference, const char *r
     int error;
     if (!inference)
         return UV_EINVAL;
-    time_ns = moment_of(time_ns);
     table_fit(&inference->requests, request_id, &id);
     shown_fit(&inference->workers, worker_id, &name);
     uv_mutex_lock(&inference->mu);
-    struct inference_addition addition = NOTHING;
+    time_ns = inference_advance_locked(inference, time_ns);
     struct worker *worker = table_add_name_or_other(&inference->workers, &name.fitted, &error);
-    struct request *request = find_active_locked(inference, &id, time_ns);
+    struct request *request = find_active_locked(inference, &id);
     if (duration_ms >= 0 && duration_of_ms(duration_ms, &took_ns, &inference->counters.negative_intervals)) {
         worker->done++;
         worker->latency_ns += (double)took_ns;
         if (request && request->worker == table_cell_of(&inference->workers, worker))
             request->worker_told = true;
     }
-    if (request) {
-        if (as_of(inference, time_ns) > request->last_event_ns)
-            request->last_event_ns = as_of(inference, time_ns);
-        addition = addition_of(inference, request);
-    }
-    inference_pass_locked(inference, time_ns, &addition);
+    if (request)
+        touch(request, time_ns);
     uv_mutex_unlock(&inference->mu);
     return error;
 }
@@ -369,12 +335,10 @@ int tbus_inference_record_queue_depth(tbus_inference_t *inference, const char *q
     table_fit(&inference->queues, queue, &name);
     uv_mutex_lock(&inference->mu);
     int64_t *kept = table_add_name_or_other(&inference->queues, &name, &error);
-    struct inference_addition addition = NOTHING;
     inference->queued += depth - (int128_t)*kept;
     *kept = depth;
-    addition.kind = ADDS_DEPTH;
-    addition.level = inference->queued < INT64_MAX ? (int64_t)inference->queued : INT64_MAX;
-    inference_pass_locked(inference, moment_of(time_ns), &addition);
+    level_set(&inference->depth, inference_advance_locked(inference, time_ns),
+              inference->queued < INT64_MAX ? (int64_t)inference->queued : INT64_MAX);
     uv_mutex_unlock(&inference->mu);
     return error;
 }
@@ -384,10 +348,7 @@ int tbus_inference_record_batch_size(tbus_inference_t *inference, int64_t size, 
     if (!inference)
         return UV_EINVAL;
     uv_mutex_lock(&inference->mu);
-    struct inference_addition addition = NOTHING;
-    addition.kind = ADDS_BATCH;
-    addition.level = size < 0 ? 0 : size;
-    inference_pass_locked(inference, moment_of(time_ns), &addition);
+    level_set(&inference->batch, inference_advance_locked(inference, time_ns), size < 0 ? 0 : size);
     uv_mutex_unlock(&inference->mu);
     return 0;
 }

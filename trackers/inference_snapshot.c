@@ -70,7 +70,7 @@ static void copy_counters_locked(const tbus_inference_t *inference, struct work 
     snapshot->orphan_events = counters->orphans;
     snapshot->abandoned = counters->abandoned;
     snapshot->negative_intervals = counters->negative_intervals;
-    snapshot->doubted_events = inference->held.latest.doubted;
+    snapshot->ahead = inference->ahead.count;
 }
 
 static void copy_models_locked(const tbus_inference_t *inference, struct work *work)
@@ -202,7 +202,7 @@ int tbus_inference_snapshot(tbus_inference_t *inference, int64_t now_ns, tbus_in
         *work = (struct work){.now_ns = moment_of(now_ns)};
         uv_mutex_lock(&inference->mu);
         if (now_ns == 0)
-            work->now_ns = held_now(&inference->held);
+            work->now_ns = ahead_latest(&inference->ahead);
         const size_t bytes = bytes_locked(inference);
         uv_mutex_unlock(&inference->mu);
         if (snapshot_block_open(&work->block, bytes) != 0) {

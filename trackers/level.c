@@ -7,16 +7,8 @@
 void level_init(struct level *level, int64_t window_ns)
 {
     assert(window_ns > 0);
+    memset(level, 0, sizeof *level);
     window_init(&level->window, window_ns, LEVEL_SLICES);
-    level->value = 0;
-    level_reset(level);
-}
-
-void level_reset(struct level *level)
-{
-    window_reset(&level->window);
-    memset(level->slots, 0, sizeof level->slots);
-    level->known = false;
 }
 
 /* The slot of a moment, which is not before any that was asked for: it is in the newest slice. */

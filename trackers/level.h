@@ -25,9 +25,6 @@ struct level {
 /* `window_ns` > 0. */
 void level_init(struct level *level, int64_t window_ns);
 
-/* Forgets when: the value stays, and is in force from the next moment told. */
-void level_reset(struct level *level);
-
 /* The value (>= 0) from a moment on. Moments that lie behind the last one count as that. */
 void level_set(struct level *level, int64_t time_ns, int64_t value);
 

@@ -21,7 +21,6 @@ enum {
 };
 
 #define DEFAULT_WINDOW_NS INT64_C(300000000000)
-#define DEFAULT_JUMP_NS INT64_C(60000000000)
 
 /* Names told apart, of all models together. */
 struct seen_names {
@@ -71,7 +70,9 @@ static int open_parts(tbus_models_t *models, const tbus_models_options_t *option
             &(struct traffic_options){.row_bytes = (uint32_t)(sizeof(struct model_row) + words * sizeof(uint64_t)),
                                       .names_max = options->models_max ? options->models_max : DEFAULT_MODELS,
                                       .window_ns = options->window_ns ? options->window_ns : DEFAULT_WINDOW_NS,
-                                      .jump_ns = options->jump_ns ? options->jump_ns : DEFAULT_JUMP_NS});
+                                      .ahead_max_ns = options->ahead_max_ns,
+                                      .clock = options->clock,
+                                      .clock_user = options->clock_user});
     return error;
 }
 
@@ -150,13 +151,9 @@ static bool see_locked(struct seen_names *names, struct model_row *row, const st
     return is_new;
 }
 
-/* When it was used: a time that is doubted counts as the latest. */
-static void see_time_locked(const tbus_models_t *models, struct model_row *row, int64_t time_ns)
+/* When it was used. */
+static void see_time(struct model_row *row, int64_t time_ns)
 {
-    const struct latest *latest = &models->book.held.latest;
-    time_ns = moment_of(time_ns);
-    if (latest_doubts(latest, time_ns))
-        time_ns = latest->now_ns;
     if (row->traffic.responses == 1 || time_ns < row->first_ns)
         row->first_ns = time_ns;
     if (row->traffic.responses == 1 || time_ns > row->last_ns)
@@ -176,8 +173,7 @@ int tbus_models_record_end(tbus_models_t *models, const char *model, const char 
     table_fit(&models->users.table, user_id, &user_name);
     uv_mutex_lock(&models->book.mu);
     struct model_row *row = (struct model_row *)(void *)traffic_row_locked(&models->book, &model_name.fitted, &error);
-    traffic_end_locked(&models->book, &row->traffic, end, true);
-    see_time_locked(models, row, end->time_ns);
+    see_time(row, traffic_end_locked(&models->book, &row->traffic, end, true));
     if (endpoint_name.length > 0)
         row->endpoints += see_locked(&models->endpoints, row, &endpoint_name, &error);
     if (user_name.length > 0)
@@ -230,7 +226,7 @@ static void copy_head_locked(const struct traffic_book *book, void *head, int64_
     snapshot->time_ns = now_ns;
     snapshot->negative_durations = book->negative_durations;
     snapshot->refused_costs = models->refused_costs;
-    snapshot->doubted_events = book->held.latest.doubted;
+    snapshot->ahead = book->ahead.count;
     snapshot->endpoints_full = models->endpoints.full;
     snapshot->users_full = models->users.full;
 }

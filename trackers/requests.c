@@ -8,7 +8,6 @@
 enum { DEFAULT_ENDPOINTS = 100 };
 
 #define DEFAULT_WINDOW_NS INT64_C(60000000000)
-#define DEFAULT_JUMP_NS INT64_C(60000000000)
 
 struct tbus_requests {
     struct traffic_book book;
@@ -31,7 +30,9 @@ int tbus_requests_open(const tbus_requests_options_t *options, tbus_requests_t *
         &(struct traffic_options){.row_bytes = sizeof(struct traffic),
                                   .names_max = given->endpoints_max ? given->endpoints_max : DEFAULT_ENDPOINTS,
                                   .window_ns = given->window_ns ? given->window_ns : DEFAULT_WINDOW_NS,
-                                  .jump_ns = given->jump_ns ? given->jump_ns : DEFAULT_JUMP_NS});
+                                  .ahead_max_ns = given->ahead_max_ns,
+                                  .clock = given->clock,
+                                  .clock_user = given->clock_user});
     if (error) {
         tbus_mem_free(requests);
         return error;
@@ -65,7 +66,7 @@ int tbus_requests_record_start(tbus_requests_t *requests, const char *endpoint, 
         return UV_EINVAL;
     shown_fit(&requests->book.names, endpoint, &name);
     uv_mutex_lock(&requests->book.mu);
-    traffic_start_locked(&requests->book, traffic_row_locked(&requests->book, &name.fitted, &error), time_ns);
+    (void)traffic_start_locked(&requests->book, traffic_row_locked(&requests->book, &name.fitted, &error), time_ns);
     uv_mutex_unlock(&requests->book.mu);
     return error;
 }
@@ -78,7 +79,7 @@ int tbus_requests_record_end(tbus_requests_t *requests, const char *endpoint, co
         return UV_EINVAL;
     shown_fit(&requests->book.names, endpoint, &name);
     uv_mutex_lock(&requests->book.mu);
-    traffic_end_locked(&requests->book, traffic_row_locked(&requests->book, &name.fitted, &error), end, false);
+    (void)traffic_end_locked(&requests->book, traffic_row_locked(&requests->book, &name.fitted, &error), end, false);
     uv_mutex_unlock(&requests->book.mu);
     return error;
 }
@@ -101,7 +102,7 @@ static void copy_head_locked(const struct traffic_book *book, void *head, int64_
     snapshot->time_ns = now_ns;
     snapshot->unmatched_responses = book->unmatched;
     snapshot->negative_durations = book->negative_durations;
-    snapshot->doubted_events = book->held.latest.doubted;
+    snapshot->ahead = book->ahead.count;
 }
 
 int tbus_requests_snapshot(tbus_requests_t *requests, int64_t now_ns, tbus_requests_snapshot_t **ret)

@@ -44,7 +44,6 @@ static void fill_in_defaults(tbus_streaming_options_t *own)
     own->window_ns = own->window_ns ? own->window_ns : SECONDS(300);
     own->idle_ns = own->idle_ns ? own->idle_ns : SECONDS(600);
     own->cache_ns = own->cache_ns ? own->cache_ns : SECONDS(10);
-    own->jump_ns = own->jump_ns ? own->jump_ns : SECONDS(60);
 }
 
 static void copy_label(char label[LABEL_BYTES], const char *given, const char *otherwise)
@@ -95,10 +94,10 @@ static int take_options(tbus_streaming_t *streaming, const tbus_streaming_option
 
 static void init_time(tbus_streaming_t *streaming)
 {
-    latest_init(&streaming->latest, streaming->options.jump_ns);
+    ahead_init(&streaming->ahead, streaming->options.ahead_max_ns, streaming->options.clock,
+               streaming->options.clock_user);
     streaming->idle_from_ns = MOMENT_MAX;
     streaming->next_sweep_ns = MOMENT_MIN;
-    streaming->doubted_count = 0;
 }
 
 static void init_tables(tbus_streaming_t *streaming)
@@ -212,31 +211,9 @@ void streaming_sweep_locked(tbus_streaming_t *streaming, int64_t now_ns)
     }
 }
 
-/* The first times were wrong: what little there is was recorded in a window far ahead, and streams had events there. */
-static void go_back_locked(tbus_streaming_t *streaming)
+void streaming_sweep_when_due_locked(tbus_streaming_t *streaming)
 {
-    streaming_reset_windows_locked(streaming);
-    for (uint32_t i = 0; i < streaming->streams.used; i++) {
-        struct stream *stream = table_at(&streaming->streams, i);
-        if (stream && stream->last_event_ns > streaming->latest.now_ns)
-            stream->last_event_ns = streaming->latest.now_ns;
-    }
-    streaming->idle_from_ns = streaming->next_sweep_ns = MOMENT_MIN;
-}
-
-void streaming_advance_slowly_locked(tbus_streaming_t *streaming, enum latest_verdict verdict)
-{
-    if (verdict == LATEST_DOUBTED)
-        return;
-    if (verdict == LATEST_WENT_BACK)
-        go_back_locked(streaming);
-    if (streaming->doubted_count > 0)
-        streaming_add_believed_locked(streaming);
-    if (streaming->latest.now_ns <= streaming->next_sweep_ns)
-        return;
-    streaming_sweep_locked(streaming, streaming->latest.now_ns);
-    streaming->next_sweep_ns =
-        streaming->options.idle_ns < 0
-            ? MOMENT_MAX
-            : moment_after(streaming->latest.now_ns, streaming->options.idle_ns / SWEEPS_PER_IDLE_LIMIT);
+    const int64_t now_ns = streaming->ahead.latest_ns, idle_ns = streaming->options.idle_ns;
+    streaming_sweep_locked(streaming, now_ns);
+    streaming->next_sweep_ns = idle_ns < 0 ? MOMENT_MAX : moment_after(now_ns, idle_ns / SWEEPS_PER_IDLE_LIMIT);
 }

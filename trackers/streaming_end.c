@@ -93,7 +93,6 @@ void streaming_end_locked(tbus_streaming_t *streaming, struct stream *stream, tb
     counters->completed += outcome == TBUS_STREAM_OUTCOME_COMPLETED;
     counters->failed += outcome == TBUS_STREAM_OUTCOME_FAILED;
     counters->cancelled += outcome == TBUS_STREAM_OUTCOME_CANCELLED;
-    streaming_end_doubt_locked(streaming, stream);
     add_to_histograms_locked(streaming, stream, outcome, &figures);
     keep_figures_locked(streaming, &figures);
     stream->status = (uint8_t)statuses[outcome];
@@ -135,7 +134,7 @@ int tbus_streaming_record_end(tbus_streaming_t *streaming, const char *stream_id
     table_fit(&streaming->streams, stream_id, &id);
     fit_reason(reason, end->reason);
     uv_mutex_lock(&streaming->mu);
-    struct stream *stream = streaming_active_locked(streaming, &id, time_ns);
+    struct stream *stream = streaming_active_locked(streaming, &id, &time_ns);
     if (stream) {
         reconcile_locked(streaming, stream, end->token_count, time_ns);
         streaming_end_locked(streaming, stream, end->outcome, reason, time_ns);

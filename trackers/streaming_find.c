@@ -23,7 +23,7 @@ static void fill_locked(const tbus_streaming_t *streaming, const struct stream *
 
     *info = (tbus_stream_info_t){.status = (tbus_stream_status_t)stream->status,
                                  .start_ns = life->start_ns,
-                                 .end_ns = active ? streaming->latest.now_ns : life->end_ns,
+                                 .end_ns = active ? ahead_latest(&streaming->ahead) : life->end_ns,
                                  .tokens = stream->tokens,
                                  .input_tokens = life->input_tokens,
                                  .backpressure_events = life->backpressure,
@@ -48,7 +48,7 @@ int tbus_streaming_find(tbus_streaming_t *streaming, const char *stream_id, tbus
     uv_mutex_lock(&streaming->mu);
     struct stream *stream = table_find_name(&streaming->streams, &id);
     if (stream && stream->status == TBUS_STREAM_STATUS_ACTIVE &&
-        streaming_is_idle(streaming, stream, streaming->latest.now_ns))
+        streaming_is_idle(streaming, stream, ahead_latest(&streaming->ahead)))
         streaming_abandon_locked(streaming, stream); /* it keeps its cell */
     if (stream)
         fill_locked(streaming, stream, ret);

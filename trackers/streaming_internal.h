@@ -8,9 +8,9 @@
 
 #include <tallybus/streaming.h>
 
+#include "trackers/ahead.h"
 #include "trackers/buckets.h"
 #include "trackers/histogram.h"
-#include "trackers/latest.h"
 #include "trackers/moment.h"
 #include "trackers/saturate.h"
 #include "trackers/table.h"
@@ -24,7 +24,7 @@ enum { STREAM_ID_MAX = 191, LABEL_BYTES = 64 };
 /* An active stream, or a finished one that can be looked up: what every token touches. With the table's head it is one
  * cache line, and the key is the next. */
 struct stream {
-    int64_t last_event_ns; /* for the idle limit; a doubted event counts as of the latest time until it is believed */
+    int64_t last_event_ns; /* for the idle limit */
     int64_t last_token_ns; /* once has_token */
     int64_t next_sequence; /* the number that the next event is expected to begin with */
     uint64_t tokens;
@@ -82,14 +82,6 @@ struct addition {
     int64_t gap_ns;
 };
 
-/* An event whose time is doubted: what waits until it is believed. */
-struct doubted {
-    int64_t time_ns;
-    uint32_t stream; /* cell; TABLE_NONE: it has ended since */
-    bool adds;
-    struct addition addition;
-};
-
 /* What is worked out from everything in the window. */
 struct aggregate {
     int64_t time_ns;
@@ -110,11 +102,9 @@ struct tbus_streaming {
     struct buckets_bounds bounds[BOUNDS_LISTS];                   /* [const after open] */
     uint32_t histograms_at[MODEL_HISTOGRAMS];                     /* [const after open] bytes from a model */
     /* [lock: mu] */
-    struct latest latest;
+    struct ahead ahead;
     int64_t idle_from_ns;  /* until then no active stream is idle past the limit: a lower bound */
     int64_t next_sweep_ns; /* before then streams are looked through only for need: no room, or a snapshot */
-    struct doubted doubted[LATEST_ROW]; /* one for each event of the row that was about an active stream */
-    uint32_t doubted_count;
     struct streaming_counters counters;
     uint32_t active_count;
     struct table streams;      /* struct stream by id */
@@ -131,17 +121,15 @@ struct tbus_streaming {
     uint64_t resets; /* so that what was worked out before a reset is not cached after it */
 };
 
-/* streaming_window.c: an event whose time is doubted. */
-void streaming_doubt_locked(tbus_streaming_t *streaming, const struct stream *stream, int64_t time_ns);
-
-/* Time goes on to that of an event: ends what is idle, when it is time to look. */
-void streaming_advance_slowly_locked(tbus_streaming_t *streaming, enum latest_verdict verdict);
-static inline void streaming_advance_locked(tbus_streaming_t *streaming, int64_t time_ns)
+/* Time goes on to that of an event, and what is idle is ended when it is time to look. Returns the moment that the event
+ * counts at. */
+void streaming_sweep_when_due_locked(tbus_streaming_t *streaming);
+static inline int64_t streaming_advance_locked(tbus_streaming_t *streaming, int64_t time_ns)
 {
-    enum latest_verdict verdict = latest_see(&streaming->latest, time_ns);
-    if (verdict != LATEST_BELIEVED || streaming->doubted_count > 0 ||
-        streaming->latest.now_ns > streaming->next_sweep_ns)
-        streaming_advance_slowly_locked(streaming, verdict);
+    time_ns = ahead_believe(&streaming->ahead, time_ns);
+    if (streaming->ahead.latest_ns > streaming->next_sweep_ns)
+        streaming_sweep_when_due_locked(streaming);
+    return time_ns;
 }
 
 /* Ends streams that have been idle past the limit at the time `now_ns`; looks through them only where there may be one.
@@ -160,15 +148,10 @@ static inline bool streaming_is_idle(const tbus_streaming_t *streaming, const st
 void streaming_abandon_locked(tbus_streaming_t *streaming, struct stream *stream);
 
 /* A stream has an event. */
-static inline void streaming_touch_locked(tbus_streaming_t *streaming, struct stream *stream, int64_t time_ns)
+static inline void streaming_touch(struct stream *stream, int64_t time_ns)
 {
-    int64_t as_of_ns = time_ns;
-    if (latest_doubts(&streaming->latest, time_ns)) {
-        as_of_ns = streaming->latest.now_ns;
-        streaming_doubt_locked(streaming, stream, time_ns);
-    }
-    if (as_of_ns > stream->last_event_ns)
-        stream->last_event_ns = as_of_ns;
+    if (time_ns > stream->last_event_ns)
+        stream->last_event_ns = time_ns;
 }
 
 /* The stream with this id that is active now, or NULL. */
@@ -177,20 +160,21 @@ static inline struct stream *streaming_find_active_locked(tbus_streaming_t *stre
     struct stream *stream = table_find_name(&streaming->streams, id);
     if (!stream || stream->status != TBUS_STREAM_STATUS_ACTIVE)
         return NULL;
-    if (!streaming_is_idle(streaming, stream, streaming->latest.now_ns))
+    if (!streaming_is_idle(streaming, stream, ahead_latest(&streaming->ahead)))
         return stream;
     streaming_abandon_locked(streaming, stream);
     return NULL;
 }
 
-/* The active stream that an event is about, as of its time; NULL counts as an orphan. */
+/* The active stream that an event is about, as of its time, which becomes the moment that it counts at; NULL counts as an
+ * orphan. */
 static inline struct stream *streaming_active_locked(tbus_streaming_t *streaming, const struct table_name *id,
-                                                     int64_t time_ns)
+                                                     int64_t *time_ns)
 {
-    streaming_advance_locked(streaming, time_ns);
+    *time_ns = streaming_advance_locked(streaming, *time_ns);
     struct stream *stream = streaming_find_active_locked(streaming, id);
     if (stream)
-        streaming_touch_locked(streaming, stream, time_ns);
+        streaming_touch(stream, *time_ns);
     else
         streaming->counters.orphans++;
     return stream;

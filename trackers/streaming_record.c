@@ -11,7 +11,7 @@ static bool has_room_locked(tbus_streaming_t *streaming)
 {
     if (streaming->active_count < streaming->options.active_max)
         return true;
-    streaming_sweep_locked(streaming, streaming->latest.now_ns);
+    streaming_sweep_locked(streaming, ahead_latest(&streaming->ahead));
     return streaming->active_count < streaming->options.active_max;
 }
 
@@ -49,8 +49,7 @@ static int start_locked(tbus_streaming_t *streaming, const struct table_name *id
                         const tbus_stream_start_t *start)
 {
     int error;
-    int64_t time_ns = moment_of(start->time_ns);
-    streaming_advance_locked(streaming, time_ns);
+    const int64_t time_ns = streaming_advance_locked(streaming, moment_of(start->time_ns));
     struct stream *stream = streaming_find_active_locked(streaming, id);
     if (stream) {
         streaming->counters.duplicate_starts++;
@@ -63,8 +62,7 @@ static int start_locked(tbus_streaming_t *streaming, const struct table_name *id
     }
     struct model *model = count_start_locked(streaming, model_name);
     stream->model = table_cell_of(&streaming->models, model);
-    stream->last_event_ns = MOMENT_MIN;
-    streaming_touch_locked(streaming, stream, time_ns);
+    stream->last_event_ns = time_ns;
     stream->next_sequence = streaming->options.numbering == TBUS_NUMBERING_LAST_TOKEN ? 0 : 1;
     life_of(streaming, stream)->start_ns = time_ns;
     life_of(streaming, stream)->input_tokens = start->input_tokens > 0 ? (uint64_t)start->input_tokens : 0;
@@ -165,7 +163,7 @@ int tbus_streaming_record_token(tbus_streaming_t *streaming, const char *stream_
     tokens = kind == TBUS_TOKEN_ROLE ? 0 : tokens < 1 ? 1 : tokens;
     table_fit(&streaming->streams, stream_id, &id);
     uv_mutex_lock(&streaming->mu);
-    struct stream *stream = streaming_active_locked(streaming, &id, time_ns);
+    struct stream *stream = streaming_active_locked(streaming, &id, &time_ns);
     if (stream) {
         if (!stream->has_first && is_first_token(streaming, kind))
             set_first_locked(streaming, stream, time_ns);
@@ -201,7 +199,7 @@ int tbus_streaming_record_first_token(tbus_streaming_t *streaming, const char *s
     time_ns = moment_of(time_ns);
     table_fit(&streaming->streams, stream_id, &id);
     uv_mutex_lock(&streaming->mu);
-    struct stream *stream = streaming_active_locked(streaming, &id, time_ns);
+    struct stream *stream = streaming_active_locked(streaming, &id, &time_ns);
     if (stream)
         first_token_locked(streaming, stream, ttft_ms, time_ns);
     uv_mutex_unlock(&streaming->mu);
@@ -217,7 +215,7 @@ int tbus_streaming_record_backpressure(tbus_streaming_t *streaming, const char *
     table_fit(&streaming->streams, stream_id, &id);
     uv_mutex_lock(&streaming->mu);
     streaming->counters.backpressure++;
-    struct stream *stream = streaming_active_locked(streaming, &id, time_ns);
+    struct stream *stream = streaming_active_locked(streaming, &id, &time_ns);
     if (stream)
         life_of(streaming, stream)->backpressure++;
     uv_mutex_unlock(&streaming->mu);

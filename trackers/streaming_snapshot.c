@@ -118,7 +118,7 @@ static void copy_counters_locked(const tbus_streaming_t *streaming, tbus_streami
     snapshot->negative_intervals = counters->negative_intervals;
     snapshot->sequence_jumps = counters->sequence_jumps;
     snapshot->oversized_events = counters->oversized;
-    snapshot->doubted_events = streaming->latest.doubted;
+    snapshot->ahead = streaming->ahead.count;
     snapshot->active_streams = streaming->active_count;
     snapshot->success_rate =
         counters->total_streams ? (double)counters->completed / (double)counters->total_streams : (double)NAN;
@@ -203,7 +203,7 @@ static void cache(tbus_streaming_t *streaming, const struct aggregate *aggregate
     if (streaming->options.cache_ns < 0)
         return;
     uv_mutex_lock(&streaming->mu);
-    if (streaming->resets == resets && streaming->latest.believed > 0) {
+    if (streaming->resets == resets && streaming->ahead.latest_ns != AHEAD_NOTHING_YET) {
         streaming->cached = *aggregate;
         streaming->has_cached = true;
     }
@@ -254,8 +254,7 @@ struct measured {
 
 static struct measured measure_locked(tbus_streaming_t *streaming, int64_t now_ns)
 {
-    struct measured measured = {.now_ns = now_ns ? moment_of(now_ns) : streaming->latest.now_ns};
-    streaming_touch_doubted_locked(streaming, measured.now_ns);
+    struct measured measured = {.now_ns = now_ns ? moment_of(now_ns) : ahead_latest(&streaming->ahead)};
     streaming_sweep_locked(streaming, measured.now_ns);
     measured.cached = is_cached_locked(streaming, measured.now_ns);
     measured.bytes = snapshot_rounded(sizeof(tbus_streaming_snapshot_t)) + models_bytes_locked(streaming) +

@@ -7,7 +7,6 @@
 
 /* What one event adds to the windows. */
 struct addition {
-    uint32_t row; /* cell */
     bool starts, ends, fails, has_latency;
     int64_t latency_ns;
     uint64_t tokens;
@@ -27,14 +26,6 @@ static void add_to(struct traffic *traffic, int64_t time_ns, const struct additi
         histogram_window_record(traffic->latency, time_ns, addition->latency_ns, 1, addition->latency_ns);
 }
 
-static void add_locked(void *owner, int64_t time_ns, const void *given)
-{
-    struct traffic_book *book = owner;
-    const struct addition *addition = given;
-    add_to(&book->all, time_ns, addition);
-    add_to(table_at(&book->names, addition->row), time_ns, addition);
-}
-
 static void reset_windows(struct traffic *traffic)
 {
     window_sum_reset(&traffic->recent_requests);
@@ -43,17 +34,6 @@ static void reset_windows(struct traffic *traffic)
     window_sum_reset(&traffic->recent_tokens);
     histogram_window_reset(traffic->latency);
 }
-
-static void start_anew_locked(void *owner)
-{
-    struct traffic_book *book = owner;
-    reset_windows(&book->all);
-    for (uint32_t i = 0; i < book->names.used; i++)
-        if (table_at(&book->names, i))
-            reset_windows(table_at(&book->names, i));
-}
-
-static const struct held_calls calls = {add_locked, start_anew_locked};
 
 /* --- Open, close, reset --- */
 
@@ -94,8 +74,8 @@ int traffic_open(struct traffic_book *book, const struct traffic_options *option
 {
     if (options->names_max > TRAFFIC_NAMES_MAX || options->window_ns <= 0 || options->window_ns > MOMENT_MAX)
         return UV_EINVAL;
-    *book = (struct traffic_book){.window_ns = options->window_ns, .jump_ns = options->jump_ns};
-    held_init(&book->held, book->jump_ns);
+    *book = (struct traffic_book){.window_ns = options->window_ns};
+    ahead_init(&book->ahead, options->ahead_max_ns, options->clock, options->clock_user);
     table_init(&book->names, options->row_bytes, TRAFFIC_NAME_MAX, options->names_max + 1 /* and "other" */);
     int error = open_windows(&book->all, book->window_ns, HISTOGRAM_SLICES);
     if (!error)
@@ -131,7 +111,7 @@ void traffic_reset_locked(struct traffic_book *book)
     }
     reset_row(other);
     reset_row(&book->all);
-    held_init(&book->held, book->jump_ns);
+    ahead_reset(&book->ahead);
     book->negative_durations = book->unmatched = 0;
     book->resets++;
 }
@@ -150,11 +130,13 @@ struct traffic *traffic_row_locked(struct traffic_book *book, const struct table
     return table_find(&book->names, TABLE_OTHER);
 }
 
-static void pass_locked(struct traffic_book *book, const struct traffic *row, int64_t time_ns,
-                        struct addition *addition)
+static int64_t add_locked(struct traffic_book *book, struct traffic *row, int64_t time_ns,
+                          const struct addition *addition)
 {
-    addition->row = table_cell_of(&book->names, row);
-    held_pass(&book->held, moment_of(time_ns), addition, sizeof *addition, &calls, book);
+    const int64_t moment = ahead_believe(&book->ahead, moment_of(time_ns));
+    add_to(&book->all, moment, addition);
+    add_to(row, moment, addition);
+    return moment;
 }
 
 static void count_start(struct traffic *traffic)
@@ -163,11 +145,11 @@ static void count_start(struct traffic *traffic)
     traffic->in_flight++;
 }
 
-void traffic_start_locked(struct traffic_book *book, struct traffic *row, int64_t time_ns)
+int64_t traffic_start_locked(struct traffic_book *book, struct traffic *row, int64_t time_ns)
 {
     count_start(&book->all);
     count_start(row);
-    pass_locked(book, row, time_ns, &(struct addition){.starts = true});
+    return add_locked(book, row, time_ns, &(struct addition){.starts = true});
 }
 
 static void count_end(struct traffic *traffic, bool fails, const tbus_traffic_end_t *end)
@@ -181,7 +163,8 @@ static void count_end(struct traffic *traffic, bool fails, const tbus_traffic_en
         traffic->completion_tokens = sum_up_to_max(traffic->completion_tokens, (uint64_t)end->completion_tokens);
 }
 
-void traffic_end_locked(struct traffic_book *book, struct traffic *row, const tbus_traffic_end_t *end, bool with_start)
+int64_t traffic_end_locked(struct traffic_book *book, struct traffic *row, const tbus_traffic_end_t *end,
+                           bool with_start)
 {
     struct addition addition = {.starts = with_start, .ends = true};
     addition.fails = end->failed || end->status_code >= 500;
@@ -195,7 +178,7 @@ void traffic_end_locked(struct traffic_book *book, struct traffic *row, const tb
     count_end(row, addition.fails, end);
     addition.tokens = sum_up_to_max(end->prompt_tokens > 0 ? (uint64_t)end->prompt_tokens : 0,
                                     end->completion_tokens > 0 ? (uint64_t)end->completion_tokens : 0);
-    pass_locked(book, row, end->time_ns, &addition);
+    return add_locked(book, row, end->time_ns, &addition);
 }
 
 /* --- Snapshots --- */
@@ -298,7 +281,7 @@ int traffic_snapshot(struct traffic_book *book, const struct traffic_view *view,
         *work = (struct work){.now_ns = moment_of(now_ns)};
         uv_mutex_lock(&book->mu);
         if (now_ns == 0)
-            work->now_ns = held_now(&book->held);
+            work->now_ns = ahead_latest(&book->ahead);
         size_t bytes = bytes_locked(book, view);
         uv_mutex_unlock(&book->mu);
         if (snapshot_block_open(&work->block, bytes) != 0) {

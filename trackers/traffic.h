@@ -8,7 +8,7 @@
 
 #include <tallybus/traffic.h>
 
-#include "trackers/held.h"
+#include "trackers/ahead.h"
 #include "trackers/histogram.h"
 #include "trackers/snapshot.h"
 #include "trackers/table.h"
@@ -25,13 +25,15 @@ struct traffic {
 struct traffic_options {
     uint32_t row_bytes; /* of a row: at least a struct traffic */
     uint32_t names_max;
-    int64_t window_ns, jump_ns;
+    int64_t window_ns, ahead_max_ns;
+    int64_t (*clock)(void *user);
+    void *clock_user;
 };
 
 struct traffic_book {
     uv_mutex_t mu;
-    int64_t window_ns, jump_ns;             /* [const after open] */
-    struct held held;                       /* [lock: mu] */
+    int64_t window_ns;                      /* [const after open] */
+    struct ahead ahead;                     /* [lock: mu] */
     struct traffic all;                     /* [lock: mu] */
     struct table names;                     /* [lock: mu] rows */
     uint64_t negative_durations, unmatched; /* [lock: mu] */
@@ -48,9 +50,10 @@ void traffic_reset_locked(struct traffic_book *book);
 /* The row of a name, a new one with all it needs; "other" past the limit, or with UV_ENOMEM in `*ret_error`. */
 struct traffic *traffic_row_locked(struct traffic_book *book, const struct table_name *name, int *ret_error);
 
-/* A request begins, or ends, in all and in a row. */
-void traffic_start_locked(struct traffic_book *book, struct traffic *row, int64_t time_ns);
-void traffic_end_locked(struct traffic_book *book, struct traffic *row, const tbus_traffic_end_t *end, bool with_start);
+/* A request begins, or ends, in all and in a row. Returns the moment that counts. */
+int64_t traffic_start_locked(struct traffic_book *book, struct traffic *row, int64_t time_ns);
+int64_t traffic_end_locked(struct traffic_book *book, struct traffic *row, const tbus_traffic_end_t *end,
+                           bool with_start);
 
 /* --- Snapshots --- */
 

@@ -32,11 +32,11 @@ typedef struct tbus_cost_options {
     uint32_t records_max;   /* usage records kept; at most 2^20; default 1,000; UINT32_MAX = none */
     uint32_t estimates_max; /* estimates that real figures may still replace; past it the oldest ones stay as they are,
                                which is counted; at most 2^24; default 10,000 */
-    /* How far ahead of the clock a usage's time may be; default 300 s; negative = any time is believed. One further ahead
-     * counts in the latest hour that was, and is counted. */
+    /* How far ahead of the clock, and of the latest usage, a usage's time may be; default 300 s; negative = any time is
+     * believed. One further ahead counts at the latest time that was, and is counted. */
     int64_t ahead_max_ns;
-    /* Nanoseconds since 1970; default: the system's clock. Asked only where a usage's hour is later than any before, with
-     * the lock held, on any thread: it may neither block nor call the library. */
+    /* Nanoseconds since 1970; default: the system's clock. Asked only where a time is ahead of what the last look at it
+     * allowed, with the lock held, on any thread: it may neither block nor call the library. */
     int64_t (*clock)(void *user);
     void *clock_user;
     uint64_t reserved[8];

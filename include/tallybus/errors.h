@@ -4,9 +4,8 @@
  *
  * Times are those of the records, in nanoseconds since the epoch; a window ends at the latest of them, or at a later
  * moment that is asked for. What comes late counts where it belongs, as far back as a window goes. A time far ahead
- * would make windows pass over all that comes behind it: so one more than `ahead_max_ns` ahead of the clock is not
- * believed, and its record counts at the latest time that was. Where the clock itself was ahead, windows go on once it
- * is there again. Windows are kept in slices of time, so that one covers its length and at most one slice more: 10 s for
+ * would make windows pass over all that comes behind it: so one more than `ahead_max_ns` ahead of the clock, and of the
+ * latest time as well, is not believed, and its record counts at the latest time that was. Windows are kept in slices of time, so that one covers its length and at most one slice more: 10 s for
  * 5 m, 1 m for 30 m to 2 h, 15 m for 6 h to 3 d, a 30th of `window_ns`, a 120th of the compliance period.
  *
  * Secrets: what is shown has API keys and tokens masked ("sk-*"), in messages, names and ids alike. Names are masked
@@ -56,8 +55,8 @@ typedef struct tbus_errors_options {
      * from a journal, where it stands already. Snapshots show it all the same. Default false. */
     bool findings_off;
     uint32_t endpoints_max; /* endpoints whose SLO is watched; further ones share that of "other"; default 100 */
-    /* How far ahead of the clock a time may be; default 300 s; negative = any time is believed: for times that are not of
-     * this clock. */
+    /* How far ahead of the clock, and of the latest time, a time may be; default 300 s; negative = any time is believed:
+     * for times that are not of this clock. */
     int64_t ahead_max_ns;
     /* Nanoseconds since 1970; default: the system's clock. Asked only where a time is ahead of what the last look at it
      * allowed, with the lock held, on any thread: it may neither block nor call the library. */

@@ -11,9 +11,9 @@
  *   TPOT     (end - first token) / (output tokens - 1), for more than one token
  *   total    start to completion
  * Each only once for a request: what is told again is ignored. Figures are over a sliding window; they go into histograms,
- * so that percentiles are within 0.5 %. Intervals that end before they begin are counted and taken as 0. A time far ahead
- * of the latest is doubted, as in streaming.h. Every function takes one lock for as long as it needs to read or write
- * plain memory; none calls the host. */
+ * so that percentiles are within 0.5 %. Intervals that end before they begin are counted and taken as 0. A time too far
+ * ahead is not believed, as in streaming.h. Every function takes one lock for as long as it needs to read or write plain
+ * memory; none calls the host, but for the options' `clock`. */
 #ifndef TALLYBUS_INFERENCE_H
 #define TALLYBUS_INFERENCE_H
 
@@ -33,7 +33,13 @@ typedef struct tbus_inference_options {
     int64_t
         idle_ns; /* a request without an event for so long is forgotten and counted (looked for every 64th of it, and
                         when there is no room); default 600 s; negative = never */
-    int64_t jump_ns; /* how far ahead of the latest time an event is believed by itself; default 60 s; negative = any */
+    int64_t
+        ahead_max_ns; /* how far ahead of the clock, and of the latest time, a time may be; default 300 s; negative =
+                             any time is believed: for times that are not of this clock */
+    /* Nanoseconds since 1970; default: the system's clock. Asked only where a time is ahead of what the last look at it
+     * allowed, with the lock held, on any thread: it may neither block nor call the library. */
+    int64_t (*clock)(void *user);
+    void *clock_user;
     uint64_t reserved[8];
 } tbus_inference_options_t;
 
@@ -138,7 +144,7 @@ typedef struct tbus_inference_snapshot {
     uint64_t duplicate_starts, refused_starts, orphan_events;
     uint64_t abandoned;          /* idle past the limit */
     uint64_t negative_intervals; /* taken as 0 */
-    uint64_t doubted_events;     /* too far ahead of the latest time to be believed by themselves */
+    uint64_t ahead;              /* times too far ahead to be believed */
     size_t models_count, workers_count;
     const tbus_inference_figures_t *models; /* by falling number of starts, then by name */
     const tbus_inference_worker_t *workers; /* by falling number of requests, then by name */

@@ -2,8 +2,8 @@
  * from one.
  *
  * Latency goes into histograms: percentiles are within 0.5 %, over a sliding window. The other figures are for ever.
- * Time is that of the events; a time far ahead of the latest is doubted, as in streaming.h. Every function takes one
- * lock for as long as it needs to read or write plain memory; none calls the host. */
+ * Time is that of the events; one too far ahead is not believed, as in streaming.h. Every function takes one lock for as
+ * long as it needs to read or write plain memory; none calls the host, but for the options' `clock`. */
 #ifndef TALLYBUS_MODELS_H
 #define TALLYBUS_MODELS_H
 
@@ -21,7 +21,13 @@ typedef struct tbus_models_options {
     uint32_t users_max; /* the same of users; default 10,000 */
     int64_t window_ns;  /* latency and rates are over this time before the snapshot's (latency in 4 slices, so up to a
                                quarter more); default 300 s */
-    int64_t jump_ns; /* how far ahead of the latest time an event is believed by itself; default 60 s; negative = any */
+    int64_t
+        ahead_max_ns; /* how far ahead of the clock, and of the latest time, a time may be; default 300 s; negative =
+                             any time is believed: for times that are not of this clock */
+    /* Nanoseconds since 1970; default: the system's clock. Asked only where a time is ahead of what the last look at it
+     * allowed, with the lock held, on any thread: it may neither block nor call the library. */
+    int64_t (*clock)(void *user);
+    void *clock_user;
     uint64_t reserved[8];
 } tbus_models_options_t;
 
@@ -58,7 +64,8 @@ typedef struct tbus_model {
 
 typedef struct tbus_models_snapshot {
     int64_t time_ns; /* the moment that the window ends at */
-    uint64_t negative_durations, refused_costs, doubted_events;
+    uint64_t negative_durations, refused_costs;
+    uint64_t ahead;                  /* times too far ahead to be believed */
     bool endpoints_full, users_full; /* the limit was passed: endpoints or users are told apart no further */
     size_t models_count;
     const tbus_model_t *models; /* by falling number of requests, then by name */

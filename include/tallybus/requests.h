@@ -2,8 +2,8 @@
  * per endpoint. Needs no bus; subscribers.h feeds it from one.
  *
  * Latency goes into histograms (requests come at high rates): percentiles are within 0.5 %. Time is that of the events;
- * a time far ahead of the latest is doubted, as in streaming.h. Every function takes one lock for as long as it needs to
- * read or write plain memory; none calls the host. */
+ * one too far ahead is not believed, as in streaming.h. Every function takes one lock for as long as it needs to read or
+ * write plain memory; none calls the host, but for the options' `clock`. */
 #ifndef TALLYBUS_REQUESTS_H
 #define TALLYBUS_REQUESTS_H
 
@@ -17,7 +17,13 @@ typedef struct tbus_requests_options {
     uint32_t endpoints_max; /* endpoints told apart; further ones count as "other"; default 100 */
     int64_t window_ns; /* rates and latency are over this time before the snapshot's, in 30 slices (the latency of an
                                endpoint: in 4, so up to a quarter more); default 60 s */
-    int64_t jump_ns; /* how far ahead of the latest time an event is believed by itself; default 60 s; negative = any */
+    int64_t
+        ahead_max_ns; /* how far ahead of the clock, and of the latest time, a time may be; default 300 s; negative =
+                             any time is believed: for times that are not of this clock */
+    /* Nanoseconds since 1970; default: the system's clock. Asked only where a time is ahead of what the last look at it
+     * allowed, with the lock held, on any thread: it may neither block nor call the library. */
+    int64_t (*clock)(void *user);
+    void *clock_user;
     uint64_t reserved[8];
 } tbus_requests_options_t;
 
@@ -45,7 +51,7 @@ typedef struct tbus_requests_snapshot {
     tbus_traffic_t all; /* its name is "" */
     uint64_t unmatched_responses;
     uint64_t negative_durations; /* taken as 0 */
-    uint64_t doubted_events;     /* too far ahead of the latest time to be believed by themselves */
+    uint64_t ahead;              /* times too far ahead to be believed */
     size_t endpoints_count;
     const tbus_traffic_t *endpoints; /* by falling number of responses, then of requests, then by name */
 } tbus_requests_snapshot_t;

@@ -4,14 +4,12 @@
  * TPOT = (end - first token) / (tokens - 1). Duration = end - start. All from the times of the events.
  *
  * Time. Windows end, and idle streams are measured, by the latest time recorded. One event with a wrong time far ahead
- * must not empty the window and end every stream, so a time more than `jump_ns` ahead of the latest is doubted: it is
- * believed once 8 events in a row were as far ahead (the window then goes on at the earliest of them), and forgotten when
- * an event comes between that is not. A doubted event counts like any other for its stream and in the counters that are
- * for ever; what it adds to the window shows once it is believed. So a pause of hours in a trace costs nothing. A wrong
- * time at the very beginning, where there is nothing to compare it with, is left behind by the next event.
+ * must not empty the window and end every stream: so one more than `ahead_max_ns` ahead of the clock, and of the latest
+ * time as well, is not believed. It counts like any other, but at the latest time that was believed. A replay of times to
+ * come needs a clock of its own, or no guard.
  *
- * Every function takes one lock for as long as it needs to read or write plain memory; none calls the host. Names are
- * hashed before the lock is taken. */
+ * Every function takes one lock for as long as it needs to read or write plain memory; none calls the host, but for the
+ * options' `clock`. Names are hashed before the lock is taken. */
 #ifndef TALLYBUS_STREAMING_H
 #define TALLYBUS_STREAMING_H
 
@@ -51,7 +49,13 @@ typedef struct tbus_streaming_options {
                           default 600 s; negative = never */
     int64_t cache_ns;  /* a snapshot less than this after another one takes over its percentiles and goodput; default
                           10 s of the trackers' time; TBUS_STREAMING_NO_CACHE = each works out its own */
-    int64_t jump_ns; /* how far ahead of the latest time an event is believed by itself; default 60 s; negative = any */
+    int64_t
+        ahead_max_ns; /* how far ahead of the clock, and of the latest time, a time may be; default 300 s; negative =
+                             any time is believed: for times that are not of this clock */
+    /* Nanoseconds since 1970; default: the system's clock. Asked only where a time is ahead of what the last look at it
+     * allowed, with the lock held, on any thread: it may neither block nor call the library. */
+    int64_t (*clock)(void *user);
+    void *clock_user;
     /* What users are promised, for goodput; 0 = no such limit. */
     double ttft_max_ms, tpot_max_ms, duration_max_ms;
     /* Labels of the OpenTelemetry histograms, copied, 63 bytes kept. */
@@ -194,7 +198,7 @@ typedef struct tbus_streaming_snapshot {
     uint64_t negative_intervals; /* intervals whose end lay before their start: taken as 0 */
     uint64_t sequence_jumps;     /* events whose number said that tokens were shed before them */
     uint64_t oversized_events;   /* events with more than TBUS_EVENT_TOKENS_MAX tokens */
-    uint64_t doubted_events;     /* events too far ahead of the latest time to be believed by themselves */
+    uint64_t ahead;              /* times too far ahead to be believed */
     /* now */
     uint64_t active_streams;
     double success_rate; /* completed / started; NaN before the first */

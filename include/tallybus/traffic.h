@@ -17,7 +17,8 @@ typedef struct tbus_traffic {
     uint64_t errors;                           /* failed, or a status of 500 or more */
     uint64_t prompt_tokens, completion_tokens; /* as the ends told them */
     /* now */
-    uint64_t in_flight; /* begun and not ended */
+    uint64_t in_flight; /* begun and not ended, by name: requests have no ids here, so one whose end never comes counts
+                           until a reset, and so it does under its own name when its end comes under another */
     /* over the window */
     double requests_per_second, responses_per_second, errors_per_second;
     double tokens_per_second;       /* prompt and completion together */

@@ -10,7 +10,7 @@
 
 #include <tallybus/streaming.h>
 
-enum { MODEL_STREAMS = 8000, MODEL_SAMPLES = 60000, MODEL_ROW = 8, MODEL_SLICES = 30, MODEL_NAMES = 8 };
+enum { MODEL_STREAMS = 8000, MODEL_SAMPLES = 60000, MODEL_SLICES = 30, MODEL_NAMES = 8 };
 
 struct plain_stream {
     char id[16], reason[32];
@@ -30,31 +30,26 @@ struct plain_sample {
     uint64_t tokens;
     int model;
     bool has_gap, starts;
-    long stream; /* whose event it was */
 };
 
 struct plain {
     tbus_streaming_options_t options; /* nothing left to its default */
     struct plain_stream streams[MODEL_STREAMS];
     long count, ended;
-    struct plain_sample samples[MODEL_SAMPLES], doubted[MODEL_ROW];
-    size_t samples_count, doubted_count;
-    int64_t now, row[MODEL_ROW];
-    int row_count, believed;
+    struct plain_sample samples[MODEL_SAMPLES];
+    size_t samples_count;
+    int64_t clock; /* never goes back; options.clock_user points to it */
+    int64_t now;   /* once there was an event */
+    bool has_now;
     char models[MODEL_NAMES][16];
     int models_count;
     struct {
         uint64_t streams, tokens;
     } by_model[MODEL_NAMES];
     uint64_t outcomes[3], abandoned, tokens, shed, pressure, duplicates, refused, orphans, negatives, jumps, oversized,
-        doubts;
+        ahead;
     double list[MODEL_SAMPLES * 4]; /* for one column at a time */
 };
-
-static inline bool plain_doubts(const struct plain *p, int64_t time)
-{
-    return p->options.jump_ns >= 0 && time > p->now && time - p->now > p->options.jump_ns;
-}
 
 static inline int64_t plain_interval(struct plain *p, int64_t from, int64_t to)
 {
@@ -88,9 +83,6 @@ static inline void plain_end(struct plain *p, struct plain_stream *s, int outcom
     (void)plain_interval(p, s->start, time);
     if (s->has_first && s->tokens > 1)
         (void)plain_interval(p, s->first, time);
-    for (size_t i = 0; i < p->doubted_count; i++)
-        if (p->doubted[i].stream == s - p->streams)
-            p->doubted[i].stream = -1;
 }
 
 static inline void plain_abandon_idle(struct plain *p, int64_t now)
@@ -104,89 +96,26 @@ static inline void plain_abandon_idle(struct plain *p, int64_t now)
     }
 }
 
-static inline void plain_touch(struct plain *p, long stream, int64_t time)
+/* The moment that an event counts at. */
+static inline int64_t plain_see(struct plain *p, int64_t time)
 {
-    if (stream >= 0 && time > p->streams[stream].last_event)
-        p->streams[stream].last_event = time;
-}
-
-/* After time has gone on, or a row of doubted times has been broken. */
-static inline void plain_settle_doubted(struct plain *p)
-{
-    size_t left = 0;
-    for (size_t i = 0; i < p->doubted_count; i++) {
-        struct plain_sample sample = p->doubted[i];
-        if (sample.time <= p->now) {
-            plain_touch(p, sample.stream, sample.time);
-            p->samples[p->samples_count++] = sample;
-        } else if (p->row_count > 0) {
-            plain_touch(p, sample.stream, p->now);
-            p->doubted[left++] = sample;
-        }
+    const int64_t most = p->options.ahead_max_ns;
+    if (most >= 0 && time > p->clock + most && !(p->has_now && time <= p->now + most)) {
+        p->ahead++;
+        time = p->has_now ? p->now : p->clock;
     }
-    p->doubted_count = left;
-}
-
-static inline void plain_reach(struct plain *p)
-{
-    int64_t earliest = p->row[0];
-    for (int i = 1; i < p->row_count; i++)
-        earliest = p->row[i] < earliest ? p->row[i] : earliest;
-    p->now = earliest;
-    for (bool moved = true; moved;) {
-        moved = false;
-        for (int i = 0; i < p->row_count; i++)
-            if (p->row[i] > p->now && !plain_doubts(p, p->row[i])) {
-                p->now = p->row[i];
-                moved = true;
-            }
-    }
-    int left = 0;
-    for (int i = 0; i < p->row_count; i++)
-        if (plain_doubts(p, p->row[i]))
-            p->row[left++] = p->row[i];
-    p->row_count = left;
-    plain_settle_doubted(p);
-}
-
-static inline void plain_see(struct plain *p, int64_t time)
-{
-    if (p->believed > 0 && plain_doubts(p, time)) {
-        p->doubts++;
-        p->row[p->row_count++] = time;
-        if (p->row_count == MODEL_ROW)
-            plain_reach(p);
-    } else if (p->believed > 0 && p->believed < MODEL_ROW && p->options.jump_ns >= 0 &&
-               p->now - time > p->options.jump_ns) {
+    if (!p->has_now || time > p->now)
         p->now = time;
-        p->believed = 1;
-        p->row_count = 0;
-        p->samples_count = p->doubted_count = 0;
-        for (long i = 0; i < p->count; i++)
-            p->streams[i].last_event = p->streams[i].last_event > time ? time : p->streams[i].last_event;
-    } else {
-        p->now = p->believed == 0 || time > p->now ? time : p->now;
-        p->believed += p->believed < MODEL_ROW;
-        p->row_count = 0;
-        plain_settle_doubted(p);
-    }
+    p->has_now = true;
     plain_abandon_idle(p, p->now);
+    return time;
 }
 
-/* The event's part in the window and in its stream's life. */
-static inline void plain_add(struct plain *p, struct plain_stream *s, struct plain_sample sample)
+/* The event's part in the window. */
+static inline void plain_add(struct plain *p, const struct plain_stream *s, struct plain_sample sample)
 {
-    sample.stream = s - p->streams;
     sample.model = s->model;
-    if (plain_doubts(p, sample.time)) {
-        plain_touch(p, sample.stream, p->now);
-        if (s->status != TBUS_STREAM_STATUS_ACTIVE)
-            sample.stream = -1;
-        p->doubted[p->doubted_count++] = sample;
-    } else {
-        plain_touch(p, sample.stream, sample.time);
-        p->samples[p->samples_count++] = sample;
-    }
+    p->samples[p->samples_count++] = sample;
 }
 
 static inline int plain_model_of(struct plain *p, const char *name)
@@ -205,7 +134,7 @@ static inline int plain_model_of(struct plain *p, const char *name)
 
 static inline int plain_start(struct plain *p, const char *id, const char *model, int64_t input, int64_t time)
 {
-    plain_see(p, time);
+    time = plain_see(p, time);
     if (plain_active(p, id)) {
         p->duplicates++;
         return UV_EEXIST;
@@ -215,7 +144,7 @@ static inline int plain_start(struct plain *p, const char *id, const char *model
         return UV_ENOSPC;
     }
     struct plain_stream *s = &p->streams[p->count++];
-    *s = (struct plain_stream){.start = time, .last_event = INT64_MIN, .input = input > 0 ? (uint64_t)input : 0};
+    *s = (struct plain_stream){.start = time, .last_event = time, .input = input > 0 ? (uint64_t)input : 0};
     strcpy(s->id, id);
     s->model = plain_model_of(p, model);
     s->next = p->options.numbering == TBUS_NUMBERING_LAST_TOKEN ? 0 : 1;
@@ -224,12 +153,14 @@ static inline int plain_start(struct plain *p, const char *id, const char *model
     return 0;
 }
 
-/* The stream that an event is about. */
-static inline struct plain_stream *plain_event(struct plain *p, const char *id, int64_t time)
+/* The stream that an event is about; its time becomes the moment that it counts at. */
+static inline struct plain_stream *plain_event(struct plain *p, const char *id, int64_t *time)
 {
-    plain_see(p, time);
+    *time = plain_see(p, *time);
     struct plain_stream *s = plain_active(p, id);
     p->orphans += !s;
+    if (s && *time > s->last_event)
+        s->last_event = *time;
     return s;
 }
 
@@ -279,7 +210,7 @@ static inline void plain_tokens(struct plain *p, struct plain_stream *s, uint64_
 static inline int plain_token(struct plain *p, const char *id, int64_t tokens, int64_t number, tbus_token_kind_t kind,
                               int64_t time)
 {
-    struct plain_stream *s = plain_event(p, id, time);
+    struct plain_stream *s = plain_event(p, id, &time);
     bool role = kind == TBUS_TOKEN_ROLE;
     struct plain_sample sample = {.time = time};
     if (!s)
@@ -310,29 +241,27 @@ static inline int plain_token(struct plain *p, const char *id, int64_t tokens, i
 
 static inline int plain_told_first(struct plain *p, const char *id, double ttft_ms, int64_t time)
 {
-    struct plain_stream *s = plain_event(p, id, time);
+    struct plain_stream *s = plain_event(p, id, &time);
     if (!s)
         return UV_ENOENT;
     plain_first(p, s, ttft_ms, time);
-    plain_add(p, s, (struct plain_sample){.time = time});
     return 0;
 }
 
 static inline int plain_pressure(struct plain *p, const char *id, int64_t time)
 {
-    struct plain_stream *s = plain_event(p, id, time);
+    struct plain_stream *s = plain_event(p, id, &time);
     p->pressure++;
     if (!s)
         return UV_ENOENT;
     s->pressure++;
-    plain_add(p, s, (struct plain_sample){.time = time});
     return 0;
 }
 
 static inline int plain_finish(struct plain *p, const char *id, int outcome, int64_t token_count, const char *reason,
                                int64_t time)
 {
-    struct plain_stream *s = plain_event(p, id, time);
+    struct plain_stream *s = plain_event(p, id, &time);
     struct plain_sample sample = {.time = time};
     if (!s)
         return UV_ENOENT;

@@ -87,7 +87,7 @@ Test(inference, equals_a_plain_reckoning_of_each_request)
 Test(inference, ghosts_duplicates_orphans_and_time_running_backwards_are_counted)
 {
     tbus_inference_t *inference;
-    cr_assert_eq(tbus_inference_open(&(tbus_inference_options_t){.active_max = 2, .jump_ns = -1}, &inference), 0);
+    cr_assert_eq(tbus_inference_open(&(tbus_inference_options_t){.active_max = 2}, &inference), 0);
     cr_assert_eq(tbus_inference_record_start(inference, "a", "m", 5, begin), 0);
     cr_assert_eq(tbus_inference_record_start(inference, "a", "m", 5, begin), UV_EEXIST);
     cr_assert_eq(tbus_inference_record_start(inference, NULL, NULL, 5, begin), 0);
@@ -180,4 +180,34 @@ Test(inference, without_memory_nothing_leaks_and_totals_hold)
         if (!oom.failed)
             break;
     }
+}
+
+static int64_t read_clock(void *now_ns)
+{
+    return *(const int64_t *)now_ns;
+}
+
+Test(inference, after_a_pause_gauges_and_phases_count_at_once)
+{
+    int64_t now = begin;
+    tbus_inference_t *inference;
+    cr_assert_eq(tbus_inference_open(&(tbus_inference_options_t){.clock = read_clock, .clock_user = &now}, &inference),
+                 0);
+    for (int i = 1; i <= 20; i++) {
+        now += 3600 * second;
+        cr_assert_eq(tbus_inference_record_queue_depth(inference, "q", i, now), 0);
+        cr_assert_eq(tbus_inference_record_batch_size(inference, 2 * i, now), 0);
+        cr_assert_eq(tbus_inference_record_start(inference, "r", "m", 5, now), 0);
+        cr_assert_eq(tbus_inference_record_end(inference, "r", &(tbus_inference_end_t){.time_ns = now + i}), 0);
+        tbus_inference_snapshot_t *s = snapshot_at(inference, 0);
+        cr_assert(s->queue_depth.now == i && s->batch_size.now == 2 * i);
+        cr_assert(s->all.total_ms.count == 1 && s->all.requests_per_second > 0);
+        cr_assert_eq(s->ahead, 0u);
+        tbus_inference_snapshot_free(s);
+    }
+    cr_assert_eq(tbus_inference_record_start(inference, "stray", "m", 5, INT64_MAX), 0);
+    tbus_inference_snapshot_t *s = snapshot_at(inference, 0);
+    cr_assert(s->time_ns == now + 20 && s->ahead == 1 && s->active == 1 && s->queue_depth.now == 20);
+    tbus_inference_snapshot_free(s);
+    tbus_inference_close(inference);
 }

@@ -2,6 +2,7 @@
 
 #include <math.h>
 #include <string.h>
+#include <time.h>
 
 #include "tests/check.h"
 #include "tests/oom.h"
@@ -162,4 +163,29 @@ Test(models, without_memory_all_is_counted_under_other)
         }
         cr_assert_eq(error, UV_ENOMEM);
     }
+}
+
+Test(models, a_wrong_time_does_not_make_a_model_used_in_the_future)
+{
+    tbus_models_t *models;
+    cr_assert_eq(tbus_models_open(NULL, &models), 0);
+    const int64_t times[] = {INT64_MAX, begin, begin + 7, INT64_MAX, begin + 3};
+    int64_t now_ns = (int64_t)time(NULL) * INT64_C(1000000000);
+    for (int i = 0; i < 5; i++) {
+        const tbus_traffic_end_t end = {.duration_ms = 1, .time_ns = times[i]};
+        cr_assert_eq(tbus_models_record_end(models, "m", "/a", "u", &end), 0);
+        if (i == 0)
+            tbus_models_reset(models); /* a first one counts as now, which the others lie behind */
+    }
+    tbus_models_snapshot_t *s;
+    cr_assert_eq(tbus_models_snapshot(models, 0, &s), 0);
+    cr_assert(s->models[0].first_ns == begin && s->models[0].last_ns == begin + 7 && s->ahead == 1);
+    tbus_models_snapshot_free(s);
+    const tbus_traffic_end_t end = {.duration_ms = 1, .time_ns = INT64_MAX};
+    tbus_models_reset(models);
+    cr_assert_eq(tbus_models_record_end(models, "m", "/a", "u", &end), 0);
+    cr_assert_eq(tbus_models_snapshot(models, 0, &s), 0);
+    cr_assert(s->models[0].last_ns >= now_ns && s->models[0].last_ns - now_ns < INT64_C(3600000000000));
+    tbus_models_snapshot_free(s);
+    tbus_models_close(models);
 }

@@ -67,8 +67,7 @@ Test(streaming_time, time_running_backwards_counts_as_none_and_is_counted)
 
 Test(streaming_time, a_stream_is_idle_at_its_limit_whenever_streams_were_looked_through_last)
 {
-    tbus_streaming_t *streaming =
-        open_with(&(tbus_streaming_options_t){.idle_ns = 64 * SECOND, .jump_ns = -1, .cache_ns = -1});
+    tbus_streaming_t *streaming = open_with(&(tbus_streaming_options_t){.idle_ns = 64 * SECOND, .cache_ns = -1});
     cr_assert_eq(start(streaming, "s", 0), 0);
     cr_assert_eq(start(streaming, "other", 64 * SECOND), 0);
     cr_assert_eq(start(streaming, "s", 64 * SECOND), UV_EEXIST, "at the limit it still runs");
@@ -100,7 +99,7 @@ Test(streaming_time, a_search_for_idle_streams_leaves_those_that_are_at_their_li
 
 Test(streaming_time, a_look_up_ends_a_stream_that_nobody_has_looked_for_yet)
 {
-    tbus_streaming_t *streaming = open_with(&(tbus_streaming_options_t){.idle_ns = 64 * SECOND, .jump_ns = -1});
+    tbus_streaming_t *streaming = open_with(&(tbus_streaming_options_t){.idle_ns = 64 * SECOND});
     cr_assert_eq(start(streaming, "s", 0), 0);
     (void)token(streaming, "nobody", 64 * SECOND);
     cr_assert_eq(found(streaming, "s").status, TBUS_STREAM_STATUS_ACTIVE);
@@ -188,19 +187,30 @@ static void run_steadily(tbus_streaming_t *streaming, int64_t from_s, int64_t to
     }
 }
 
-static void expect(tbus_streaming_t *streaming, int64_t time_ns, uint64_t active, uint64_t gaps, uint64_t doubted)
+static void expect(tbus_streaming_t *streaming, int64_t time_ns, uint64_t active, uint64_t gaps, uint64_t ahead)
 {
     tbus_streaming_snapshot_t *s = snapshot_at(streaming, 0);
     cr_assert_eq(s->time_ns, time_ns, "%lld s", (long long)(s->time_ns / SECOND));
     cr_assert_eq(s->active_streams, active, "%d active", (int)s->active_streams);
     cr_assert_eq(s->itl_ms.count, gaps, "%d gaps", (int)s->itl_ms.count);
-    cr_assert_eq(s->doubted_events, doubted, "%d doubted", (int)s->doubted_events);
+    cr_assert_eq(s->ahead, ahead, "%d ahead", (int)s->ahead);
     tbus_streaming_snapshot_free(s);
 }
 
-static tbus_streaming_t *open_steady(void)
+static int64_t read_clock(void *now_ns)
 {
-    tbus_streaming_t *streaming = open_uncached();
+    return *(const int64_t *)now_ns;
+}
+
+static tbus_streaming_t *open_with_clock(int64_t *now_ns)
+{
+    return open_with(
+        &(tbus_streaming_options_t){.clock = read_clock, .clock_user = now_ns, .cache_ns = TBUS_STREAMING_NO_CACHE});
+}
+
+static tbus_streaming_t *open_steady(int64_t *now_ns)
+{
+    tbus_streaming_t *streaming = open_with_clock(now_ns);
     cr_assert_eq(start(streaming, "a", 0), 0);
     cr_assert_eq(start(streaming, "b", 0), 0);
     run_steadily(streaming, 0, 10);
@@ -209,22 +219,26 @@ static tbus_streaming_t *open_steady(void)
 
 Test(streaming_time, one_time_far_ahead_neither_moves_the_window_nor_ends_the_streams)
 {
-    static const int64_t wrong[] = {INT64_MAX, 10 * HOUR, 70 * SECOND};
+    static const int64_t wrong[] = {INT64_MAX, 10 * HOUR, 310 * SECOND};
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
-        tbus_streaming_t *streaming = open_steady();
+        int64_t now = 9 * SECOND;
+        tbus_streaming_t *streaming = open_steady(&now);
         expect(streaming, 9 * SECOND, 2, 18, 0);
         cr_assert_eq(token(streaming, "a", wrong[i]), 0);
-        expect(streaming, 9 * SECOND, 2, 18, 1);
+        expect(streaming, 9 * SECOND, 2, 19, 1); /* a gap of 0: it counts at 9 s */
         cr_assert_eq(start(streaming, "stray", wrong[i]), 0);
-        expect(streaming, 9 * SECOND, 3, 18, 2);
+        cr_assert_eq(found(streaming, "stray").start_ns, 9 * SECOND);
+        expect(streaming, 9 * SECOND, 3, 19, 2);
+        now = 20 * SECOND;
         run_steadily(streaming, 10, 20);
-        expect(streaming, 19 * SECOND, 3, 18 + 20, 2); /* the gap back to 10 s is negative: a sample of 0 */
+        expect(streaming, 19 * SECOND, 3, 19 + 20, 2);
         tbus_streaming_snapshot_t *s = snapshot_at(streaming, 0);
-        cr_assert_eq(s->negative_intervals, 1u);
-        cr_assert_eq(s->total_tokens, 41u, "for ever it counts");
-        cr_assert_eq(s->models[0].recent_tokens, 40u);
-        cr_assert_eq(s->models[0].recent_streams, 2u);
+        cr_assert_eq(s->negative_intervals, 0u);
+        cr_assert_eq(s->total_tokens, 41u);
+        cr_assert_eq(s->models[0].recent_tokens, 41u, "nothing is left out of the window");
+        cr_assert_eq(s->models[0].recent_streams, 3u);
         tbus_streaming_snapshot_free(s);
+        now = 700 * SECOND;
         run_steadily(streaming, 20, 700);
         cr_assert_eq(found(streaming, "stray").status, TBUS_STREAM_STATUS_FAILED, "it is no ghost for ever");
         cr_assert_eq(found(streaming, "a").status, TBUS_STREAM_STATUS_ACTIVE);
@@ -232,17 +246,27 @@ Test(streaming_time, one_time_far_ahead_neither_moves_the_window_nor_ends_the_st
     }
 }
 
-Test(streaming_time, after_a_pause_of_hours_nothing_is_lost)
+Test(streaming_time, an_end_with_a_wrong_time_ends_its_stream_at_the_latest_time)
 {
-    tbus_streaming_t *streaming = open_steady();
-    int64_t later = 5 * HOUR;
+    int64_t now = 9 * SECOND;
+    tbus_streaming_t *streaming = open_steady(&now);
+    cr_assert_eq(complete(streaming, "a", INT64_MAX), 0);
+    cr_assert_eq(found(streaming, "a").status, TBUS_STREAM_STATUS_COMPLETED);
+    cr_assert_eq(found(streaming, "a").end_ns, 9 * SECOND);
+    expect(streaming, 9 * SECOND, 1, 18, 1);
+    tbus_streaming_close(streaming);
+}
+
+Test(streaming_time, after_a_pause_of_hours_each_event_counts_at_once)
+{
+    int64_t now = 9 * SECOND, later = 5 * HOUR;
+    tbus_streaming_t *streaming = open_steady(&now);
+    now = later;
     cr_assert_eq(start(streaming, "c", later), 0);
-    for (int i = 1; i <= 6; i++)
+    expect(streaming, later, 1, 0, 0); /* the old streams were idle */
+    for (int i = 1; i <= 7; i++)
         cr_assert_eq(token(streaming, "c", later + i * MS), 0);
-    expect(streaming, 9 * SECOND, 3, 18, 7); /* doubted still */
-    cr_assert_eq(found(streaming, "c").tokens, 6u);
-    cr_assert_eq(token(streaming, "c", later + 7 * MS), 0);
-    expect(streaming, later + 7 * MS, 1, 6, 8); /* the old streams were idle, the new one is not */
+    expect(streaming, later + 7 * MS, 1, 6, 0);
     tbus_streaming_snapshot_t *s = snapshot_at(streaming, 0);
     cr_assert_float_eq(s->itl_ms.avg, 1, 1e-9);
     cr_assert_eq(s->models[0].recent_tokens, 7u);
@@ -253,99 +277,74 @@ Test(streaming_time, after_a_pause_of_hours_nothing_is_lost)
     tbus_streaming_close(streaming);
 }
 
-Test(streaming_time, a_trace_whose_requests_are_hours_apart_lags_by_a_few_events_only)
+Test(streaming_time, a_trace_of_the_past_whose_requests_are_hours_apart_needs_no_clock)
 {
     tbus_streaming_t *streaming = open_uncached();
     for (int64_t i = 0; i < 100; i++) {
         cr_assert_eq(start(streaming, "s", i * 2 * HOUR), 0);
         cr_assert_eq(complete(streaming, "s", i * 2 * HOUR + SECOND), 0);
+        expect(streaming, i * 2 * HOUR + SECOND, 0, 0, 0);
     }
-    tbus_streaming_snapshot_t *s = snapshot_at(streaming, 0);
-    cr_assert_eq(s->completed_streams, 100u);
-    cr_assert_geq(s->time_ns, 95 * 2 * HOUR);
-    cr_assert_eq(s->duration_ms.count, 1u);
-    tbus_streaming_snapshot_free(s);
-    s = snapshot_at(streaming, 99 * 2 * HOUR + SECOND);
-    cr_assert_eq(s->duration_ms.count, 1u);
-    tbus_streaming_snapshot_free(s);
     tbus_streaming_close(streaming);
 }
 
-Test(streaming_time, the_hosts_own_moment_shows_what_is_doubted)
+Test(streaming_time, a_clock_that_is_set_back_does_not_stop_time)
 {
-    tbus_streaming_t *streaming = open_steady();
-    cr_assert_eq(start(streaming, "c", HOUR), 0);
-    tbus_streaming_snapshot_t *s = snapshot_at(streaming, HOUR + SECOND);
-    cr_assert_eq(s->active_streams, 1u, "the new stream is not taken for idle");
-    cr_assert_eq(s->abandoned_streams, 2u);
-    tbus_streaming_snapshot_free(s);
+    int64_t now = HOUR;
+    tbus_streaming_t *streaming = open_with_clock(&now);
+    cr_assert_eq(start(streaming, "a", now), 0);
+    cr_assert_eq(start(streaming, "b", now), 0);
+    now = 0;
+    run_steadily(streaming, 3600, 3600 + 700);
+    expect(streaming, HOUR + 699 * SECOND, 2, 2 * 310, 0);
     tbus_streaming_close(streaming);
 }
 
-Test(streaming_time, a_stream_that_ends_while_in_doubt_keeps_no_other_alive)
+Test(streaming_time, a_first_time_far_ahead_counts_as_the_clocks)
 {
-    tbus_streaming_t *streaming = open_with(
-        &(tbus_streaming_options_t){.cache_ns = TBUS_STREAMING_NO_CACHE, .finished_max = 1, .idle_ns = 100 * SECOND});
-    cr_assert_eq(start(streaming, "a", 0), 0);
-    for (int i = 0; i < 8; i++)
-        cr_assert_eq(token(streaming, "a", 0), 0);
-    cr_assert_eq(start(streaming, "b", 2 * HOUR), 0);
-    cr_assert_eq(complete(streaming, "b", 2 * HOUR), 0);
-    cr_assert_eq(start(streaming, "c", 2 * HOUR), 0);
-    cr_assert_eq(complete(streaming, "c", 2 * HOUR), 0); /* takes the one place for finished streams from "b" */
-    cr_assert_eq(start(streaming, "d", HOUR), 0);        /* and this one its cell, while all are doubted */
-    tbus_streaming_snapshot_t *s = snapshot_at(streaming, 2 * HOUR + 50 * SECOND);
-    cr_assert_eq(s->active_streams, 0u);
-    tbus_streaming_snapshot_free(s);
-    tbus_streaming_close(streaming);
-}
-
-Test(streaming_time, a_wrong_time_at_the_very_beginning_is_left_behind)
-{
-    tbus_streaming_t *streaming = open_uncached();
+    int64_t now = SECOND;
+    tbus_streaming_t *streaming = open_with_clock(&now);
     cr_assert_eq(start(streaming, "stray", INT64_MAX), 0);
-    cr_assert_eq(start(streaming, "a", 0), 0);
-    cr_assert_eq(start(streaming, "b", 0), 0);
-    run_steadily(streaming, 0, 10);
-    expect(streaming, 9 * SECOND, 3, 18, 0);
-    run_steadily(streaming, 10, 700);
+    expect(streaming, SECOND, 1, 0, 1);
+    cr_assert_eq(start(streaming, "a", SECOND), 0);
+    cr_assert_eq(start(streaming, "b", SECOND), 0);
+    now = 700 * SECOND;
+    run_steadily(streaming, 1, 700);
     cr_assert_eq(found(streaming, "stray").status, TBUS_STREAM_STATUS_FAILED);
     tbus_streaming_close(streaming);
 }
 
-Test(streaming_time, a_stream_with_a_wrong_time_at_the_very_beginning_is_found_idle)
+Test(streaming_time, a_first_time_far_back_is_left_behind)
 {
-    tbus_streaming_t *streaming = open_uncached();
-    cr_assert_eq(start(streaming, "stray", INT64_MAX), 0);
-    for (int i = 0; i < 700; i++)
-        (void)token(streaming, "nobody", i * SECOND);
-    tbus_streaming_snapshot_t *s = snapshot_at(streaming, 0);
-    cr_assert_eq(s->active_streams, 0u);
-    cr_assert_eq(s->abandoned_streams, 1u);
-    tbus_streaming_snapshot_free(s);
+    int64_t now = HOUR;
+    tbus_streaming_t *streaming = open_with_clock(&now);
+    cr_assert_eq(start(streaming, "stray", INT64_MIN), 0);
+    cr_assert_eq(start(streaming, "a", HOUR), 0);
+    expect(streaming, HOUR, 1, 0, 0);
+    cr_assert_eq(found(streaming, "stray").status, TBUS_STREAM_STATUS_FAILED);
     tbus_streaming_close(streaming);
 }
 
-Test(streaming_time, reset_forgets_what_is_doubted)
+Test(streaming_time, reset_forgets_the_latest_time)
 {
-    tbus_streaming_t *streaming = open_steady();
-    for (int i = 0; i < 7; i++)
-        cr_assert_eq(token(streaming, "a", HOUR), 0);
+    int64_t now = 9 * SECOND;
+    tbus_streaming_t *streaming = open_steady(&now);
+    cr_assert_eq(token(streaming, "a", HOUR), 0);
     tbus_streaming_reset(streaming);
+    expect(streaming, 0, 0, 0, 0);
     cr_assert_eq(start(streaming, "a", 0), 0);
-    cr_assert_eq(token(streaming, "a", 0), 0);
-    for (int i = 1; i <= 8; i++)
-        cr_assert_eq(token(streaming, "a", HOUR + i * MS), 0);
-    expect(streaming, HOUR + 8 * MS, 1, 8, 8);
+    expect(streaming, 0, 1, 0, 0);
     tbus_streaming_close(streaming);
 }
 
 Test(streaming_time, any_time_is_believed_where_the_host_says_so)
 {
     tbus_streaming_t *streaming =
-        open_with(&(tbus_streaming_options_t){.jump_ns = -1, .cache_ns = TBUS_STREAMING_NO_CACHE});
+        open_with(&(tbus_streaming_options_t){.ahead_max_ns = -1, .cache_ns = TBUS_STREAMING_NO_CACHE});
     cr_assert_eq(start(streaming, "a", 0), 0);
     cr_assert_eq(token(streaming, "nobody", 10 * HOUR), UV_ENOENT);
     expect(streaming, 10 * HOUR, 0, 0, 0);
+    cr_assert_eq(start(streaming, "b", INT64_MAX), 0);
+    expect(streaming, INT64_C(1) << 62, 1, 0, 0);
     tbus_streaming_close(streaming);
 }
