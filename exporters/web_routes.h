@@ -19,6 +19,10 @@ struct web_sources {
     tbus_errors_t *errors;
     tbus_cost_t *cost;
     tbus_budgets_t *budgets;
+    tbus_requests_t *requests;
+    tbus_models_t *models;
+    tbus_inference_t *inference;
+    tbus_kvcache_t *kvcache;
     int64_t (*clock)(void *user); /* NULL = the system's */
     void *clock_user;
 };
