@@ -75,12 +75,12 @@ static void open_value(struct json *json, const char *key, char bracket)
     json->follows = false;
 }
 
-/* A bracket is less than what begin_value() has left behind the value before. */
-static void close_value(struct json *json, char bracket)
+/* What stands behind a value; it may be behind a string that has filled the piece. */
+static void close_value(struct json *json, char byte)
 {
     if (json->length == sizeof json->piece)
         flush(json);
-    add_byte(json, bracket);
+    add_byte(json, byte);
     json->follows = true;
 }
 
@@ -184,9 +184,14 @@ void json_put_text(struct json *json, const char *key, const char *string)
         json->length += to.length;
         string = next;
     }
-    if (json->length == sizeof json->piece)
-        flush(json);
-    add_byte(json, '"');
+    close_value(json, '"');
+}
+
+void json_put_key(struct json *json, const char *key)
+{
+    json_put_text(json, NULL, key);
+    close_value(json, ':');
+    json->follows = false;
 }
 
 /* --- Structs --- */

@@ -48,6 +48,9 @@ void json_put_text(struct json *json, const char *key, const char *string); /* N
 void json_put_bool(struct json *json, const char *key, bool value);
 void json_put_null(struct json *json, const char *key);
 
+/* A key of any bytes. The next value is its own, and goes without one. */
+void json_put_key(struct json *json, const char *key);
+
 /* --- Structs --- */
 
 enum json_kind {

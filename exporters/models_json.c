@@ -17,10 +17,9 @@ static const struct json_field model[] = {
 };
 
 static const struct json_field models[] = {
-    JSON_FIELD(tbus_models_snapshot_t, time_ns),
-    JSON_FIELD(tbus_models_snapshot_t, negative_durations), JSON_FIELD(tbus_models_snapshot_t, refused_costs),
-    JSON_FIELD(tbus_models_snapshot_t, doubted_events),     JSON_FIELD(tbus_models_snapshot_t, endpoints_full),
-    JSON_FIELD(tbus_models_snapshot_t, users_full),
+    JSON_FIELD(tbus_models_snapshot_t, time_ns),        JSON_FIELD(tbus_models_snapshot_t, negative_durations),
+    JSON_FIELD(tbus_models_snapshot_t, refused_costs),  JSON_FIELD(tbus_models_snapshot_t, doubted_events),
+    JSON_FIELD(tbus_models_snapshot_t, endpoints_full), JSON_FIELD(tbus_models_snapshot_t, users_full),
 };
 
 static_assert(offsetof(tbus_model_t, traffic) == 0, "a model is its traffic, and more");

@@ -91,14 +91,12 @@ static int write_all(const struct web_request *request, struct text *text)
 
 /* --- JSON --- */
 
-#if TBUS_WITH_JSON
 static int write_bus_json(const struct web_request *request, struct text *text)
 {
     char *page = NULL;
     int error = tbus_stats_to_json(request->sources->bus, &page);
     return web_documents_add(text, error, page);
 }
-#endif
 
 static int write_health(const struct web_request *request, struct text *text)
 {
@@ -143,14 +141,7 @@ const struct web_route web_documents[] = {
      BOTH(web_write_inference, write_inference)},
     {"/metrics/kv-cache", SOURCE(kvcache, "a KV-cache tracker"), .parameters = web_by_endpoint,
      BOTH(web_write_kvcache, write_kvcache)},
-    {"/metrics/bus", SOURCE(bus, "a bus"),
-     .forms =
-         {
-#if TBUS_WITH_JSON
-             {&json, write_bus_json},
-#endif
-             {&prometheus, write_bus},
-         }},
+    {"/metrics/bus", SOURCE(bus, "a bus"), BOTH(write_bus_json, write_bus)},
     {"/health", .forms = {{&json, write_health}}, .is_open = true},
     {0},
 };

@@ -49,8 +49,7 @@
  * without a token, and on a loopback address, it answers only requests whose Host is "localhost" or an address, so that
  * no web page can reach it by a name of its own. There is no TLS: put a proxy before it.
  *
- * Where the library was built without JSON (-Djson=disabled), /metrics/bus is Prometheus text alone. Built without HTTP
- * (-Dhttp=disabled), or where the system has no epoll, tbus_web_open() returns UV_ENOTSUP. */
+ * Built without HTTP (-Dhttp=disabled), or where the system has no epoll, tbus_web_open() returns UV_ENOTSUP. */
 #ifndef TALLYBUS_WEB_H
 #define TALLYBUS_WEB_H
 

@@ -327,7 +327,6 @@ Test(web, pages_are_packed_where_that_is_wanted)
     host_close(&host);
 }
 
-#if TBUS_WITH_JSON
 Test(web, the_form_of_the_bus_is_the_one_that_is_liked_best)
 {
     struct host host;
@@ -338,7 +337,6 @@ Test(web, the_form_of_the_bus_is_the_one_that_is_liked_best)
     web_expect(host.port, "/metrics/bus", "Accept: text/html\r\n", 406, "application/json or text/plain");
     host_close(&host);
 }
-#endif
 
 Test(web, options_out_of_range_are_refused)
 {
