@@ -10,6 +10,8 @@ static const struct json_field cost[] = {
     JSON_FIELD_AS(tbus_cost_snapshot_t, "cache_savings_usd", cache_savings),
     JSON_FIELD_AS(tbus_cost_snapshot_t, "batch_savings_usd", batch_savings),
     JSON_FIELD_AS(tbus_cost_snapshot_t, "projected_monthly_usd", projected_monthly),
+    JSON_FIELD(tbus_cost_snapshot_t, observed_ns),
+    JSON_FIELD_AS(tbus_cost_snapshot_t, "observed_usd", observed),
     JSON_FIELD(tbus_cost_snapshot_t, estimated_requests),
     JSON_FIELD(tbus_cost_snapshot_t, retracted_estimates),
     JSON_FIELD(tbus_cost_snapshot_t, forgotten_estimates),
@@ -29,12 +31,43 @@ static const struct json_field sum[] = {
     JSON_FIELD(tbus_cost_sum_t, prompt_tokens),
     JSON_FIELD(tbus_cost_sum_t, completion_tokens),
     JSON_FIELD(tbus_cost_sum_t, cached_tokens),
+    JSON_FIELD(tbus_cost_sum_t, cache_write_tokens),
+    JSON_FIELD(tbus_cost_sum_t, reasoning_tokens),
     JSON_FIELD(tbus_cost_sum_t, unpriced_requests),
 };
 
-void json_put_cost_sum(struct json *json, const char *key, const tbus_cost_sum_t *figures)
+/* Of a span: without the name, which is none. */
+static const struct json_field span[] = {
+    JSON_FIELD(tbus_cost_span_t, from_ns),
+    JSON_FIELD_AS(tbus_cost_span_t, "usd", sum.usd),
+    JSON_FIELD_AS(tbus_cost_span_t, "requests", sum.requests),
+    JSON_FIELD_AS(tbus_cost_span_t, "prompt_tokens", sum.prompt_tokens),
+    JSON_FIELD_AS(tbus_cost_span_t, "completion_tokens", sum.completion_tokens),
+    JSON_FIELD_AS(tbus_cost_span_t, "cached_tokens", sum.cached_tokens),
+    JSON_FIELD_AS(tbus_cost_span_t, "cache_write_tokens", sum.cache_write_tokens),
+    JSON_FIELD_AS(tbus_cost_span_t, "reasoning_tokens", sum.reasoning_tokens),
+    JSON_FIELD_AS(tbus_cost_span_t, "unpriced_requests", sum.unpriced_requests),
+};
+
+static void put_course(struct json *json, const tbus_cost_course_t *course)
 {
-    JSON_PUT_OBJECT(json, key, figures, sum);
+    json_put_list(json, "hours", &(struct json_list){JSON_ROWS(course->hours, course->hours_count, span)});
+    json_put_list(json, "days", &(struct json_list){JSON_ROWS(course->days, course->days_count, span)});
+}
+
+int tbus_cost_name_to_json(const tbus_cost_name_t *name, char **ret_text)
+{
+    struct text text = {0};
+    struct json json;
+    if (!name || !ret_text)
+        return UV_EINVAL;
+    json_begin(&json, &text);
+    json_open_object(&json, NULL);
+    JSON_PUT_FIELDS(&json, &name->sum, sum);
+    json_put_int(&json, "history_from_ns", name->history_from_ns);
+    put_course(&json, &name->course);
+    json_close_object(&json);
+    return json_take(&json, ret_text);
 }
 
 void json_put_cost(struct json *json, const char *key, const tbus_cost_snapshot_t *snapshot,
@@ -54,6 +87,7 @@ void json_put_cost(struct json *json, const char *key, const tbus_cost_snapshot_
                  {"by_endpoint", snapshot->by_endpoint, snapshot->by_endpoint_count, filter->endpoint}};
     json_open_object(json, key);
     JSON_PUT_FIELDS(json, snapshot, cost);
+    put_course(json, &snapshot->course);
     for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
         json_put_list(json, lists[i].key,
                       &(struct json_list){JSON_ROWS(lists[i].rows, lists[i].count, sum), .only = lists[i].only,

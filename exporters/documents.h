@@ -26,7 +26,4 @@ void json_put_models(struct json *json, const char *key, const tbus_models_snaps
 void json_put_kvcache(struct json *json, const char *key, const tbus_kvcache_snapshot_t *snapshot,
                       const struct json_filter *filter);
 
-/* What is cost by the names of one group. */
-void json_put_cost_sum(struct json *json, const char *key, const tbus_cost_sum_t *sum);
-
 #endif

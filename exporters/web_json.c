@@ -145,18 +145,14 @@ int web_write_stream(const struct web_request *request, struct text *text)
 /* A key goes by its redacted form: whole, it has no place in a URL. */
 int web_write_cost_of_key(const struct web_request *request, struct text *text)
 {
-    tbus_cost_snapshot_t *snapshot;
-    const tbus_cost_sum_t *key = NULL;
-    int error = tbus_cost_snapshot(request->sources->cost, &snapshot);
+    tbus_cost_name_t *key;
+    char *page = NULL;
+    int error = tbus_cost_find(request->sources->cost, TBUS_COST_KEY, request->segment, &key);
     if (error)
         return error;
-    for (size_t i = 0; i < snapshot->by_key_count && !key; i++)
-        if (strcmp(snapshot->by_key[i].name, request->segment) == 0)
-            key = &snapshot->by_key[i];
-    if (key)
-        WRITE(cost_sum, key);
-    tbus_cost_snapshot_free(snapshot);
-    return key ? 0 : UV_ENOENT;
+    error = tbus_cost_name_to_json(key, &page);
+    tbus_cost_name_free(key);
+    return web_documents_add(text, error, page);
 }
 
 /* --- Models beside each other --- */

@@ -51,6 +51,9 @@ TBUS_API TBUS_CHECKED int tbus_budgets_to_json(const tbus_budgets_snapshot_t *sn
 TBUS_API TBUS_CHECKED int tbus_models_to_json(const tbus_models_snapshot_t *snapshot, char **ret_text);
 TBUS_API TBUS_CHECKED int tbus_kvcache_to_json(const tbus_kvcache_snapshot_t *snapshot, char **ret_text);
 
+/* One name's cost. Schema: docs/cost-name.schema.json. */
+TBUS_API TBUS_CHECKED int tbus_cost_name_to_json(const tbus_cost_name_t *name, char **ret_text);
+
 /* Two models beside each other, as tbus_models_compare() does. Schema: docs/models-comparison.schema.json. Errors:
  * UV_EOVERFLOW, too (the costs lie too far apart). */
 TBUS_API TBUS_CHECKED int tbus_models_comparison_to_json(const tbus_model_t *a, const tbus_model_t *b, char **ret_text);
