@@ -36,6 +36,7 @@ static void put_all(struct json *json, const tbus_telemetry_snapshot_t *snapshot
     PUT(inference)
     PUT(streaming)
     PUT(cost)
+    PUT(budgets)
     PUT(models)
     PUT(kvcache)
 #undef PUT

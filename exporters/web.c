@@ -43,7 +43,7 @@ static void set_up(tbus_web_t *web, const tbus_web_options_t *options)
                                         SOURCE(models),
                                         SOURCE(inference),
                                         SOURCE(kvcache),
-                                        .budgets = options->budgets,
+                                        SOURCE(budgets),
                                         .bus = options->bus,
                                         .clock = options->clock,
                                         .clock_user = options->clock_user};
