@@ -60,13 +60,32 @@ static void put_terms(struct json *json, const void *element)
     put_moment(json, "period_end_ns", budget->status.period_end_ns);
 }
 
+/* The rows of a scope stand together. */
+static size_t rows_of_scope(const tbus_budgets_snapshot_t *snapshot, int scope, const tbus_budget_row_t **ret)
+{
+    size_t begin = 0, end = snapshot->rows_count;
+    *ret = snapshot->rows;
+    if (scope == 0)
+        return end;
+    while (begin < end && (int)snapshot->rows[begin].scope + 1 != scope)
+        begin++;
+    while (end > begin && (int)snapshot->rows[end - 1].scope + 1 != scope)
+        end--;
+    *ret = snapshot->rows + begin;
+    return end - begin;
+}
+
 void json_put_budgets(struct json *json, const char *key, const tbus_budgets_snapshot_t *snapshot,
                       const struct json_filter *filter)
 {
+    static const struct json_filter all;
+    filter = filter ? filter : &all;
+    const tbus_budget_row_t *rows;
+    const size_t count = rows_of_scope(snapshot, filter->scope, &rows);
     json_open_object(json, key);
     JSON_PUT_FIELDS(json, snapshot, budgets);
     json_put_list(json, "budgets",
-                  &(struct json_list){JSON_ROWS(snapshot->rows, snapshot->rows_count, row), .put_more = put_terms,
-                                      .limit = filter ? filter->limit : 0});
+                  &(struct json_list){JSON_ROWS(rows, count, row), .put_more = put_terms, .only = filter->subject,
+                                      .limit = filter->limit});
     json_close_object(json);
 }

@@ -70,27 +70,60 @@ int tbus_cost_name_to_json(const tbus_cost_name_t *name, char **ret_text)
     return json_take(&json, ret_text);
 }
 
+struct lists {
+    const tbus_cost_sum_t *rows[5];
+    size_t counts[5];
+};
+
+/* Of a struct that tells lists of sums by these names. */
+#define LISTS_OF(from)                                                                                                 \
+    {                                                                                                                  \
+        {(from)->by_key, (from)->by_user, (from)->by_project, (from)->by_model, (from)->by_endpoint},                  \
+        {                                                                                                              \
+            (from)->by_key_count, (from)->by_user_count, (from)->by_project_count, (from)->by_model_count,             \
+                (from)->by_endpoint_count                                                                              \
+        }                                                                                                              \
+    }
+
+static void put_lists(struct json *json, const struct lists *lists, const struct json_filter *filter)
+{
+    static const char *const keys[] = {"by_key", "by_user", "by_project", "by_model", "by_endpoint"};
+    for (int i = 0; i < 5; i++)
+        json_put_list(json, keys[i],
+                      &(struct json_list){JSON_ROWS(lists->rows[i], lists->counts[i], sum),
+                                          .only = i == 3   ? filter->model
+                                                  : i == 4 ? filter->endpoint
+                                                           : NULL,
+                                          .limit = filter->limit});
+}
+
+static const struct json_filter everything;
+
 void json_put_cost(struct json *json, const char *key, const tbus_cost_snapshot_t *snapshot,
                    const struct json_filter *filter)
 {
-    static const struct json_filter all;
-    filter = filter ? filter : &all;
-    const struct {
-        const char *key;
-        const tbus_cost_sum_t *rows;
-        size_t count;
-        const char *only;
-    } lists[] = {{"by_key", snapshot->by_key, snapshot->by_key_count, NULL},
-                 {"by_user", snapshot->by_user, snapshot->by_user_count, NULL},
-                 {"by_project", snapshot->by_project, snapshot->by_project_count, NULL},
-                 {"by_model", snapshot->by_model, snapshot->by_model_count, filter->model},
-                 {"by_endpoint", snapshot->by_endpoint, snapshot->by_endpoint_count, filter->endpoint}};
+    const struct lists lists = LISTS_OF(snapshot);
     json_open_object(json, key);
     JSON_PUT_FIELDS(json, snapshot, cost);
     put_course(json, &snapshot->course);
-    for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
-        json_put_list(json, lists[i].key,
-                      &(struct json_list){JSON_ROWS(lists[i].rows, lists[i].count, sum), .only = lists[i].only,
-                                          .limit = filter->limit});
+    put_lists(json, &lists, filter ? filter : &everything);
+    json_close_object(json);
+}
+
+static const struct json_field period_fields[] = {
+    JSON_FIELD(tbus_cost_period_t, from_ns),
+    JSON_FIELD(tbus_cost_period_t, to_ns),
+    JSON_FIELD(tbus_cost_period_t, is_whole),
+    JSON_FIELD(tbus_cost_period_t, history_from_ns),
+};
+
+void json_put_cost_period(struct json *json, const char *key, const tbus_cost_period_t *period,
+                          const struct json_filter *filter)
+{
+    const struct lists lists = LISTS_OF(period);
+    json_open_object(json, key);
+    JSON_PUT_FIELDS(json, period, period_fields);
+    JSON_PUT_OBJECT(json, "total", &period->total, sum);
+    put_lists(json, &lists, filter ? filter : &everything);
     json_close_object(json);
 }

@@ -19,6 +19,8 @@ void json_put_streaming(struct json *json, const char *key, const tbus_streaming
                         const struct json_filter *filter);
 void json_put_cost(struct json *json, const char *key, const tbus_cost_snapshot_t *snapshot,
                    const struct json_filter *filter);
+void json_put_cost_period(struct json *json, const char *key, const tbus_cost_period_t *period,
+                          const struct json_filter *filter);
 void json_put_budgets(struct json *json, const char *key, const tbus_budgets_snapshot_t *snapshot,
                       const struct json_filter *filter);
 void json_put_models(struct json *json, const char *key, const tbus_models_snapshot_t *snapshot,

@@ -78,17 +78,6 @@ void json_put_slo(struct json *json, const char *key, const tbus_errors_snapshot
     json_close_object(json);
 }
 
-int tbus_slo_to_json(const tbus_errors_snapshot_t *snapshot, char **ret_text)
-{
-    struct text text = {0};
-    struct json json;
-    if (!snapshot || !ret_text)
-        return UV_EINVAL;
-    json_begin(&json, &text);
-    json_put_slo(&json, NULL, snapshot, NULL);
-    return json_take(&json, ret_text);
-}
-
 /* --- Patterns --- */
 
 static const struct json_field pattern_fields[] = {

@@ -105,8 +105,9 @@ void json_put_object(struct json *json, const char *key, const void *figures, co
 
 /* Which rows of a list; NULL in its place, or all zeroes, are all of them. */
 struct json_filter {
-    const char *model, *endpoint; /* NULL = any */
-    size_t limit;                 /* of each list: the first so many of those that match; 0 = all */
+    const char *model, *endpoint, *subject; /* NULL = any */
+    int scope;                              /* of budgets, from 1 on: tbus_budget_scope_t + 1; 0 = any */
+    size_t limit;                           /* of each list: the first so many of those that match; 0 = all */
 };
 
 /* A list of structs, as an array of objects. */

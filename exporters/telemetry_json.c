@@ -3,8 +3,9 @@
 
 #include "exporters/documents.h"
 
-#define DEFINE(name)                                                                                                   \
-    int tbus_##name##_to_json(const tbus_##name##_snapshot_t *snapshot, char **ret_text)                               \
+#define DEFINE(name) DEFINE_OF(name, tbus_##name##_snapshot_t)
+#define DEFINE_OF(name, type)                                                                                          \
+    int tbus_##name##_to_json(const type *snapshot, char **ret_text)                                                   \
     {                                                                                                                  \
         struct text text = {0};                                                                                        \
         struct json json;                                                                                              \
@@ -22,7 +23,8 @@ DEFINE(cost)
 DEFINE(budgets)
 DEFINE(models)
 DEFINE(kvcache)
-#undef DEFINE
+DEFINE_OF(cost_period, tbus_cost_period_t)
+DEFINE_OF(slo, tbus_errors_snapshot_t)
 
 static void put_all(struct json *json, const tbus_telemetry_snapshot_t *snapshot)
 {

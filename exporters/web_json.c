@@ -22,18 +22,27 @@
     }
 
 /* The first is the limit wherever there is one. */
-const struct web_parameter web_limit[] = {LIMIT, END};
 const struct web_parameter web_by_model[] = {LIMIT, NAME("model"), END};
 const struct web_parameter web_by_endpoint[] = {LIMIT, NAME("endpoint"), END};
 const struct web_parameter web_by_either[] = {LIMIT, NAME("model"), NAME("endpoint"), END};
+const struct web_parameter web_costs[] = {
+    LIMIT, NAME("model"), NAME("endpoint"), {.name = "hours", .kind = WEB_INTEGER, .min = 1, .max = 744}, END};
+
+/* In the order of tbus_budget_scope_t. */
+static const char *const scopes[] = {"all", "key", "user", "project", NULL};
+
+const struct web_parameter web_budgets[] = {
+    LIMIT, NAME("subject"), {.name = "scope", .kind = WEB_CHOICE, .choices = scopes, .absent = -1}, END};
+
+#define AFTER(parameter)                                                                                               \
+    {                                                                                                                  \
+        .name = parameter, .kind = WEB_INTEGER, .min = INT64_MIN, .max = INT64_MAX                                     \
+    }
 
 const struct web_parameter web_pattern[] = {
-    LIMIT,
-    {.name = "count_min", .kind = WEB_INTEGER, .min = 0, .max = INT64_MAX},
-    {.name = "seen_after_ns", .kind = WEB_INTEGER, .min = INT64_MIN, .max = INT64_MAX},
-    END};
+    LIMIT, {.name = "count_min", .kind = WEB_INTEGER, .min = 0, .max = INT64_MAX}, AFTER("seen_after_ns"), END};
 
-const struct web_parameter web_recent[] = {LIMIT, NAME("endpoint"), NAME("type"), END};
+const struct web_parameter web_recent[] = {LIMIT, NAME("endpoint"), NAME("type"), AFTER("after_ns"), END};
 
 #define COMPARED(parameter)                                                                                            \
     {                                                                                                                  \
@@ -88,15 +97,49 @@ DEFINE(streaming, streaming, streaming, tbus_streaming_snapshot(FROM(streaming),
 DEFINE(errors, errors, errors, tbus_errors_snapshot(FROM(errors), NOW, &snapshot), .model = request->values[1].text,
        .endpoint = request->values[2].text)
 DEFINE(slo, errors, slo, tbus_errors_snapshot(FROM(errors), NOW, &snapshot), .endpoint = request->values[1].text)
-DEFINE(costs, cost, cost, tbus_cost_snapshot(FROM(cost), &snapshot), .model = request->values[1].text,
-       .endpoint = request->values[2].text)
-DEFINE(budgets, budgets, budgets, tbus_budgets_snapshot(FROM(budgets), 0, &snapshot), .model = NULL)
+DEFINE(budgets, budgets, budgets, tbus_budgets_snapshot(FROM(budgets), 0, &snapshot),
+       .subject = request->values[1].text, .scope = (int)request->values[2].number + 1)
 DEFINE(requests, requests, requests, tbus_requests_snapshot(FROM(requests), NOW, &snapshot),
        .endpoint = request->values[1].text)
 DEFINE(models, models, models, tbus_models_snapshot(FROM(models), NOW, &snapshot), .model = request->values[1].text)
 DEFINE(inference, inference, inference, tbus_inference_snapshot(FROM(inference), NOW, &snapshot),
        .model = request->values[1].text)
 DEFINE(kvcache, kvcache, kvcache, tbus_kvcache_snapshot(FROM(kvcache), &snapshot), .endpoint = request->values[1].text)
+
+/* --- Costs --- */
+
+/* The hour at hand and those before it. A clock of 0 means the latest time recorded. */
+static int write_hours(const struct web_request *request, int64_t latest_ns, const struct json_filter *filter,
+                       struct text *text)
+{
+    const int64_t clock_ns = NOW, hour_ns = INT64_C(3600000000000), far_ns = INT64_MAX - 744 * hour_ns;
+    int64_t now_ns = clock_ns ? clock_ns : latest_ns;
+    now_ns = now_ns > far_ns ? far_ns : now_ns < -far_ns ? -far_ns : now_ns; /* so that no sum overflows */
+    tbus_cost_period_t *period;
+    const int error =
+        tbus_cost_period(FROM(cost), now_ns - (request->values[3].number - 1) * hour_ns, now_ns + 1, &period);
+    if (error)
+        return error;
+    WRITE(cost_period, period, filter);
+    tbus_cost_period_free(period);
+    return 0;
+}
+
+int web_write_costs(const struct web_request *request, struct text *text)
+{
+    const struct json_filter filter = {
+        .limit = limit_of(request), .model = request->values[1].text, .endpoint = request->values[2].text};
+    tbus_cost_snapshot_t *snapshot;
+    int error = tbus_cost_snapshot(FROM(cost), &snapshot);
+    if (error)
+        return error;
+    if (request->values[3].is_given)
+        error = write_hours(request, snapshot->time_ns, &filter, text);
+    else
+        WRITE(cost, snapshot, &filter);
+    tbus_cost_snapshot_free(snapshot);
+    return error;
+}
 
 /* --- Errors --- */
 
@@ -117,8 +160,10 @@ int web_write_patterns(const struct web_request *request, struct text *text)
 
 int web_write_recent(const struct web_request *request, struct text *text)
 {
-    const tbus_recent_filter_t filter = {
-        .limit = limit_of(request), .endpoint = request->values[1].text, .type = request->values[2].text};
+    const tbus_recent_filter_t filter = {.limit = limit_of(request),
+                                         .endpoint = request->values[1].text,
+                                         .type = request->values[2].text,
+                                         .after_ns = request->values[3].number};
     tbus_recent_errors_t *recent;
     char *page = NULL;
     int error = tbus_errors_recent(request->sources->errors, &filter, &recent);

@@ -51,6 +51,9 @@ TBUS_API TBUS_CHECKED int tbus_budgets_to_json(const tbus_budgets_snapshot_t *sn
 TBUS_API TBUS_CHECKED int tbus_models_to_json(const tbus_models_snapshot_t *snapshot, char **ret_text);
 TBUS_API TBUS_CHECKED int tbus_kvcache_to_json(const tbus_kvcache_snapshot_t *snapshot, char **ret_text);
 
+/* What was used in a period, and by whom. Schema: docs/cost-period.schema.json. */
+TBUS_API TBUS_CHECKED int tbus_cost_period_to_json(const tbus_cost_period_t *period, char **ret_text);
+
 /* One name's cost. Schema: docs/cost-name.schema.json. */
 TBUS_API TBUS_CHECKED int tbus_cost_name_to_json(const tbus_cost_name_t *name, char **ret_text);
 

@@ -11,12 +11,13 @@
  *   /metrics, /metrics/prometheus   all that is served, as Prometheus text; ?only=bus|streaming|errors|costs|budgets|
  *                                   requests|models|inference|kv-cache
  *
- * These are JSON, or Prometheus text where Accept prefers it (filters are of the JSON alone):
+ * These are JSON, or Prometheus text where Accept prefers it. Filters are of the JSON alone: with one it is all there is.
  *   /metrics/bus                    the bus
  *   /metrics/streaming              ?model=, ?limit=N
  *   /metrics/errors                 ?endpoint=, ?model=, ?limit=N
- *   /metrics/costs                  ?endpoint=, ?model=, ?limit=N
- *   /metrics/budgets                ?limit=N
+ *   /metrics/costs                  ?endpoint=, ?model=, ?limit=N; ?hours=N: what was used in the hour at hand and the
+ *                                   N - 1 before it alone (docs/cost-period.schema.json), 1 .. 744
+ *   /metrics/budgets                ?scope=all|key|user|project, ?subject=, ?limit=N
  *   /metrics/requests               ?endpoint=, ?limit=N
  *   /metrics/models                 ?model=, ?limit=N
  *   /metrics/inference              ?model=, ?limit=N
@@ -24,10 +25,10 @@
  *
  * And these JSON alone:
  *   /metrics/streaming/{id}         one stream, active or kept
- *   /metrics/errors/recent          the latest errors; ?limit=N, ?endpoint=, ?type=
+ *   /metrics/errors/recent          the latest errors; ?limit=N, ?endpoint=, ?type=, ?after_ns=N
  *   /metrics/error-patterns         ?limit=N, ?count_min=N, ?seen_after_ns=N
  *   /metrics/slo                    the SLOs; ?endpoint=, ?limit=N
- *   /metrics/costs/{key}            one key, by its redacted form, as /metrics/costs tells it
+ *   /metrics/costs/{key}            one key, by its redacted form, as /metrics/costs tells it; never by the whole key
  *   /metrics/models/compare         ?a=MODEL&b=MODEL, both needed
  *   /metrics/models/ranking         ?by=FIGURE (requests, cost_usd, latency_p95_ms, ...: see models.h), ?limit=N
  *   /health                         {"status":"ok"}: the server answers. No token needed
@@ -95,7 +96,7 @@ typedef struct tbus_web_options {
     const tbus_telemetry_t *telemetry;
     /* Where the trackers' windows end: nanoseconds since 1970; default: the system's clock. 0 from it means the latest
      * time recorded, which is right for times that are not of today, as in a replay. Streams idle
-     * past their limit at that moment are ended. Budgets go by their own clock, and costs have no windows. Called on
+     * past their limit at that moment are ended. Budgets go by their own clock, and costs have none but that of ?hours=N. Called on
      * the server's thread. */
     int64_t (*clock)(void *user);
     void *clock_user;

@@ -295,3 +295,109 @@ Test(web_documents, a_key_is_found_by_its_redacted_form_alone)
     web_expect(set.port, "/metrics/costs/" KEY, "", 404, "nothing by this name");
     set_close(&set);
 }
+
+Test(web_documents, filters_are_of_the_json_alone)
+{
+    struct set set;
+    set_open(&set);
+    web_expect(set.port, "/metrics/models?limit=1", "Accept: text/plain\r\n", 406,
+               "with these parameters this is there only as application/json");
+    web_expect(set.port, "/metrics/models?limit=1", "Accept: text/plain, */*;q=0.1\r\n", 200, "{\"time_ns\":");
+    web_expect(set.port, "/metrics/models?", "Accept: text/plain\r\n", 200, "# HELP");
+    set_close(&set);
+}
+
+Test(web_documents, what_a_filter_can_not_be_is_refused_with_what_it_can)
+{
+    static const struct {
+        const char *url, *message;
+    } refused[] = {
+        {"/metrics/requests?model=x", "there is no parameter 'model' here; there is: limit, endpoint"},
+        {"/metrics/requests?limit=0", "'limit' wants a whole number from 1 to 2147483647, and got '0'"},
+        {"/metrics/requests?endpoint=%C3", "'endpoint' wants a text of 0 to 2048 bytes of UTF-8"},
+        {"/metrics/models?model=a&model=b", "'model' is given twice"},
+        {"/metrics/models/compare", "'a' is not given"},
+        {"/metrics/models/ranking?by=", "'by' wants 'requests', 'errors', 'error_rate'"},
+        {"/metrics/costs?hours=745", "'hours' wants a whole number from 1 to 744, and got '745'"},
+        {"/metrics/budgets?scope=house", "'scope' wants 'all', 'key', 'user' or 'project', and got 'house'"},
+        {"/metrics/errors/recent?after_ns=now", "'after_ns' wants a whole number from -9223372036854775808 to "},
+        {"/metrics/slo?limit=1e3", "'limit' wants a whole number"},
+        {"/metrics/costs/sk..01234567?limit=1", "there is no parameter 'limit' here; there is none"},
+    };
+    struct set set;
+    set_open(&set);
+    for (size_t i = 0; i < sizeof refused / sizeof *refused; i++)
+        web_expect(set.port, refused[i].url, "", 400, refused[i].message);
+    web_expect(set.port, "/metrics/models/", "", 404, "nothing at this path");
+    web_expect(set.port, "/metrics/models/other", "", 404, "nothing at this path");
+    struct web_got got = web_ask(set.port, "DELETE", "/metrics/models", "");
+    cr_assert_eq(got.status, 405);
+    cr_assert_str_eq(web_header(&got, "Allow"), "GET, HEAD");
+    free(got.bytes);
+    set_close(&set);
+}
+
+Test(web_documents, budgets_can_be_filtered_by_scope_and_subject)
+{
+    struct set set;
+    set_open(&set);
+    tbus_budgets_t *budgets = set.budgets;
+    cr_assert_eq(tbus_budget_set(budgets, &(tbus_budget_t){.scope = TBUS_BUDGET_ALL}), 0);
+    cr_assert_eq(tbus_budget_set(budgets, &(tbus_budget_t){.scope = TBUS_BUDGET_PROJECT, .subject = "ann"}), 0);
+    cr_assert_eq(tbus_budget_set(budgets, &(tbus_budget_t){.scope = TBUS_BUDGET_USER, .subject = "ann"}), 0);
+    cr_assert_eq(tbus_budget_set(budgets, &(tbus_budget_t){.scope = TBUS_BUDGET_USER, .subject = "bob"}), 0);
+    static const struct {
+        const char *query;
+        size_t count;
+    } cases[] = {{"", 5},
+                 {"?scope=all", 1},
+                 {"?scope=key", 1},
+                 {"?scope=user", 2},
+                 {"?scope=project", 1},
+                 {"?subject=ann", 2},
+                 {"?limit=3", 3},
+                 {"?scope=user&subject=bob", 1},
+                 {"?scope=project&subject=bob", 0},
+                 {"?subject=", 1}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char url[64];
+        snprintf(url, sizeof url, "/metrics/budgets%s", cases[i].query);
+        cr_assert_eq(rows(set.port, url, "budgets"), cases[i].count, "%s", url);
+    }
+    set_close(&set);
+}
+
+Test(web_documents, costs_of_some_hours_are_those_of_the_period)
+{
+    struct set set;
+    set_open(&set);
+    tbus_cost_t *cost = tbus_telemetry_cost(set.telemetry);
+    const int64_t now_ns = tbus_now(set.bus), hour_ns = INT64_C(3600) * SECOND;
+    const tbus_usage_t before = {.user_id = "ann", .model = "gpt-4", .time_ns = now_ns - 5 * hour_ns};
+    cr_assert_eq(tbus_cost_record_usage(cost, &before, NULL), 0);
+    cr_assert_eq(rows(set.port, "/metrics/costs?hours=744", "by_model"), 3u);
+    cr_assert_eq(rows(set.port, "/metrics/costs?hours=6", "by_model"), 3u);
+    cr_assert_eq(rows(set.port, "/metrics/costs?hours=4", "by_model"), 2u);
+    cr_assert_eq(rows(set.port, "/metrics/costs?hours=4&model=o1", "by_model"), 1u);
+    json_t *json = get(set.port, "/metrics/costs?hours=4");
+    cr_assert_eq(json_integer_value(json_object_get(json_object_get(json, "total"), "requests")), 2);
+    cr_assert_eq(json_integer_value(json_object_get(json, "to_ns")) -
+                     json_integer_value(json_object_get(json, "from_ns")),
+                 4 * hour_ns);
+    json_decref(json);
+    set_close(&set);
+}
+
+Test(web_documents, recent_errors_can_be_asked_for_from_a_moment_on)
+{
+    struct host host = {.now_ns = 0};
+    char url[96];
+    host_open(&host, false);
+    for (int i = 0; i <= 12; i += 4) {
+        snprintf(url, sizeof url, "/metrics/errors/recent?after_ns=%lld", (long long)(BEGIN_NS + i * SECOND - 1));
+        expect_listed(host.port, url, "errors", (size_t)(12 - i));
+        snprintf(url, sizeof url, "/metrics/errors/recent?after_ns=%lld", (long long)(BEGIN_NS + i * SECOND));
+        expect_listed(host.port, url, "errors", i < 12 ? (size_t)(11 - i) : 0);
+    }
+    host_close(&host);
+}
