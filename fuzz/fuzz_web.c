@@ -37,8 +37,8 @@ static const char hostile[] = "\"<script>\n\x01\xFF\xC3";
 static const struct web_sources *sources_of_all(void)
 {
     static struct web_sources sources;
-    tbus_t *bus;
-    tbus_telemetry_t *set;
+    static tbus_t *bus;
+    static tbus_telemetry_t *set; /* both for as long as the process */
     if (sources.bus)
         return &sources;
     demand(tbus_open(NULL, &bus) == 0 && tbus_telemetry_open(bus, NULL, &set) == 0);
