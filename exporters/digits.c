@@ -19,10 +19,10 @@ size_t digits_of_uint(uint64_t number, char *digits)
     return count;
 }
 
-/* The digits of fraction / 2^bits, as many as tell it from its neighbours: those are 2^gap_bits away, so half of that is
- * what may be left out. Steele's and White's way with integers of fixed size: each step is exact, since what is left is
- * below 2^bits and one digit more takes four bits. Rounding up the last digit may carry into those before it. Returns
- * the count; `*ret_carry`: into the whole part. */
+/* The digits of fraction / 2^bits, as many as tell it from its neighbours, which are 1 / 2^bits away: half of that may be
+ * left out. Steele's and White's way with integers of fixed size: each step is exact, since what is left is below
+ * 2^(bits + 1) and one digit more takes four bits. Rounding the last digit up may carry into those before it. Returns the
+ * count; `*ret_carry`: into the whole part. */
 static size_t fraction_digits(uint128_t fraction, unsigned bits, char *digits, uint64_t *ret_carry)
 {
     /* All times two, so that half a unit is a whole number. */
@@ -39,9 +39,10 @@ static size_t fraction_digits(uint128_t fraction, unsigned bits, char *digits, u
         digits[count++] = (char)('0' + (int)(rest >> (bits + 1)));
         rest &= whole - 1;
         low = rest < half_gap;
-        high = rest > whole - half_gap;
+        high = rest + half_gap > whole;
     } while (!low && !high);
-    if (high && (!low || rest >= whole >> 1)) {
+    const bool is_odd = digits[count - 1] & 1; /* where both are as near, the last digit becomes even */
+    if (high && (!low || rest > whole >> 1 || (rest == whole >> 1 && is_odd))) {
         while (count > 0 && digits[count - 1] == '9')
             count--;
         if (count > 0)

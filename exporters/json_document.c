@@ -154,15 +154,17 @@ void json_put_null(struct json *json, const char *key)
     add_bytes(json, "null", 4);
 }
 
-/* The end of the next part of a string: at most so many bytes, and no character taken apart. */
+/* The end of the next part of a string: at most so many bytes, and no character taken apart. One that reaches over the
+ * end begins at most three bytes before it; where only middles of characters stand there, none does. */
 static const char *part_end(const char *text, const char *end, size_t bytes_max)
 {
     if ((size_t)(end - text) <= bytes_max)
         return end;
-    const char *at = text + bytes_max;
-    for (int i = 0; i < 3 && ((unsigned char)*at & 0xC0) == 0x80; i++)
-        at--;
-    return at;
+    const char *last = text + bytes_max;
+    for (const char *at = last; at >= last - 3; at--)
+        if (((unsigned char)*at & 0xC0) != 0x80)
+            return at;
+    return last;
 }
 
 void json_put_text(struct json *json, const char *key, const char *string)
