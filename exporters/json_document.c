@@ -125,11 +125,9 @@ void json_put_double(struct json *json, const char *key, double number)
         return;
     }
     begin_value(json, key);
-    char *digits = json->piece + json->length;
-    size_t length = digits_of_double(number, digits);
-    json->length += length;
-    if (!memchr(digits, '.', length) && !memchr(digits, 'e', length))
-        add_bytes(json, ".0", 2); /* so that whoever reads it knows it for a double */
+    json->length += digits_of_double(number, json->piece + json->length);
+    if (fabs(number) < 1e15 && number == (double)(int64_t)number)
+        add_bytes(json, ".0", 2); /* so that whoever reads it knows it for a double, as by an exponent */
 }
 
 void json_put_money(struct json *json, const char *key, tbus_money_t amount)
