@@ -151,6 +151,24 @@ static double run_snapshot(void *state, uint64_t operations)
     return (double)(uv_hrtime() - begin_ns) / 1e3 / (double)operations;
 }
 
+/* Each key has a budget, too. */
+static void *open_budgets(void)
+{
+    struct document *document = open_document();
+    tbus_budgets_t *budgets = tbus_telemetry_budgets(document->telemetry);
+    const tbus_budget_t each = {.scope = TBUS_BUDGET_KEY,
+                                .each = true,
+                                .period = TBUS_BUDGET_DAILY,
+                                .limit = tbus_money_units(5 * TBUS_MONEY_PER_USD)};
+    bench_require(tbus_budget_set(budgets, &each) == 0, "tbus_budget_set");
+    for (unsigned i = 0; i < KEYS; i++) {
+        const struct names names = names_of(i);
+        const tbus_budget_request_t request = {.api_key = names.key, .amount = tbus_money_units(1234567 + i)};
+        bench_require(tbus_budget_settle(budgets, &request) == 0, "tbus_budget_settle");
+    }
+    return document;
+}
+
 static void close_document(void *state)
 {
     struct document *document = state;
@@ -161,6 +179,7 @@ static void close_document(void *state)
 
 static const struct bench benches[] = {
     {"json.document", "us", 20, open_document, run_document, close_document},
+    {"json.document_budgets", "us", 20, open_budgets, run_document, close_document},
     {"json.snapshot", "us", 20, open_document, run_snapshot, close_document},
 };
 
