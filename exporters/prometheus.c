@@ -1,135 +1,221 @@
 #include "exporters/prometheus.h"
 
 #include <math.h>
+#include <stdio.h>
+#include <string.h>
 
-void prometheus_family(struct text *text, enum metric metric, const char *name, const char *help)
+static const char total[] = "_total";
+enum { TOTAL_LENGTH = sizeof total - 1 };
+
+static bool is_open(const struct page *page)
+{
+    return page->format == TBUS_PROMETHEUS_OPENMETRICS;
+}
+
+void prometheus_since(struct page *page, int64_t since_ns)
+{
+    const int64_t second = 1000000000;
+    page->created[0] = '\0';
+    if (since_ns > 0)
+        snprintf(page->created, sizeof page->created, "%lld.%09lld", (long long)(since_ns / second),
+                 (long long)(since_ns % second));
+}
+
+/* --- Families --- */
+
+static bool ends_with(const char *name, size_t length, const char *end)
+{
+    const size_t end_length = strlen(end);
+    return length > end_length && memcmp(name + length - end_length, end, end_length) == 0;
+}
+
+/* The unit that a name ends in, or NULL. */
+static const char *unit_of(const char *name, size_t length)
+{
+    static const char *const units[] = {"_milliseconds", "_seconds", "_bytes", "_ratio", "_usd"};
+    for (size_t i = 0; i < sizeof units / sizeof *units; i++)
+        if (ends_with(name, length, units[i]))
+            return units[i] + 1;
+    return NULL;
+}
+
+static void add_metadata(struct page *page, const char *keyword, const char *value)
+{
+    struct text *text = &page->text;
+    text_add(text, "# ");
+    text_add(text, keyword);
+    text_add(text, " ");
+    text_add_bytes(text, page->name, page->name_length);
+    text_add(text, " ");
+    text_add(text, value);
+    text_add(text, "\n");
+}
+
+void prometheus_family(struct page *page, enum metric metric, const char *name, const char *help)
 {
     static const char *const types[] = {"counter", "gauge", "summary", "histogram"};
-    text_add(text, "# HELP ");
-    text_add(text, name);
-    text_add(text, " ");
-    text_add(text, help);
-    text_add(text, "\n# TYPE ");
-    text_add(text, name);
-    text_add(text, " ");
-    text_add(text, types[metric]);
-    text_add(text, "\n");
-}
-
-static void begin_sample(struct text *text, const char *name, const char *label, const char *value)
-{
-    text_add(text, name);
-    if (label) {
-        text_add(text, "{");
-        text_add(text, label);
-        text_add(text, "=\"");
-        text_add_label(text, value);
-        text_add(text, "\"}");
+    page->metric = metric;
+    page->name = name;
+    page->name_length = strlen(name);
+    if (!is_open(page)) {
+        add_metadata(page, "HELP", help);
+        add_metadata(page, "TYPE", types[metric]);
+        return;
     }
-    text_add(text, " ");
+    if (metric == METRIC_COUNTER && ends_with(name, page->name_length, total))
+        page->name_length -= TOTAL_LENGTH;
+    add_metadata(page, "TYPE", types[metric]);
+    const char *unit = unit_of(name, page->name_length);
+    if (unit)
+        add_metadata(page, "UNIT", unit);
+    add_metadata(page, "HELP", help);
 }
 
-void prometheus_uint(struct text *text, const char *name, const char *label, const char *value, uint64_t number)
+/* --- Samples --- */
+
+static void add_label(struct text *text, const struct prometheus_label *label, char before)
 {
-    begin_sample(text, name, label, value);
-    text_add_uint(text, number);
-    text_add(text, "\n");
+    text_add_bytes(text, &before, 1);
+    text_add(text, label->name);
+    text_add(text, "=\"");
+    text_add_label(text, label->value);
+    if (label->nth > 1) {
+        text_add(text, "~");
+        text_add_uint(text, label->nth);
+    }
+    text_add(text, "\"");
 }
 
-void prometheus_double(struct text *text, const char *name, const char *label, const char *value, double number)
+/* Up to the number; `extra` NULL = no further label. */
+static void begin_sample(struct page *page, const char *suffix, const struct prometheus_label *labels, size_t count,
+                         const struct prometheus_label *extra)
 {
-    begin_sample(text, name, label, value);
-    text_add_double(text, number);
-    text_add(text, "\n");
+    struct text *text = &page->text;
+    char before = '{';
+    text_add_bytes(text, page->name, page->name_length);
+    text_add(text, suffix);
+    for (size_t i = 0; i < count; i++, before = ',')
+        add_label(text, &labels[i], before);
+    if (extra) {
+        add_label(text, extra, before);
+        before = ',';
+    }
+    text_add(text, before == ',' ? "} " : " ");
 }
 
-void prometheus_money(struct text *text, const char *name, const char *label, const char *value, tbus_money_t amount)
+static const char *suffix_of(const struct page *page)
+{
+    return is_open(page) && page->metric == METRIC_COUNTER ? total : "";
+}
+
+/* Since when a counter or a histogram counts. */
+static void add_created(struct page *page, const struct prometheus_label *labels, size_t count)
+{
+    if (!is_open(page) || !page->created[0] || (page->metric != METRIC_COUNTER && page->metric != METRIC_HISTOGRAM))
+        return;
+    begin_sample(page, "_created", labels, count, NULL);
+    text_add(&page->text, page->created);
+    text_add(&page->text, "\n");
+}
+
+/* A label, or none: as a list. */
+#define ONE(label, value) &(const struct prometheus_label){label, value, 0}, (label) != NULL
+
+void prometheus_uint(struct page *page, const char *label, const char *value, uint64_t number)
+{
+    begin_sample(page, suffix_of(page), ONE(label, value), NULL);
+    text_add_uint(&page->text, number);
+    text_add(&page->text, "\n");
+    add_created(page, ONE(label, value));
+}
+
+void prometheus_labelled(struct page *page, const struct prometheus_label *labels, size_t count, double number)
+{
+    begin_sample(page, suffix_of(page), labels, count, NULL);
+    text_add_double(&page->text, number);
+    text_add(&page->text, "\n");
+    add_created(page, labels, count);
+}
+
+void prometheus_double(struct page *page, const char *label, const char *value, double number)
+{
+    prometheus_labelled(page, ONE(label, value), number);
+}
+
+void prometheus_labelled_money(struct page *page, const struct prometheus_label *labels, size_t count,
+                               tbus_money_t amount)
 {
     char digits[TBUS_MONEY_TEXT_MAX];
-    begin_sample(text, name, label, value);
-    text_add(text, tbus_money_format(amount, -1, digits));
-    text_add(text, "\n");
+    begin_sample(page, suffix_of(page), labels, count, NULL);
+    text_add(&page->text, tbus_money_format(amount, -1, digits));
+    text_add(&page->text, "\n");
+    add_created(page, labels, count);
 }
 
-/* Up to where the next label may stand. */
-static void begin_labels(struct text *text, const char *name, const char *suffix, const struct prometheus_label *labels,
-                         size_t count)
+void prometheus_money(struct page *page, const char *label, const char *value, tbus_money_t amount)
 {
-    text_add(text, name);
-    text_add(text, suffix);
-    text_add(text, "{");
-    for (size_t i = 0; i < count; i++) {
-        text_add(text, i ? "," : "");
-        text_add(text, labels[i].name);
-        text_add(text, "=\"");
-        text_add_label(text, labels[i].value);
-        text_add(text, "\"");
-    }
+    prometheus_labelled_money(page, ONE(label, value), amount);
 }
 
-void prometheus_labelled(struct text *text, const char *name, const struct prometheus_label *labels, size_t count,
-                         double number)
+/* A bound as OpenMetrics wants it: "1.0", where text has "1". */
+static void write_bound(const struct page *page, double bound, char digits[TEXT_DOUBLE_BYTES])
 {
-    begin_labels(text, name, "", labels, count);
-    text_add(text, "} ");
-    text_add_double(text, number);
-    text_add(text, "\n");
+    size_t length = text_double(bound, digits);
+    digits[length] = '\0';
+    if (is_open(page) && isfinite(bound) && !strpbrk(digits, ".e"))
+        strcpy(digits + length, ".0");
 }
 
-static void add_bucket(struct text *text, const char *name, const struct prometheus_label *labels, size_t count,
-                       double bound, uint64_t samples)
-{
-    begin_labels(text, name, "_bucket", labels, count);
-    text_add(text, count ? ",le=\"" : "le=\"");
-    text_add_double(text, bound);
-    text_add(text, "\"} ");
-    text_add_uint(text, samples);
-    text_add(text, "\n");
-}
-
-void prometheus_histogram(struct text *text, const char *name, const struct prometheus_label *labels, size_t count,
+void prometheus_histogram(struct page *page, const struct prometheus_label *labels, size_t count,
                           const tbus_buckets_t *buckets)
 {
     uint64_t samples = 0; /* in this bucket and those below it */
     for (size_t i = 0; i <= buckets->bounds->count; i++) {
+        char bound[TEXT_DOUBLE_BYTES + 2];
         samples += buckets->counts[i];
-        add_bucket(text, name, labels, count,
-                   i < buckets->bounds->count ? buckets->bounds->values[i] : (double)INFINITY, samples);
+        write_bound(page, i < buckets->bounds->count ? buckets->bounds->values[i] : (double)INFINITY, bound);
+        begin_sample(page, "_bucket", labels, count, &(struct prometheus_label){"le", bound, 0});
+        text_add_uint(&page->text, samples);
+        text_add(&page->text, "\n");
     }
-    begin_labels(text, name, "_sum", labels, count);
-    text_add(text, "} ");
-    text_add_double(text, buckets->sum);
-    text_add(text, "\n");
-    begin_labels(text, name, "_count", labels, count);
-    text_add(text, "} ");
-    text_add_uint(text, buckets->count);
-    text_add(text, "\n");
+    begin_sample(page, "_sum", labels, count, NULL);
+    text_add_double(&page->text, buckets->sum);
+    text_add(&page->text, "\n");
+    begin_sample(page, "_count", labels, count, NULL);
+    text_add_uint(&page->text, buckets->count);
+    text_add(&page->text, "\n");
+    add_created(page, labels, count);
 }
 
-void prometheus_one_uint(struct text *text, enum metric metric, const char *name, const char *help, uint64_t number)
+/* --- Families of one series --- */
+
+void prometheus_one_uint(struct page *page, enum metric metric, const char *name, const char *help, uint64_t number)
 {
-    prometheus_family(text, metric, name, help);
-    prometheus_uint(text, name, NULL, NULL, number);
+    prometheus_family(page, metric, name, help);
+    prometheus_uint(page, NULL, NULL, number);
 }
 
-void prometheus_one_double(struct text *text, enum metric metric, const char *name, const char *help, double number)
+void prometheus_one_double(struct page *page, enum metric metric, const char *name, const char *help, double number)
 {
-    prometheus_family(text, metric, name, help);
-    prometheus_double(text, name, NULL, NULL, number);
+    prometheus_family(page, metric, name, help);
+    prometheus_double(page, NULL, NULL, number);
 }
 
-void prometheus_one_money(struct text *text, enum metric metric, const char *name, const char *help,
+void prometheus_one_money(struct page *page, enum metric metric, const char *name, const char *help,
                           tbus_money_t amount)
 {
-    prometheus_family(text, metric, name, help);
-    prometheus_money(text, name, NULL, NULL, amount);
+    prometheus_family(page, metric, name, help);
+    prometheus_money(page, NULL, NULL, amount);
 }
 
-void prometheus_quantiles(struct text *text, const char *name, const char *help,
+void prometheus_quantiles(struct page *page, const char *name, const char *help,
                           const tbus_distribution_t *distribution)
 {
-    prometheus_family(text, METRIC_SUMMARY, name, help);
-    prometheus_double(text, name, "quantile", "0.5", distribution->p50);
-    prometheus_double(text, name, "quantile", "0.95", distribution->p95);
-    prometheus_double(text, name, "quantile", "0.99", distribution->p99);
+    const struct {
+        const char *quantile;
+        double figure;
+    } all[] = {{"0.5", distribution->p50}, {"0.95", distribution->p95}, {"0.99", distribution->p99}};
+    prometheus_family(page, METRIC_SUMMARY, name, help);
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        prometheus_double(page, "quantile", all[i].quantile, all[i].figure);
 }

@@ -1,44 +1,76 @@
-/* Prometheus text, format 0.0.4: families with their HELP and TYPE, and samples below them. */
+/* Prometheus pages, in both formats (text 0.0.4 and OpenMetrics 1.0): families with their metadata, and samples below them.
+ *
+ * A family is told once, with prometheus_family(); its samples follow. What the formats call things differently is known
+ * here alone: a counter's samples end in "_total" in OpenMetrics, and its family does not; metadata comes in another
+ * order, with the unit that the name ends in; bounds have a point; counters and histograms tell since when they count. */
 #ifndef EXPORTERS_PROMETHEUS_H
 #define EXPORTERS_PROMETHEUS_H
 
 #include <tallybus/buckets.h>
 #include <tallybus/distribution.h>
 #include <tallybus/money.h>
+#include <tallybus/prometheus.h>
 
 #include "exporters/text.h"
 
 enum metric { METRIC_COUNTER, METRIC_GAUGE, METRIC_SUMMARY, METRIC_HISTOGRAM };
 
-/* Begins a family: its HELP and TYPE. Once for each. */
-void prometheus_family(struct text *text, enum metric metric, const char *name, const char *help);
+struct page {
+    struct text text;
+    tbus_prometheus_format_t format;
+    char created[32]; /* since when what follows counts, in seconds; "" = not known */
+    /* Of the family that was begun last. */
+    enum metric metric;
+    const char *name;
+    size_t name_length; /* without a "_total" that OpenMetrics has in samples alone */
+};
 
-/* One sample of the family `name`: `label` NULL = without labels. */
-void prometheus_uint(struct text *text, const char *name, const char *label, const char *value, uint64_t number);
-void prometheus_double(struct text *text, const char *name, const char *label, const char *value, double number);
-void prometheus_money(struct text *text, const char *name, const char *label, const char *value, tbus_money_t amount);
+/* Since when the families that follow count, in nanoseconds since 1970; 0 = not known. */
+void prometheus_since(struct page *page, int64_t since_ns);
+
+/* Begins a family. Once for each on a page. */
+void prometheus_family(struct page *page, enum metric metric, const char *name, const char *help);
+
+/* One sample of the family: `label` NULL = without labels. */
+void prometheus_uint(struct page *page, const char *label, const char *value, uint64_t number);
+void prometheus_double(struct page *page, const char *label, const char *value, double number);
+void prometheus_money(struct page *page, const char *label, const char *value, tbus_money_t amount);
 
 struct prometheus_label {
     const char *name, *value;
+    uint64_t nth; /* of the series that would be labelled alike: from 2 on the value gets "~2", ... */
 };
 
 /* One sample with several labels. */
-void prometheus_labelled(struct text *text, const char *name, const struct prometheus_label *labels, size_t count,
-                         double number);
+void prometheus_labelled(struct page *page, const struct prometheus_label *labels, size_t count, double number);
+void prometheus_labelled_money(struct page *page, const struct prometheus_label *labels, size_t count,
+                               tbus_money_t amount);
 
-/* One histogram of the family `name`: a sample for each bucket, their sum and their count. */
-void prometheus_histogram(struct text *text, const char *name, const struct prometheus_label *labels, size_t count,
+/* One histogram of the family: a sample for each bucket, their sum and their count. */
+void prometheus_histogram(struct page *page, const struct prometheus_label *labels, size_t count,
                           const tbus_buckets_t *buckets);
 
 /* A family of one sample without labels. */
-void prometheus_one_uint(struct text *text, enum metric metric, const char *name, const char *help, uint64_t number);
-void prometheus_one_double(struct text *text, enum metric metric, const char *name, const char *help, double number);
-void prometheus_one_money(struct text *text, enum metric metric, const char *name, const char *help,
+void prometheus_one_uint(struct page *page, enum metric metric, const char *name, const char *help, uint64_t number);
+void prometheus_one_double(struct page *page, enum metric metric, const char *name, const char *help, double number);
+void prometheus_one_money(struct page *page, enum metric metric, const char *name, const char *help,
                           tbus_money_t amount);
 
 /* A family of quantiles 0.5, 0.95 and 0.99. They are over a window, so there is no sum and no count, which would fall.
  */
-void prometheus_quantiles(struct text *text, const char *name, const char *help,
+void prometheus_quantiles(struct page *page, const char *name, const char *help,
                           const tbus_distribution_t *distribution);
+
+/* The parts of a page. Without memory the text fails. */
+void prometheus_add_bus(struct page *page, const tbus_t *bus);
+void prometheus_add_process(struct page *page);
+void prometheus_add_streaming(struct page *page, const tbus_streaming_snapshot_t *snapshot);
+void prometheus_add_errors(struct page *page, const tbus_errors_snapshot_t *snapshot);
+void prometheus_add_cost(struct page *page, const tbus_cost_snapshot_t *snapshot);
+void prometheus_add_budgets(struct page *page, const tbus_budgets_snapshot_t *snapshot);
+void prometheus_add_requests(struct page *page, const tbus_requests_snapshot_t *snapshot);
+void prometheus_add_models(struct page *page, const tbus_models_snapshot_t *snapshot);
+void prometheus_add_inference(struct page *page, const tbus_inference_snapshot_t *snapshot);
+void prometheus_add_kvcache(struct page *page, const tbus_kvcache_snapshot_t *snapshot);
 
 #endif

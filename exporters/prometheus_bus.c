@@ -1,7 +1,5 @@
 #include <stdio.h>
 
-#include <tallybus/prometheus.h>
-
 #include "exporters/prometheus.h"
 
 /* A subscriber's figure and how it is shown. */
@@ -28,39 +26,38 @@ static const struct column columns[] = {
      offsetof(tbus_subscriber_stats_t, slow)},
 };
 
-static void add_totals(struct text *text, const tbus_stats_t *stats)
+static void add_totals(struct page *page, const tbus_stats_t *stats)
 {
-    prometheus_one_uint(text, METRIC_COUNTER, "tallybus_bus_published_total", "Events accepted.", stats->published);
-    prometheus_one_uint(text, METRIC_COUNTER, "tallybus_bus_delivered_total", "Events delivered.", stats->delivered);
-    prometheus_one_uint(text, METRIC_COUNTER, "tallybus_bus_unclaimed_total", "Events that no subscriber matched.",
+    prometheus_one_uint(page, METRIC_COUNTER, "tallybus_bus_published_total", "Events accepted.", stats->published);
+    prometheus_one_uint(page, METRIC_COUNTER, "tallybus_bus_delivered_total", "Events delivered.", stats->delivered);
+    prometheus_one_uint(page, METRIC_COUNTER, "tallybus_bus_unclaimed_total", "Events that no subscriber matched.",
                         stats->unclaimed);
-    prometheus_family(text, METRIC_COUNTER, "tallybus_bus_undelivered_total", "Events not delivered, by reason.");
+    prometheus_family(page, METRIC_COUNTER, "tallybus_bus_undelivered_total", "Events not delivered, by reason.");
     for (int reason = 0; reason < TBUS_REASONS; reason++)
-        prometheus_uint(text, "tallybus_bus_undelivered_total", "reason", tbus_reason_name((tbus_reason_t)reason),
-                        stats->undelivered[reason]);
-    prometheus_one_uint(text, METRIC_COUNTER, "tallybus_bus_cut_strings_total",
+        prometheus_uint(page, "reason", tbus_reason_name((tbus_reason_t)reason), stats->undelivered[reason]);
+    prometheus_one_uint(page, METRIC_COUNTER, "tallybus_bus_cut_strings_total",
                         "Strings, list entries and pairs shortened or left out.", stats->cut_strings);
-    prometheus_one_uint(text, METRIC_COUNTER, "tallybus_bus_handler_calls_total", "Calls of inline handlers.",
+    prometheus_one_uint(page, METRIC_COUNTER, "tallybus_bus_handler_calls_total", "Calls of inline handlers.",
                         stats->handler_calls);
-    prometheus_one_uint(text, METRIC_COUNTER, "tallybus_bus_handler_errors_total",
+    prometheus_one_uint(page, METRIC_COUNTER, "tallybus_bus_handler_errors_total",
                         "Calls of inline handlers that returned an error.", stats->handler_errors);
-    prometheus_one_uint(text, METRIC_COUNTER, "tallybus_bus_batches_total", "Batches.", stats->batches);
-    prometheus_one_uint(text, METRIC_COUNTER, "tallybus_bus_wakeups_total", "Times that the loop had to be woken.",
+    prometheus_one_uint(page, METRIC_COUNTER, "tallybus_bus_batches_total", "Batches.", stats->batches);
+    prometheus_one_uint(page, METRIC_COUNTER, "tallybus_bus_wakeups_total", "Times that the loop had to be woken.",
                         stats->wakeups);
 }
 
-static void add_queue(struct text *text, const tbus_stats_t *stats)
+static void add_queue(struct page *page, const tbus_stats_t *stats)
 {
     const double ns_per_s = 1e9;
-    prometheus_one_uint(text, METRIC_GAUGE, "tallybus_bus_queued_events", "Events in the queue.", stats->queued_events);
-    prometheus_one_uint(text, METRIC_GAUGE, "tallybus_bus_overflow_events", "Of these: beside the full ring.",
+    prometheus_one_uint(page, METRIC_GAUGE, "tallybus_bus_queued_events", "Events in the queue.", stats->queued_events);
+    prometheus_one_uint(page, METRIC_GAUGE, "tallybus_bus_overflow_events", "Of these: beside the full ring.",
                         stats->overflow_events);
-    prometheus_one_uint(text, METRIC_GAUGE, "tallybus_bus_queued_bytes", "Bytes of the ring in use.",
+    prometheus_one_uint(page, METRIC_GAUGE, "tallybus_bus_queued_bytes", "Bytes of the ring in use.",
                         stats->queued_bytes);
-    prometheus_one_uint(text, METRIC_GAUGE, "tallybus_bus_queued_max_bytes",
+    prometheus_one_uint(page, METRIC_GAUGE, "tallybus_bus_queued_max_bytes",
                         "The most of them at the start of a batch.", stats->queued_bytes_max);
-    prometheus_one_uint(text, METRIC_GAUGE, "tallybus_bus_ring_bytes", "Size of the ring.", stats->ring_bytes);
-    prometheus_one_double(text, METRIC_GAUGE, "tallybus_bus_stalled_seconds",
+    prometheus_one_uint(page, METRIC_GAUGE, "tallybus_bus_ring_bytes", "Size of the ring.", stats->ring_bytes);
+    prometheus_one_double(page, METRIC_GAUGE, "tallybus_bus_stalled_seconds",
                           "How long a reservation has been holding everything up.",
                           (double)stats->stalled_ns / ns_per_s);
     if (stats->latency_samples == 0)
@@ -68,17 +65,17 @@ static void add_queue(struct text *text, const tbus_stats_t *stats)
     tbus_distribution_t latency = {.p50 = (double)stats->latency_p50_ns / ns_per_s,
                                    .p95 = (double)stats->latency_p95_ns / ns_per_s,
                                    .p99 = (double)stats->latency_p99_ns / ns_per_s};
-    prometheus_quantiles(text, "tallybus_bus_latency_seconds", "From publish to dispatch, latest samples.", &latency);
+    prometheus_quantiles(page, "tallybus_bus_latency_seconds", "From publish to dispatch, latest samples.", &latency);
 }
 
-static void add_types(struct text *text, const tbus_t *bus)
+static void add_types(struct page *page, const tbus_t *bus)
 {
     const tbus_type_t *type;
     tbus_type_stats_t stats;
-    prometheus_family(text, METRIC_COUNTER, "tallybus_bus_events_total", "Events delivered, by type.");
+    prometheus_family(page, METRIC_COUNTER, "tallybus_bus_events_total", "Events delivered, by type.");
     for (uint32_t number = TBUS_TYPE_NONE + 1; (type = tbus_type_of(bus, number)); number++)
         if (tbus_stats_of_type(bus, number, &stats) == 0 && stats.delivered > 0)
-            prometheus_uint(text, "tallybus_bus_events_total", "type", type->topic, stats.delivered);
+            prometheus_uint(page, "type", type->topic, stats.delivered);
 }
 
 static uint64_t figure(const tbus_subscriber_stats_t *stats, size_t offset)
@@ -86,39 +83,38 @@ static uint64_t figure(const tbus_subscriber_stats_t *stats, size_t offset)
     return *(const uint64_t *)(const void *)((const char *)stats + offset);
 }
 
-static void add_subscribers(struct text *text, const tbus_subscriber_stats_t *list, size_t count)
+static void add_subscribers(struct page *page, const tbus_subscriber_stats_t *list, size_t count)
 {
     char label[96];
     for (size_t column = 0; column < sizeof columns / sizeof columns[0]; column++) {
-        prometheus_family(text, columns[column].metric, columns[column].name, columns[column].help);
+        prometheus_family(page, columns[column].metric, columns[column].name, columns[column].help);
         for (size_t i = 0; i < count; i++) {
             snprintf(label, sizeof label, "%lld %s", (long long)list[i].subscription, list[i].name);
-            prometheus_uint(text, columns[column].name, "subscriber", label, figure(&list[i], columns[column].offset));
+            prometheus_uint(page, "subscriber", label, figure(&list[i], columns[column].offset));
         }
     }
-    prometheus_family(text, METRIC_GAUGE, "tallybus_bus_subscriber_breaker_open", "1 while its breaker is open.");
+    prometheus_family(page, METRIC_GAUGE, "tallybus_bus_subscriber_breaker_open", "1 while its breaker is open.");
     for (size_t i = 0; i < count; i++) {
         snprintf(label, sizeof label, "%lld %s", (long long)list[i].subscription, list[i].name);
-        prometheus_uint(text, "tallybus_bus_subscriber_breaker_open", "subscriber", label,
-                        list[i].breaker == TBUS_BREAKER_OPEN);
+        prometheus_uint(page, "subscriber", label, list[i].breaker == TBUS_BREAKER_OPEN);
     }
 }
 
-int tbus_prometheus_bus(const tbus_t *bus, char **ret_text)
+void prometheus_add_bus(struct page *page, const tbus_t *bus)
 {
-    struct text text = {0};
     tbus_stats_t stats;
     size_t room, count = 0;
-    if (!bus || !ret_text || tbus_stats(bus, &stats) != 0 || tbus_stats_of_subscribers(bus, NULL, 0, &room) != 0)
-        return UV_EINVAL;
+    if (tbus_stats(bus, &stats) != 0 || tbus_stats_of_subscribers(bus, NULL, 0, &room) != 0)
+        return;
     tbus_subscriber_stats_t *list = tbus_mem_alloc(room * sizeof *list);
-    if (!list)
-        return UV_ENOMEM;
+    if (!list) {
+        page->text.failed = true;
+        return;
+    }
     (void)tbus_stats_of_subscribers(bus, list, room, &count);
-    add_totals(&text, &stats);
-    add_queue(&text, &stats);
-    add_types(&text, bus);
-    add_subscribers(&text, list, count < room ? count : room); /* those that came in between wait for the next page */
+    add_totals(page, &stats);
+    add_queue(page, &stats);
+    add_types(page, bus);
+    add_subscribers(page, list, count < room ? count : room); /* those that came in between wait for the next page */
     tbus_mem_free(list);
-    return text_take(&text, ret_text);
 }

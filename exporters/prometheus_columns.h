@@ -21,6 +21,6 @@ struct column_rows {
     size_t name_offset;
 };
 
-void prometheus_columns(struct text *text, const struct column *columns, size_t count, const struct column_rows *rows);
+void prometheus_columns(struct page *page, const struct column *columns, size_t count, const struct column_rows *rows);
 
 #endif

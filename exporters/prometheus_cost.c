@@ -3,8 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <tallybus/prometheus.h>
-
 #include "exporters/prometheus.h"
 
 /* A list with one row for each label that is shown. Rows can be shown alike: names in bytes that are no text, and keys,
@@ -30,11 +28,11 @@ static void merge(tbus_cost_sum_t *to, const tbus_cost_sum_t *more)
 }
 
 /* Without memory the text fails. */
-static struct series series_of(struct text *text, const tbus_cost_sum_t *sums, size_t count)
+static struct series series_of(struct page *page, const tbus_cost_sum_t *sums, size_t count)
 {
     struct series series = {.rows = count ? tbus_mem_alloc(count * sizeof *sums) : NULL};
     if (!series.rows) {
-        text->failed |= count > 0;
+        page->text.failed |= count > 0;
         return series;
     }
     memcpy(series.rows, sums, count * sizeof *sums);
@@ -48,58 +46,52 @@ static struct series series_of(struct text *text, const tbus_cost_sum_t *sums, s
     return series;
 }
 
-static void add_sums(struct text *text, const char *name, const char *help, const char *label,
+static void add_sums(struct page *page, const char *name, const char *help, const char *label,
                      const struct series *series)
 {
-    prometheus_family(text, METRIC_GAUGE, name, help);
+    prometheus_family(page, METRIC_GAUGE, name, help);
     for (size_t i = 0; i < series->count; i++)
-        prometheus_money(text, name, label, series->rows[i].name, series->rows[i].usd);
+        prometheus_money(page, label, series->rows[i].name, series->rows[i].usd);
 }
 
-static void add_unpriced(struct text *text, const struct series *models)
+static void add_unpriced(struct page *page, const struct series *models)
 {
-    prometheus_family(text, METRIC_GAUGE, "cost_unpriced_requests",
+    prometheus_family(page, METRIC_GAUGE, "cost_unpriced_requests",
                       "Requests that used something for which their model has no price, by model.");
     for (size_t i = 0; i < models->count; i++)
         if (models->rows[i].unpriced_requests > 0)
-            prometheus_uint(text, "cost_unpriced_requests", "model", models->rows[i].name,
-                            models->rows[i].unpriced_requests);
+            prometheus_uint(page, "model", models->rows[i].name, models->rows[i].unpriced_requests);
 }
 
-static void add_tokens(struct text *text, const tbus_cost_sum_t *total)
+static void add_tokens(struct page *page, const tbus_cost_sum_t *total)
 {
-    prometheus_family(text, METRIC_GAUGE, "cost_tokens_total",
+    prometheus_family(page, METRIC_GAUGE, "cost_tokens_total",
                       "Tokens by kind, each token in one, but for reasoning, which is part of the output.");
-    prometheus_uint(text, "cost_tokens_total", "kind", "input",
-                    total->prompt_tokens - total->cached_tokens - total->cache_write_tokens);
-    prometheus_uint(text, "cost_tokens_total", "kind", "cache_read", total->cached_tokens);
-    prometheus_uint(text, "cost_tokens_total", "kind", "cache_write", total->cache_write_tokens);
-    prometheus_uint(text, "cost_tokens_total", "kind", "output", total->completion_tokens);
-    prometheus_uint(text, "cost_tokens_total", "kind", "reasoning", total->reasoning_tokens);
+    prometheus_uint(page, "kind", "input", total->prompt_tokens - total->cached_tokens - total->cache_write_tokens);
+    prometheus_uint(page, "kind", "cache_read", total->cached_tokens);
+    prometheus_uint(page, "kind", "cache_write", total->cache_write_tokens);
+    prometheus_uint(page, "kind", "output", total->completion_tokens);
+    prometheus_uint(page, "kind", "reasoning", total->reasoning_tokens);
 }
 
-int tbus_prometheus_cost(const tbus_cost_snapshot_t *snapshot, char **ret_text)
+void prometheus_add_cost(struct page *page, const tbus_cost_snapshot_t *snapshot)
 {
-    struct text text = {0};
-    if (!snapshot || !ret_text)
-        return UV_EINVAL;
-    struct series models = series_of(&text, snapshot->by_model, snapshot->by_model_count);
-    struct series endpoints = series_of(&text, snapshot->by_endpoint, snapshot->by_endpoint_count);
-    struct series keys = series_of(&text, snapshot->by_key, snapshot->by_key_count);
-    prometheus_one_money(&text, METRIC_GAUGE, "cost_total_usd", "Cost of all requests in USD.", snapshot->total.usd);
-    add_sums(&text, "cost_by_model_usd", "Cost in USD, by model.", "model", &models);
-    add_sums(&text, "cost_by_endpoint_usd", "Cost in USD, by endpoint.", "endpoint", &endpoints);
-    add_sums(&text, "cost_by_key_usd", "Cost in USD, by API key (redacted).", "key", &keys);
-    prometheus_one_money(&text, METRIC_GAUGE, "cost_projected_monthly_usd",
+    struct series models = series_of(page, snapshot->by_model, snapshot->by_model_count);
+    struct series endpoints = series_of(page, snapshot->by_endpoint, snapshot->by_endpoint_count);
+    struct series keys = series_of(page, snapshot->by_key, snapshot->by_key_count);
+    prometheus_one_money(page, METRIC_GAUGE, "cost_total_usd", "Cost of all requests in USD.", snapshot->total.usd);
+    add_sums(page, "cost_by_model_usd", "Cost in USD, by model.", "model", &models);
+    add_sums(page, "cost_by_endpoint_usd", "Cost in USD, by endpoint.", "endpoint", &endpoints);
+    add_sums(page, "cost_by_key_usd", "Cost in USD, by API key (redacted).", "key", &keys);
+    prometheus_one_money(page, METRIC_GAUGE, "cost_projected_monthly_usd",
                          "Cost of 30 days at the pace of the last 7, in USD.", snapshot->projected_monthly);
-    prometheus_one_money(&text, METRIC_GAUGE, "cost_cache_savings_usd", "What cached tokens saved, in USD.",
+    prometheus_one_money(page, METRIC_GAUGE, "cost_cache_savings_usd", "What cached tokens saved, in USD.",
                          snapshot->cache_savings);
-    prometheus_one_money(&text, METRIC_GAUGE, "cost_batch_savings_usd", "What batch requests saved, in USD.",
+    prometheus_one_money(page, METRIC_GAUGE, "cost_batch_savings_usd", "What batch requests saved, in USD.",
                          snapshot->batch_savings);
-    add_unpriced(&text, &models);
-    add_tokens(&text, &snapshot->total);
+    add_unpriced(page, &models);
+    add_tokens(page, &snapshot->total);
     tbus_mem_free(models.rows);
     tbus_mem_free(endpoints.rows);
     tbus_mem_free(keys.rows);
-    return text_take(&text, ret_text);
 }

@@ -1,5 +1,3 @@
-#include <tallybus/prometheus.h>
-
 #include "exporters/prometheus_columns.h"
 
 static const struct column all[] = {
@@ -115,18 +113,14 @@ static const struct column by_worker[] = {
      offsetof(tbus_inference_worker_t, share)},
 };
 
-int tbus_prometheus_inference(const tbus_inference_snapshot_t *snapshot, char **ret_text)
+void prometheus_add_inference(struct page *page, const tbus_inference_snapshot_t *snapshot)
 {
-    struct text text = {0};
-    if (!snapshot || !ret_text)
-        return UV_EINVAL;
-    prometheus_columns(&text, all, sizeof all / sizeof *all, &(struct column_rows){.rows = snapshot, .count = 1});
-    prometheus_columns(&text, by_model, sizeof by_model / sizeof *by_model,
+    prometheus_columns(page, all, sizeof all / sizeof *all, &(struct column_rows){.rows = snapshot, .count = 1});
+    prometheus_columns(page, by_model, sizeof by_model / sizeof *by_model,
                        &(struct column_rows){snapshot->models, snapshot->models_count, sizeof(tbus_inference_figures_t),
                                              "model", offsetof(tbus_inference_figures_t, model)});
-    prometheus_columns(&text, by_worker, sizeof by_worker / sizeof *by_worker,
+    prometheus_columns(page, by_worker, sizeof by_worker / sizeof *by_worker,
                        &(struct column_rows){snapshot->workers, snapshot->workers_count,
                                              sizeof(tbus_inference_worker_t), "worker",
                                              offsetof(tbus_inference_worker_t, worker)});
-    return text_take(&text, ret_text);
 }

@@ -1,5 +1,3 @@
-#include <tallybus/prometheus.h>
-
 #include "exporters/prometheus_columns.h"
 
 static const struct column all[] = {
@@ -57,15 +55,11 @@ static const struct column by_endpoint[] = {
      COLUMN_DOUBLE, offsetof(tbus_kvcache_figures_t, improvement)},
 };
 
-int tbus_prometheus_kvcache(const tbus_kvcache_snapshot_t *snapshot, char **ret_text)
+void prometheus_add_kvcache(struct page *page, const tbus_kvcache_snapshot_t *snapshot)
 {
-    struct text text = {0};
-    if (!snapshot || !ret_text)
-        return UV_EINVAL;
-    prometheus_columns(&text, all, sizeof all / sizeof *all, &(struct column_rows){.rows = snapshot, .count = 1});
-    prometheus_columns(&text, by_endpoint, sizeof by_endpoint / sizeof *by_endpoint,
+    prometheus_columns(page, all, sizeof all / sizeof *all, &(struct column_rows){.rows = snapshot, .count = 1});
+    prometheus_columns(page, by_endpoint, sizeof by_endpoint / sizeof *by_endpoint,
                        &(struct column_rows){snapshot->endpoints, snapshot->endpoints_count,
                                              sizeof(tbus_kvcache_figures_t), "endpoint",
                                              offsetof(tbus_kvcache_figures_t, endpoint)});
-    return text_take(&text, ret_text);
 }

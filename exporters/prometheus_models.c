@@ -1,5 +1,3 @@
-#include <tallybus/prometheus.h>
-
 #include "exporters/prometheus_columns.h"
 
 static const struct column by_model[] = {
@@ -25,13 +23,9 @@ static const struct column by_model[] = {
     {"model_users", "Different users seen, by model.", METRIC_GAUGE, COLUMN_UINT, offsetof(tbus_model_t, users)},
 };
 
-int tbus_prometheus_models(const tbus_models_snapshot_t *snapshot, char **ret_text)
+void prometheus_add_models(struct page *page, const tbus_models_snapshot_t *snapshot)
 {
-    struct text text = {0};
-    if (!snapshot || !ret_text)
-        return UV_EINVAL;
-    prometheus_columns(&text, by_model, sizeof by_model / sizeof *by_model,
+    prometheus_columns(page, by_model, sizeof by_model / sizeof *by_model,
                        &(struct column_rows){snapshot->models, snapshot->models_count, sizeof(tbus_model_t), "model",
                                              offsetof(tbus_model_t, traffic.name)});
-    return text_take(&text, ret_text);
 }

@@ -1,51 +1,48 @@
 #include <math.h>
 #include <string.h>
 
-#include <tallybus/prometheus.h>
-
 #include "exporters/prometheus.h"
 
 /* --- By model --- */
 
 /* A family with a figure for each model, a uint64_t at `offset` in it. */
-static void add_by_model(struct text *text, const tbus_streaming_snapshot_t *snapshot, enum metric metric,
+static void add_by_model(struct page *page, const tbus_streaming_snapshot_t *snapshot, enum metric metric,
                          const char *name, const char *help, size_t offset)
 {
-    prometheus_family(text, metric, name, help);
+    prometheus_family(page, metric, name, help);
     for (size_t i = 0; i < snapshot->models_count; i++) {
         uint64_t figure;
         memcpy(&figure, (const char *)&snapshot->models[i] + offset, sizeof figure);
-        prometheus_uint(text, name, "model", snapshot->models[i].model, figure);
+        prometheus_uint(page, "model", snapshot->models[i].model, figure);
     }
 }
 
-static void add_models(struct text *text, const tbus_streaming_snapshot_t *snapshot)
+static void add_models(struct page *page, const tbus_streaming_snapshot_t *snapshot)
 {
-    add_by_model(text, snapshot, METRIC_COUNTER, "streaming_streams_by_model", "Streams started, by model.",
+    add_by_model(page, snapshot, METRIC_COUNTER, "streaming_streams_by_model", "Streams started, by model.",
                  offsetof(tbus_streaming_model_t, streams));
-    add_by_model(text, snapshot, METRIC_COUNTER, "streaming_tokens_by_model", "Tokens streamed, by model.",
+    add_by_model(page, snapshot, METRIC_COUNTER, "streaming_tokens_by_model", "Tokens streamed, by model.",
                  offsetof(tbus_streaming_model_t, tokens));
-    add_by_model(text, snapshot, METRIC_GAUGE, "streaming_recent_streams_by_model",
+    add_by_model(page, snapshot, METRIC_GAUGE, "streaming_recent_streams_by_model",
                  "Streams started in the window, by model.", offsetof(tbus_streaming_model_t, recent_streams));
-    add_by_model(text, snapshot, METRIC_GAUGE, "streaming_recent_tokens_by_model",
+    add_by_model(page, snapshot, METRIC_GAUGE, "streaming_recent_tokens_by_model",
                  "Tokens streamed in the window, by model.", offsetof(tbus_streaming_model_t, recent_tokens));
 }
 
 /* --- Under OpenTelemetry's names --- */
 
-static void add_histogram(struct text *text, const tbus_streaming_snapshot_t *snapshot,
-                          const tbus_streaming_model_t *model, const char *name, const char *token_type,
-                          const tbus_buckets_t *buckets)
+static void add_histogram(struct page *page, const tbus_streaming_snapshot_t *snapshot,
+                          const tbus_streaming_model_t *model, const char *token_type, const tbus_buckets_t *buckets)
 {
-    const struct prometheus_label labels[] = {{"gen_ai_operation_name", snapshot->operation_name},
-                                              {"gen_ai_provider_name", snapshot->provider_name},
-                                              {"gen_ai_request_model", model->model},
-                                              {"gen_ai_token_type", token_type}};
+    const struct prometheus_label labels[] = {{"gen_ai_operation_name", snapshot->operation_name, 0},
+                                              {"gen_ai_provider_name", snapshot->provider_name, 0},
+                                              {"gen_ai_request_model", model->model, 0},
+                                              {"gen_ai_token_type", token_type, 0}};
     if (buckets->count > 0)
-        prometheus_histogram(text, name, labels, token_type ? 4 : 3, buckets);
+        prometheus_histogram(page, labels, token_type ? 4 : 3, buckets);
 }
 
-static void add_histograms(struct text *text, const tbus_streaming_snapshot_t *snapshot)
+static void add_histograms(struct page *page, const tbus_streaming_snapshot_t *snapshot)
 {
     static const struct {
         const char *name, *help;
@@ -60,25 +57,25 @@ static void add_histograms(struct text *text, const tbus_streaming_snapshot_t *s
     };
     static const char usage[] = "gen_ai_client_token_usage";
     for (size_t family = 0; family < sizeof families / sizeof *families; family++) {
-        prometheus_family(text, METRIC_HISTOGRAM, families[family].name, families[family].help);
+        prometheus_family(page, METRIC_HISTOGRAM, families[family].name, families[family].help);
         for (size_t i = 0; i < snapshot->models_count; i++) {
             const tbus_streaming_model_t *model = &snapshot->models[i];
             tbus_buckets_t buckets;
             memcpy(&buckets, (const char *)model + families[family].offset, sizeof buckets);
-            add_histogram(text, snapshot, model, families[family].name, NULL, &buckets);
+            add_histogram(page, snapshot, model, NULL, &buckets);
         }
     }
-    prometheus_family(text, METRIC_HISTOGRAM, usage, "Tokens of finished streams.");
+    prometheus_family(page, METRIC_HISTOGRAM, usage, "Tokens of finished streams.");
     for (size_t i = 0; i < snapshot->models_count; i++) {
         const tbus_streaming_model_t *model = &snapshot->models[i];
-        add_histogram(text, snapshot, model, usage, "input", &model->input_tokens);
-        add_histogram(text, snapshot, model, usage, "output", &model->output_tokens);
+        add_histogram(page, snapshot, model, "input", &model->input_tokens);
+        add_histogram(page, snapshot, model, "output", &model->output_tokens);
     }
 }
 
 /* --- All streams --- */
 
-static void add_counters(struct text *text, const tbus_streaming_snapshot_t *snapshot)
+static void add_counters(struct page *page, const tbus_streaming_snapshot_t *snapshot)
 {
     const struct {
         const char *name, *help;
@@ -102,40 +99,36 @@ static void add_counters(struct text *text, const tbus_streaming_snapshot_t *sna
         {"streaming_times_ahead", "Times too far ahead of the clock to be believed.", snapshot->ahead},
     };
     for (size_t i = 0; i < sizeof counters / sizeof *counters; i++)
-        prometheus_one_uint(text, METRIC_COUNTER, counters[i].name, counters[i].help, counters[i].figure);
-    prometheus_one_uint(text, METRIC_GAUGE, "streaming_active_streams", "Streams running now.",
+        prometheus_one_uint(page, METRIC_COUNTER, counters[i].name, counters[i].help, counters[i].figure);
+    prometheus_one_uint(page, METRIC_GAUGE, "streaming_active_streams", "Streams running now.",
                         snapshot->active_streams);
-    prometheus_one_double(text, METRIC_GAUGE, "streaming_success_rate", "Streams completed / streams started.",
+    prometheus_one_double(page, METRIC_GAUGE, "streaming_success_rate", "Streams completed / streams started.",
                           snapshot->success_rate);
 }
 
-static void add_window(struct text *text, const tbus_streaming_snapshot_t *snapshot)
+static void add_window(struct page *page, const tbus_streaming_snapshot_t *snapshot)
 {
-    prometheus_quantiles(text, "streaming_ttft_milliseconds", "Time to first token of the streams in the window.",
+    prometheus_quantiles(page, "streaming_ttft_milliseconds", "Time to first token of the streams in the window.",
                          &snapshot->ttft_ms);
-    prometheus_quantiles(text, "streaming_itl_milliseconds", "Inter-token latency of the tokens in the window.",
+    prometheus_quantiles(page, "streaming_itl_milliseconds", "Inter-token latency of the tokens in the window.",
                          &snapshot->itl_ms);
-    prometheus_quantiles(text, "streaming_icl_milliseconds",
+    prometheus_quantiles(page, "streaming_icl_milliseconds",
                          "Inter-chunk latency: time between the events of a stream, in the window.", &snapshot->icl_ms);
-    prometheus_quantiles(text, "streaming_tpot_milliseconds",
+    prometheus_quantiles(page, "streaming_tpot_milliseconds",
                          "Time per output token after the first, of the streams in the window.", &snapshot->tpot_ms);
-    prometheus_quantiles(text, "streaming_tokens_per_second", "Tokens per second of the streams in the window.",
+    prometheus_quantiles(page, "streaming_tokens_per_second", "Tokens per second of the streams in the window.",
                          &snapshot->tokens_per_second);
-    prometheus_quantiles(text, "streaming_duration_milliseconds", "Duration of the streams in the window.",
+    prometheus_quantiles(page, "streaming_duration_milliseconds", "Duration of the streams in the window.",
                          &snapshot->duration_ms);
     if (!isnan(snapshot->goodput))
-        prometheus_one_double(text, METRIC_GAUGE, "streaming_goodput_ratio",
+        prometheus_one_double(page, METRIC_GAUGE, "streaming_goodput_ratio",
                               "Share of the streams in the window that were within all limits.", snapshot->goodput);
 }
 
-int tbus_prometheus_streaming(const tbus_streaming_snapshot_t *snapshot, char **ret_text)
+void prometheus_add_streaming(struct page *page, const tbus_streaming_snapshot_t *snapshot)
 {
-    struct text text = {0};
-    if (!snapshot || !ret_text)
-        return UV_EINVAL;
-    add_counters(&text, snapshot);
-    add_window(&text, snapshot);
-    add_models(&text, snapshot);
-    add_histograms(&text, snapshot);
-    return text_take(&text, ret_text);
+    add_counters(page, snapshot);
+    add_window(page, snapshot);
+    add_models(page, snapshot);
+    add_histograms(page, snapshot);
 }

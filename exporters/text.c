@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "exporters/digits.h"
 #include "trackers/utf8.h"
 
 enum { FIRST_ROOM = 1024 };
@@ -45,7 +46,7 @@ void text_add(struct text *text, const char *string)
 void text_add_uint(struct text *text, uint64_t number)
 {
     char digits[24];
-    text_add_bytes(text, digits, (size_t)snprintf(digits, sizeof digits, "%" PRIu64, number));
+    text_add_bytes(text, digits, digits_of_uint(number, digits));
 }
 
 void text_add_int(struct text *text, int64_t number)
@@ -85,7 +86,7 @@ size_t text_double(double number, char digits[TEXT_DOUBLE_BYTES])
 void text_add_double(struct text *text, double number)
 {
     char digits[TEXT_DOUBLE_BYTES];
-    text_add_bytes(text, digits, text_double(number, digits));
+    text_add_bytes(text, digits, isfinite(number) ? digits_of_double(number, digits) : text_double(number, digits));
 }
 
 static const char *escape_of(char byte)

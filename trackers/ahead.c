@@ -14,16 +14,20 @@ void ahead_reset(struct ahead *ahead)
 {
     ahead->ceiling_ns = ahead->max_ns < 0 ? INT64_MAX : INT64_MIN;
     ahead->latest_ns = AHEAD_NOTHING_YET;
+    ahead->since_ns = ahead_clock(ahead);
     ahead->count = 0;
+}
+
+int64_t ahead_system_clock(void)
+{
+    struct timespec now = {0};
+    (void)timespec_get(&now, TIME_UTC);
+    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 }
 
 int64_t ahead_clock(const struct ahead *ahead)
 {
-    struct timespec now = {0};
-    if (ahead->clock)
-        return moment_of(ahead->clock(ahead->clock_user));
-    (void)timespec_get(&now, TIME_UTC);
-    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+    return moment_of(ahead->clock ? ahead->clock(ahead->clock_user) : ahead_system_clock());
 }
 
 bool ahead_is_beyond_slowly(struct ahead *ahead, int64_t moment)

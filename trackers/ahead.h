@@ -24,14 +24,18 @@ struct ahead {
     void *clock_user;
     int64_t ceiling_ns; /* times up to it need no look at the clock */
     int64_t latest_ns;  /* believed; AHEAD_NOTHING_YET */
+    int64_t since_ns;   /* when this began, by the clock */
     uint64_t count;     /* times not believed */
 };
 
 /* `max_ns` 0 = AHEAD_DEFAULT_NS; negative: every time is believed. */
 void ahead_init(struct ahead *ahead, int64_t max_ns, int64_t (*clock)(void *user), void *clock_user);
 
-/* Nothing was recorded yet. */
+/* Begins anew: nothing was recorded yet. */
 void ahead_reset(struct ahead *ahead);
+
+/* The system's clock: nanoseconds since 1970. */
+int64_t ahead_system_clock(void);
 
 /* The clock's time, within moment.h's bounds. */
 int64_t ahead_clock(const struct ahead *ahead);

@@ -52,6 +52,7 @@ static void fill_counters_locked(const tbus_budgets_t *budgets, tbus_budgets_sna
 {
     const struct budget_counters *counters = &budgets->counters;
     snapshot->time_ns = budgets->has_now ? budgets->now_ns : 0;
+    snapshot->since_ns = budgets->ahead.since_ns;
     snapshot->reservations = budgets->open.count;
     snapshot->settled = budgets->settled_sum;
     snapshot->admitted = counters->admitted;

@@ -8,6 +8,7 @@ static tbus_cost_snapshot_t *fill_locked(const tbus_cost_t *cost, struct snapsho
         return NULL;
     const tbus_cost_forecast_t forecast = cost_forecast_locked(cost, cost->ahead.latest_ns);
     *snapshot = (tbus_cost_snapshot_t){.time_ns = ahead_latest(&cost->ahead),
+                                       .since_ns = cost->ahead.since_ns,
                                        .total = cost_sum_of(&cost->total.sums, ""),
                                        .cache_savings = cost->cache_savings,
                                        .batch_savings = cost->batch_savings,

@@ -138,6 +138,7 @@ static void copy_totals_locked(const tbus_errors_t *errors, const struct covered
     snapshot->failed = ever.errors;
     snapshot->excluded = errors->excluded;
     snapshot->ahead = errors->ahead.count;
+    snapshot->since_ns = errors->ahead.since_ns;
     for (uint32_t slot = 0; slot < COUNT_SLOTS; slot++) {
         snapshot->requests_in_window += covered->slots[slot] ? errors->within[slot].requests : 0;
         snapshot->failed_in_window += covered->slots[slot] ? errors->within[slot].errors : 0;

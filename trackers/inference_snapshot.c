@@ -71,6 +71,7 @@ static void copy_counters_locked(const tbus_inference_t *inference, struct work 
     snapshot->abandoned = counters->abandoned;
     snapshot->negative_intervals = counters->negative_intervals;
     snapshot->ahead = inference->ahead.count;
+    snapshot->since_ns = inference->ahead.since_ns;
 }
 
 static void copy_models_locked(const tbus_inference_t *inference, struct work *work)

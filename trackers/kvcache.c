@@ -3,6 +3,7 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "trackers/ahead.h"
 #include "trackers/saturate.h"
 #include "trackers/shown.h"
 #include "trackers/snapshot.h"
@@ -21,6 +22,7 @@ struct tbus_kvcache {
     struct row all;
     struct table endpoints; /* struct row; "other" is always there */
     uint64_t cut_matches, refused_lookups, refused_speedups;
+    int64_t since_ns; /* [lock: mu] */
 };
 
 int tbus_kvcache_open(const tbus_kvcache_options_t *options, tbus_kvcache_t **ret)
@@ -34,6 +36,7 @@ int tbus_kvcache_open(const tbus_kvcache_options_t *options, tbus_kvcache_t **re
     tbus_kvcache_t *kvcache = tbus_mem_alloc(sizeof *kvcache);
     if (!kvcache)
         return UV_ENOMEM;
+    kvcache->since_ns = ahead_system_clock();
     table_init(&kvcache->endpoints, sizeof(struct row), ENDPOINT_MAX, max + 1 /* and "other" */);
     int error = table_open_other(&kvcache->endpoints);
     if (!error)
@@ -64,6 +67,7 @@ void tbus_kvcache_reset(tbus_kvcache_t *kvcache)
     table_empty_but_other(&kvcache->endpoints);
     kvcache->all = (struct row){0};
     kvcache->cut_matches = kvcache->refused_lookups = kvcache->refused_speedups = 0;
+    kvcache->since_ns = ahead_system_clock();
     uv_mutex_unlock(&kvcache->mu);
 }
 
@@ -178,6 +182,7 @@ static tbus_kvcache_snapshot_t *fill_locked(const tbus_kvcache_t *kvcache, struc
     if (block->overflowed)
         return NULL;
     snapshot->all = figures_of(&kvcache->all, "");
+    snapshot->since_ns = kvcache->since_ns;
     snapshot->cut_matches = kvcache->cut_matches;
     snapshot->refused_lookups = kvcache->refused_lookups;
     snapshot->refused_speedups = kvcache->refused_speedups;

@@ -227,6 +227,7 @@ static void copy_head_locked(const struct traffic_book *book, void *head, int64_
     snapshot->negative_durations = book->negative_durations;
     snapshot->refused_costs = models->refused_costs;
     snapshot->ahead = book->ahead.count;
+    snapshot->since_ns = book->ahead.since_ns;
     snapshot->endpoints_full = models->endpoints.full;
     snapshot->users_full = models->users.full;
 }

@@ -103,6 +103,7 @@ static void copy_head_locked(const struct traffic_book *book, void *head, int64_
     snapshot->unmatched_responses = book->unmatched;
     snapshot->negative_durations = book->negative_durations;
     snapshot->ahead = book->ahead.count;
+    snapshot->since_ns = book->ahead.since_ns;
 }
 
 int tbus_requests_snapshot(tbus_requests_t *requests, int64_t now_ns, tbus_requests_snapshot_t **ret)

@@ -119,6 +119,7 @@ static void copy_counters_locked(const tbus_streaming_t *streaming, tbus_streami
     snapshot->sequence_jumps = counters->sequence_jumps;
     snapshot->oversized_events = counters->oversized;
     snapshot->ahead = streaming->ahead.count;
+    snapshot->since_ns = streaming->ahead.since_ns;
     snapshot->active_streams = streaming->active_count;
     snapshot->success_rate =
         counters->total_streams ? (double)counters->completed / (double)counters->total_streams : (double)NAN;

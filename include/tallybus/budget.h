@@ -258,7 +258,8 @@ typedef struct tbus_budget_row {
 } tbus_budget_row_t;
 
 typedef struct tbus_budgets_snapshot {
-    int64_t time_ns; /* the latest time believed; 0 before the first */
+    int64_t time_ns;  /* the latest time believed; 0 before the first */
+    int64_t since_ns; /* when they were opened, by their clock */
     size_t rows_count;
     const tbus_budget_row_t *rows; /* by scope, then subject, then digest; without defaults, which use nothing */
     uint64_t reservations;         /* open */

@@ -192,6 +192,7 @@ typedef struct tbus_slo {
 
 typedef struct tbus_errors_snapshot {
     int64_t time_ns;   /* the latest time recorded and believed */
+    int64_t since_ns;  /* when the tracker was opened or reset last, by its clock */
     uint64_t requests; /* for ever, those that failed included */
     uint64_t failed;   /* of these */
     uint64_t excluded; /* responses and errors that counted as nothing */

@@ -136,7 +136,8 @@ typedef struct tbus_inference_level {
 } tbus_inference_level_t;
 
 typedef struct tbus_inference_snapshot {
-    int64_t time_ns; /* the moment that the window ends at */
+    int64_t time_ns;  /* the moment that the window ends at */
+    int64_t since_ns; /* when the tracker was opened or reset last, by its clock */
     tbus_inference_figures_t all;
     uint64_t active;                    /* now */
     tbus_inference_level_t queue_depth; /* of all queues together */

@@ -50,6 +50,7 @@ typedef struct tbus_kvcache_figures {
 } tbus_kvcache_figures_t;
 
 typedef struct tbus_kvcache_snapshot {
+    int64_t since_ns;           /* when the tracker was opened or reset last, by the system's clock */
     tbus_kvcache_figures_t all; /* endpoint "" */
     uint64_t cut_matches;       /* look-ups with more tokens matched than looked up */
     uint64_t refused_lookups, refused_speedups;

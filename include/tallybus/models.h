@@ -63,7 +63,8 @@ typedef struct tbus_model {
 } tbus_model_t;
 
 typedef struct tbus_models_snapshot {
-    int64_t time_ns; /* the moment that the window ends at */
+    int64_t time_ns;  /* the moment that the window ends at */
+    int64_t since_ns; /* when the tracker was opened or reset last, by its clock */
     uint64_t negative_durations, refused_costs;
     uint64_t ahead;                  /* times too far ahead to be believed */
     bool endpoints_full, users_full; /* the limit was passed: endpoints or users are told apart no further */

@@ -1,4 +1,13 @@
-/* Prometheus text (format 0.0.4) of a snapshot. */
+/* Prometheus pages: text (format 0.0.4) and OpenMetrics (1.0), of snapshots, the bus and the process.
+ *
+ *   char *page;
+ *   int error = tbus_prometheus_page(&(tbus_prometheus_sources_t){.bus = bus, .streaming = snapshot, .process = true},
+ *                                    TBUS_PROMETHEUS_TEXT, &page);
+ *
+ * Both formats have the same families and the same numbers. Families are called as here, counters some with "_total" at
+ * their end and some without; in OpenMetrics all samples of counters end in "_total", and each counter and histogram tells
+ * since when it counts ("_created"). A scrape tells which of the formats it wants in its Accept header, and wants to be
+ * told which it got: see tbus_prometheus_content_type(). */
 #ifndef TALLYBUS_PROMETHEUS_H
 #define TALLYBUS_PROMETHEUS_H
 
@@ -14,7 +23,34 @@
 
 TBUS_BEGIN_DECLS
 
-/* Each makes a text; free it with tbus_mem_free(). Errors: UV_EINVAL, UV_ENOMEM. [any thread] */
+typedef enum tbus_prometheus_format {
+    TBUS_PROMETHEUS_TEXT = 0,   /* text/plain; version=0.0.4 */
+    TBUS_PROMETHEUS_OPENMETRICS /* application/openmetrics-text; version=1.0.0 */
+} tbus_prometheus_format_t;
+
+/* What a page is made of, in this order; NULL = left out. */
+typedef struct tbus_prometheus_sources {
+    const tbus_t *bus; /* read now */
+    const tbus_streaming_snapshot_t *streaming;
+    const tbus_errors_snapshot_t *errors;
+    const tbus_cost_snapshot_t *cost;
+    const tbus_budgets_snapshot_t *budgets;
+    const tbus_requests_snapshot_t *requests;
+    const tbus_models_snapshot_t *models;
+    const tbus_inference_snapshot_t *inference;
+    const tbus_kvcache_snapshot_t *kvcache;
+    bool process; /* process_cpu_seconds_total, process_resident_memory_bytes, ..., of now: what the system tells */
+    uint64_t reserved[8];
+} tbus_prometheus_sources_t;
+
+/* Makes a page; free it with tbus_mem_free(). Errors: UV_EINVAL, UV_ENOMEM. [any thread] */
+TBUS_API TBUS_CHECKED int tbus_prometheus_page(const tbus_prometheus_sources_t *sources,
+                                               tbus_prometheus_format_t format, char **ret_text);
+
+/* The Content-Type to send a page with; Prometheus refuses a page without. [any thread] */
+TBUS_API const char *tbus_prometheus_content_type(tbus_prometheus_format_t format);
+
+/* Each makes a page of one source as text; free it with tbus_mem_free(). Errors: UV_EINVAL, UV_ENOMEM. [any thread] */
 TBUS_API TBUS_CHECKED int tbus_prometheus_streaming(const tbus_streaming_snapshot_t *snapshot, char **ret_text);
 TBUS_API TBUS_CHECKED int tbus_prometheus_errors(const tbus_errors_snapshot_t *snapshot, char **ret_text);
 

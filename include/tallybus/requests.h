@@ -48,6 +48,7 @@ TBUS_API int tbus_requests_record_end(tbus_requests_t *requests, const char *end
 
 typedef struct tbus_requests_snapshot {
     int64_t time_ns;    /* the moment that the window ends at */
+    int64_t since_ns;   /* when the tracker was opened or reset last, by its clock */
     tbus_traffic_t all; /* its name is "" */
     uint64_t unmatched_responses;
     uint64_t negative_durations; /* taken as 0 */

@@ -186,7 +186,8 @@ typedef struct tbus_streaming_model {
 } tbus_streaming_model_t;
 
 typedef struct tbus_streaming_snapshot {
-    int64_t time_ns; /* the moment that the window ends at */
+    int64_t time_ns;  /* the moment that the window ends at */
+    int64_t since_ns; /* when the tracker was opened or reset last, by its clock */
     /* for ever */
     uint64_t total_streams; /* started */
     uint64_t completed_streams, failed_streams, cancelled_streams;

@@ -36,7 +36,7 @@ Test(ahead, the_clock_is_asked_only_for_what_it_has_not_allowed_yet)
     ahead_init(&ahead, 50, read_clock, &clock);
     for (int64_t time = -1000; time <= 1050; time++)
         cr_assert_not(ahead_is_beyond(&ahead, time));
-    cr_assert_eq(clock.asked, 1);
+    cr_assert_eq(clock.asked, 1 + 1, "and at the beginning");
 }
 
 Test(ahead, a_negative_limit_believes_everything_without_a_clock)
@@ -46,7 +46,7 @@ Test(ahead, a_negative_limit_believes_everything_without_a_clock)
 
     ahead_init(&ahead, -1, read_clock, &clock);
     cr_assert_not(ahead_is_beyond(&ahead, MOMENT_MAX));
-    cr_assert_eq(clock.asked, 0);
+    cr_assert_eq(clock.asked, 1, "but at the beginning");
 }
 
 Test(ahead, clocks_at_the_ends_of_time_overflow_nothing)

@@ -1,0 +1,86 @@
+/* The process itself, under the names that Prometheus' clients share. What the system does not tell is left out. */
+#include <dirent.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "exporters/prometheus.h"
+
+static void add_cpu(struct page *page)
+{
+    struct rusage usage;
+    if (getrusage(RUSAGE_SELF, &usage) != 0)
+        return;
+    prometheus_one_double(page, METRIC_COUNTER, "process_cpu_seconds_total",
+                          "CPU time of the process, user and system.",
+                          (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
+                              (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6);
+}
+
+/* When the system started, in seconds since 1970; 0 = unknown. */
+static double boot_time(void)
+{
+    char line[256];
+    double time = 0;
+    FILE *file = fopen("/proc/stat", "re");
+    while (file && fgets(line, sizeof line, file))
+        if (sscanf(line, "btime %lf", &time) == 1)
+            break;
+    if (file)
+        fclose(file);
+    return time;
+}
+
+/* /proc/self/stat: behind the last parenthesis, for a program's name may hold anything; the 22nd field is when the
+ * process started, in ticks since the system did, then its virtual bytes and its resident pages. */
+static void add_memory_and_start(struct page *page)
+{
+    char line[1024];
+    uint64_t start, bytes, pages;
+    FILE *file = fopen("/proc/self/stat", "re");
+    const size_t length = file ? fread(line, 1, sizeof line - 1, file) : 0;
+    if (file)
+        fclose(file);
+    line[length] = '\0';
+    const char *fields = strrchr(line, ')');
+    if (!fields || sscanf(fields,
+                          ") %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %" SCNu64
+                          " %" SCNu64 " %" SCNu64,
+                          &start, &bytes, &pages) != 3)
+        return;
+    prometheus_one_uint(page, METRIC_GAUGE, "process_virtual_memory_bytes", "Virtual memory.", bytes);
+    prometheus_one_uint(page, METRIC_GAUGE, "process_resident_memory_bytes", "Resident memory.",
+                        pages * (uint64_t)sysconf(_SC_PAGESIZE));
+    const double boot = boot_time();
+    if (boot > 0)
+        prometheus_one_double(page, METRIC_GAUGE, "process_start_time_seconds",
+                              "When the process started, in seconds since 1970.",
+                              boot + (double)start / (double)sysconf(_SC_CLK_TCK));
+}
+
+static void add_descriptors(struct page *page)
+{
+    struct rlimit limit;
+    uint64_t open = 0;
+    DIR *directory = opendir("/proc/self/fd");
+    if (directory) {
+        for (const struct dirent *entry; (entry = readdir(directory));)
+            open += entry->d_name[0] != '.';
+        closedir(directory);
+        prometheus_one_uint(page, METRIC_GAUGE, "process_open_fds", "Open file descriptors.", open - 1 /* this one */);
+    }
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0)
+        prometheus_one_double(page, METRIC_GAUGE, "process_max_fds", "The most file descriptors that may be open.",
+                              limit.rlim_cur == RLIM_INFINITY ? (double)INFINITY : (double)limit.rlim_cur);
+}
+
+void prometheus_add_process(struct page *page)
+{
+    prometheus_since(page, 0);
+    add_cpu(page);
+    add_memory_and_start(page);
+    add_descriptors(page);
+}
