@@ -3,8 +3,11 @@
 
 #include <tallybus.h>
 
+#include "exporters/web_routes.h"
+
 #include "tests/exporters/schema.h"
 #include "tests/exporters/web_client.h"
+#include "tests/oom.h"
 
 #define SECOND INT64_C(1000000000)
 #define BEGIN_NS (INT64_C(1767258000) * SECOND)
@@ -400,4 +403,118 @@ Test(web_documents, recent_errors_can_be_asked_for_from_a_moment_on)
         expect_listed(host.port, url, "errors", i < 12 ? (size_t)(11 - i) : 0);
     }
     host_close(&host);
+}
+
+Test(web_documents, models_are_ranked_by_each_figure_that_there_is)
+{
+    struct set set;
+    char url[96];
+    set_open(&set);
+    for (int figure = 0; figure < TBUS_MODEL_FIGURES; figure++) {
+        const char *name = tbus_model_figure_name((tbus_model_figure_t)figure);
+        snprintf(url, sizeof url, "/metrics/models/ranking?by=%s", name);
+        json_t *json = get(set.port, url);
+        cr_assert_str_eq(json_string_value(json_object_get(json, "by")), name);
+        json_decref(json);
+    }
+    set_close(&set);
+}
+
+Test(web_documents, with_filters_and_without_each_keeps_to_its_schema)
+{
+    static const struct {
+        const char *url, *schema;
+    } documents[] = {{"/metrics/bus", "bus-stats"},
+                     {"/metrics/streaming?model=o1", "streaming"},
+                     {"/metrics/errors?endpoint=/a&model=nobody", "errors"},
+                     {"/metrics/slo?endpoint=/a", "slo"},
+                     {"/metrics/costs?limit=1", "cost"},
+                     {"/metrics/costs?hours=24", "cost-period"},
+                     {"/metrics/costs/sk-v..e87dc85b", "cost-name"},
+                     {"/metrics/budgets?scope=key", "budgets"},
+                     {"/metrics/requests?limit=1", "requests"},
+                     {"/metrics/models?model=nobody", "models"},
+                     {"/metrics/models/compare?a=o1&b=o1", "models-comparison"},
+                     {"/metrics/models/ranking", "models-ranking"},
+                     {"/metrics/inference?limit=1", "inference"},
+                     {"/metrics/kv-cache", "kvcache"}};
+    struct set set;
+    schema_need();
+    set_open(&set);
+    for (size_t i = 0; i < sizeof documents / sizeof *documents; i++) {
+        struct web_got got = web_ask(set.port, "GET", documents[i].url, "");
+        struct web_got head = web_ask(set.port, "HEAD", documents[i].url, "");
+        cr_assert_eq(got.status, 200, "%s: %s", documents[i].url, got.body);
+        cr_assert_eq(head.status, 200, "%s", documents[i].url);
+        cr_assert_str_eq(web_header(&head, "Content-Type"), "application/json");
+        cr_assert_null(strstr(got.body, "verysecret"), "%s", documents[i].url);
+        schema_check(documents[i].schema, got.body);
+        free(got.bytes);
+        free(head.bytes);
+    }
+    set_close(&set);
+}
+
+/* Each writer by itself, in each of its forms: it says so, or the text does, and leaves nothing behind. */
+static void write_without_memory(const struct web_route *route, int form, const struct web_request *request,
+                                 struct oom *oom)
+{
+    for (long at = 0;; at++) {
+        struct text text = {0};
+        char *document = NULL;
+        const long live = oom->live;
+        oom->fail_at = oom->calls + at;
+        int error = route->forms[form].write(request, &text);
+        const int taken = text_take(&text, &document);
+        const bool failed = oom->fail_at < oom->calls;
+        oom->fail_at = -1;
+        error = error ? error : taken;
+        cr_assert_eq(error, failed ? UV_ENOMEM : 0, "%s, form %d, allocation %ld", route->pattern, form, at);
+        tbus_mem_free(document);
+        cr_assert_eq(oom->live, live, "%s, form %d, allocation %ld", route->pattern, form, at);
+        if (!failed)
+            break;
+    }
+}
+
+Test(web_documents, without_memory_no_document_is_written_and_nothing_is_left_behind)
+{
+    static const struct {
+        const char *pattern, *segment, *query;
+    } asked[] = {{"/metrics/streaming/{id}", "o1", ""},
+                 {"/metrics/costs/{key}", "sk-v..e87dc85b", ""},
+                 {"/metrics/costs", NULL, "hours=3"},
+                 {"/metrics/models/compare", NULL, "a=o1&b=gpt-4o"}};
+    struct oom oom = {.fail_at = -1};
+    struct set set;
+    oom_install(&oom);
+    set_open(&set);
+    tbus_web_close(set.web); /* a thread of its own would allocate, too */
+    set.web = NULL;
+    const struct web_sources sources = {.bus = set.bus,
+                                        .errors = tbus_telemetry_errors(set.telemetry),
+                                        .requests = tbus_telemetry_requests(set.telemetry),
+                                        .inference = tbus_telemetry_inference(set.telemetry),
+                                        .streaming = tbus_telemetry_streaming(set.telemetry),
+                                        .cost = tbus_telemetry_cost(set.telemetry),
+                                        .budgets = set.budgets,
+                                        .models = tbus_telemetry_models(set.telemetry),
+                                        .kvcache = tbus_telemetry_kvcache(set.telemetry)};
+    for (const struct web_route *route = web_documents; route->pattern; route++) {
+        struct web_request request = {.sources = &sources};
+        struct web_fault fault;
+        char query[64] = "";
+        for (size_t i = 0; i < sizeof asked / sizeof *asked; i++) {
+            if (strcmp(asked[i].pattern, route->pattern) != 0)
+                continue;
+            request.segment = asked[i].segment;
+            strcpy(query, asked[i].query);
+        }
+        cr_assert_eq(web_query_read(query, route->parameters, request.values, &fault), 0);
+        for (int form = 0; form < WEB_FORMS_MAX && route->forms[form].write; form++)
+            write_without_memory(route, form, &request, &oom);
+    }
+    set_close(&set);
+    cr_assert_eq(oom.live, 0);
+    oom_remove();
 }
