@@ -11,36 +11,24 @@
 
 enum { FIRST_ROOM = 1024 };
 
-static bool reserve(struct text *text, size_t more)
+bool text_reserve(struct text *text, size_t more)
 {
     if (text->failed || more >= SIZE_MAX / 4 - text->length)
         text->failed = true;
-    if (text->failed || text->length + more + 1 <= text->room)
-        return !text->failed;
+    if (!text->failed && text->length + more < text->room)
+        return true;
     size_t room = text->room ? text->room : FIRST_ROOM;
-    while (room < text->length + more + 1)
+    while (!text->failed && room < text->length + more + 1)
         room *= 2;
-    char *bytes = tbus_mem_resize(text->bytes, room);
-    if (!bytes) {
-        text->failed = true;
+    char *bytes = text->failed ? NULL : tbus_mem_resize(text->bytes, room);
+    if (!bytes) { /* nothing finds room from now on */
+        tbus_mem_free(text->bytes);
+        *text = (struct text){.failed = true};
         return false;
     }
     text->bytes = bytes;
     text->room = room;
     return true;
-}
-
-void text_add_bytes(struct text *text, const char *bytes, size_t length)
-{
-    if (!reserve(text, length))
-        return;
-    memcpy(text->bytes + text->length, bytes, length);
-    text->length += length;
-}
-
-void text_add(struct text *text, const char *string)
-{
-    text_add_bytes(text, string, strlen(string));
 }
 
 void text_add_uint(struct text *text, uint64_t number)
@@ -103,10 +91,25 @@ static const char *escape_of(char byte)
     }
 }
 
+/* How many bytes stand there as they are shown: ASCII without escapes. */
+static size_t plain_length(const char *at)
+{
+    const char *end = at;
+    while ((signed char)*end > 0 && *end != '\\' && *end != '"' && *end != '\n')
+        end++;
+    return (size_t)(end - at);
+}
+
 void text_add_label(struct text *text, const char *value)
 {
-    for (const char *at = value ? value : ""; *at;) {
-        unsigned length = utf8_length(at);
+    const char *at = value ? value : "";
+    for (;;) {
+        const size_t plain = plain_length(at);
+        text_add_bytes(text, at, plain);
+        at += plain;
+        if (!*at)
+            return;
+        const unsigned length = utf8_length(at);
         const char *escape = escape_of(*at);
         if (escape)
             text_add(text, escape);
@@ -130,6 +133,10 @@ static const char *shown_next(const char **at, unsigned *ret_length)
 
 int text_compare_labels(const char *left, const char *right)
 {
+    while (*left == *right && (signed char)*left > 0) { /* most of the way, of names that differ in their ends */
+        left++;
+        right++;
+    }
     for (;;) {
         unsigned left_length, right_length;
         const char *a = shown_next(&left, &left_length), *b = shown_next(&right, &right_length);
@@ -141,8 +148,7 @@ int text_compare_labels(const char *left, const char *right)
 
 int text_take(struct text *text, char **ret_text)
 {
-    if (!reserve(text, 0)) {
-        tbus_mem_free(text->bytes);
+    if (!text_reserve(text, 0)) {
         *text = (struct text){0};
         return UV_ENOMEM;
     }

@@ -6,17 +6,32 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include <tallybus/base.h>
 
 struct text {
     char *bytes;
-    size_t length, room;
+    size_t length, room; /* both 0 once it has failed */
     bool failed;
 };
 
-void text_add(struct text *text, const char *string);
-void text_add_bytes(struct text *text, const char *bytes, size_t length);
+/* Makes room for `more` bytes and a NUL. */
+bool text_reserve(struct text *text, size_t more);
+
+static inline void text_add_bytes(struct text *text, const char *bytes, size_t length)
+{
+    if (text->room - text->length <= length && !text_reserve(text, length))
+        return;
+    memcpy(text->bytes + text->length, bytes, length);
+    text->length += length;
+}
+
+static inline void text_add(struct text *text, const char *string)
+{
+    text_add_bytes(text, string, strlen(string));
+}
+
 void text_add_uint(struct text *text, uint64_t number);
 void text_add_int(struct text *text, int64_t number);
 

@@ -9,6 +9,8 @@
 
 static const struct web_media json = {"application/json", NULL, "application/json"};
 static const struct web_media prometheus = {"text/plain", "0.0.4", "text/plain; version=0.0.4; charset=utf-8"};
+static const struct web_media openmetrics = {"application/openmetrics-text", "1.0.0",
+                                             "application/openmetrics-text; version=1.0.0; charset=utf-8"};
 
 int web_documents_add(struct text *text, int error, char *page)
 {
@@ -30,42 +32,113 @@ int64_t web_documents_now_ns(const struct web_sources *sources)
 
 /* --- Prometheus --- */
 
-static int write_bus(const struct web_request *request, struct text *text)
+/* What a page is made of; part_names[] is in the same order. */
+enum {
+    PART_ANY = -1,
+    PART_BUS,
+    PART_STREAMING,
+    PART_ERRORS,
+    PART_COST,
+    PART_BUDGETS,
+    PART_REQUESTS,
+    PART_MODELS,
+    PART_INFERENCE,
+    PART_KVCACHE,
+    PART_PROCESS,
+    PARTS
+};
+
+static const char *const part_names[PARTS + 1] = {"bus",      "streaming", "errors",    "costs",    "budgets",
+                                                  "requests", "models",    "inference", "kv-cache", "process"};
+
+static int write_page(const struct web_request *request, const tbus_prometheus_sources_t *sources, struct text *text)
 {
     char *page = NULL;
-    int error = tbus_prometheus_bus(request->sources->bus, &page);
+    int error = tbus_prometheus_page(
+        sources, request->media == &openmetrics ? TBUS_PROMETHEUS_OPENMETRICS : TBUS_PROMETHEUS_TEXT, &page);
     return web_documents_add(text, error, page);
 }
 
-/* A tracker's page, of a snapshot that `take` makes. */
-#define DEFINE(name, take)                                                                                             \
+/* Snapshots of what was handed in, to be freed. */
+struct snapshots {
+    tbus_streaming_snapshot_t *streaming;
+    tbus_errors_snapshot_t *errors;
+    tbus_cost_snapshot_t *cost;
+    tbus_budgets_snapshot_t *budgets;
+    tbus_requests_snapshot_t *requests;
+    tbus_models_snapshot_t *models;
+    tbus_inference_snapshot_t *inference;
+    tbus_kvcache_snapshot_t *kvcache;
+};
+
+/* `parts`: bits, 1 << PART_...; those that were not handed in are left out. */
+static int take_snapshots(const struct web_sources *from, unsigned parts, struct snapshots *ret)
+{
+    const int64_t now_ns = web_documents_now_ns(from);
+    int error = 0;
+#define TAKE(part, name, take)                                                                                         \
+    if (!error && from->name && (parts & 1u << (part)))                                                                \
+        error = take;
+    TAKE(PART_STREAMING, streaming, tbus_streaming_snapshot(from->streaming, now_ns, &ret->streaming))
+    TAKE(PART_ERRORS, errors, tbus_errors_snapshot(from->errors, now_ns, &ret->errors))
+    TAKE(PART_COST, cost, tbus_cost_snapshot(from->cost, &ret->cost))
+    TAKE(PART_BUDGETS, budgets, tbus_budgets_snapshot(from->budgets, 0, &ret->budgets))
+    TAKE(PART_REQUESTS, requests, tbus_requests_snapshot(from->requests, now_ns, &ret->requests))
+    TAKE(PART_MODELS, models, tbus_models_snapshot(from->models, now_ns, &ret->models))
+    TAKE(PART_INFERENCE, inference, tbus_inference_snapshot(from->inference, now_ns, &ret->inference))
+    TAKE(PART_KVCACHE, kvcache, tbus_kvcache_snapshot(from->kvcache, &ret->kvcache))
+#undef TAKE
+    return error;
+}
+
+static void free_snapshots(struct snapshots *snapshots)
+{
+    tbus_streaming_snapshot_free(snapshots->streaming);
+    tbus_errors_snapshot_free(snapshots->errors);
+    tbus_cost_snapshot_free(snapshots->cost);
+    tbus_budgets_snapshot_free(snapshots->budgets);
+    tbus_requests_snapshot_free(snapshots->requests);
+    tbus_models_snapshot_free(snapshots->models);
+    tbus_inference_snapshot_free(snapshots->inference);
+    tbus_kvcache_snapshot_free(snapshots->kvcache);
+}
+
+static int write_parts(const struct web_request *request, unsigned parts, struct text *text)
+{
+    struct snapshots of = {0};
+    int error = take_snapshots(request->sources, parts, &of);
+    if (!error)
+        error = write_page(request,
+                           &(tbus_prometheus_sources_t){.bus = parts & 1u << PART_BUS ? request->sources->bus : NULL,
+                                                        .streaming = of.streaming,
+                                                        .errors = of.errors,
+                                                        .cost = of.cost,
+                                                        .budgets = of.budgets,
+                                                        .requests = of.requests,
+                                                        .models = of.models,
+                                                        .inference = of.inference,
+                                                        .kvcache = of.kvcache,
+                                                        .process = parts & 1u << PART_PROCESS},
+                           text);
+    free_snapshots(&of);
+    return error;
+}
+
+#define DEFINE(name, part)                                                                                             \
     static int write_##name(const struct web_request *request, struct text *text)                                      \
     {                                                                                                                  \
-        tbus_##name##_snapshot_t *snapshot;                                                                            \
-        char *page = NULL;                                                                                             \
-        int error = take;                                                                                              \
-        if (error)                                                                                                     \
-            return error;                                                                                              \
-        error = tbus_prometheus_##name(snapshot, &page);                                                               \
-        tbus_##name##_snapshot_free(snapshot);                                                                         \
-        return web_documents_add(text, error, page);                                                                   \
+        return write_parts(request, 1u << (part), text);                                                               \
     }
-
-#define NOW web_documents_now_ns(request->sources)
-DEFINE(streaming, tbus_streaming_snapshot(request->sources->streaming, NOW, &snapshot))
-DEFINE(errors, tbus_errors_snapshot(request->sources->errors, NOW, &snapshot))
-DEFINE(cost, tbus_cost_snapshot(request->sources->cost, &snapshot))
-DEFINE(budgets, tbus_budgets_snapshot(request->sources->budgets, 0, &snapshot))
-DEFINE(requests, tbus_requests_snapshot(request->sources->requests, NOW, &snapshot))
-DEFINE(models, tbus_models_snapshot(request->sources->models, NOW, &snapshot))
-DEFINE(inference, tbus_inference_snapshot(request->sources->inference, NOW, &snapshot))
-DEFINE(kvcache, tbus_kvcache_snapshot(request->sources->kvcache, &snapshot))
+DEFINE(bus, PART_BUS)
+DEFINE(streaming, PART_STREAMING)
+DEFINE(errors, PART_ERRORS)
+DEFINE(cost, PART_COST)
+DEFINE(budgets, PART_BUDGETS)
+DEFINE(requests, PART_REQUESTS)
+DEFINE(models, PART_MODELS)
+DEFINE(inference, PART_INFERENCE)
+DEFINE(kvcache, PART_KVCACHE)
 #undef DEFINE
-
-/* In the order of write_all()'s parts. */
-static const char *const part_names[] = {"bus",      "streaming", "errors",    "costs",    "budgets",
-                                         "requests", "models",    "inference", "kv-cache", NULL};
-enum { PARTS = sizeof part_names / sizeof *part_names - 1, PART_ANY = -1 };
 
 static const struct web_parameter part_parameters[] = {
     {.name = "only", .kind = WEB_CHOICE, .choices = part_names, .absent = PART_ANY}, {.name = NULL}};
@@ -74,19 +147,12 @@ static const struct web_parameter part_parameters[] = {
 static int write_all(const struct web_request *request, struct text *text)
 {
     const struct web_sources *from = request->sources;
-    const struct {
-        bool is_there;
-        web_writer write;
-    } parts[PARTS] = {
-        {from->bus, write_bus},       {from->streaming, write_streaming}, {from->errors, write_errors},
-        {from->cost, write_cost},     {from->budgets, write_budgets},     {from->requests, write_requests},
-        {from->models, write_models}, {from->inference, write_inference}, {from->kvcache, write_kvcache}};
-    int64_t only = request->values[0].number;
-    int error = only == PART_ANY || parts[only].is_there ? 0 : UV_ENOENT;
-    for (int i = 0; i < PARTS && error == 0; i++)
-        if (parts[i].is_there && (only == PART_ANY || only == i))
-            error = parts[i].write(request, text);
-    return error;
+    const bool is_there[PARTS] = {from->bus,      from->streaming, from->errors,    from->cost,    from->budgets,
+                                  from->requests, from->models,    from->inference, from->kvcache, true};
+    const int64_t only = request->values[0].number;
+    if (only == PART_ANY)
+        return write_parts(request, (1u << PARTS) - 1, text);
+    return is_there[only] ? write_parts(request, 1u << only, text) : UV_ENOENT;
 }
 
 /* --- JSON --- */
@@ -109,12 +175,17 @@ static int write_health(const struct web_request *request, struct text *text)
 
 #define SOURCE(field, name) .source_offset = offsetof(struct web_sources, field), .source_name = name
 
-/* JSON, or Prometheus text where the client likes that better. */
-#define BOTH(write_json, write_prometheus) .forms = {{&json, write_json}, {&prometheus, write_prometheus}}
+/* JSON, or a Prometheus page where the client likes that better. */
+#define PROMETHEUS(write)                                                                                              \
+    {&prometheus, write},                                                                                              \
+    {                                                                                                                  \
+        &openmetrics, write                                                                                            \
+    }
+#define BOTH(write_json, write_prometheus) .forms = {{&json, write_json}, PROMETHEUS(write_prometheus)}
 
 const struct web_route web_documents[] = {
-    {"/metrics", .parameters = part_parameters, .forms = {{&prometheus, write_all}}},
-    {"/metrics/prometheus", .parameters = part_parameters, .forms = {{&prometheus, write_all}}},
+    {"/metrics", .parameters = part_parameters, .forms = {PROMETHEUS(write_all)}},
+    {"/metrics/prometheus", .parameters = part_parameters, .forms = {PROMETHEUS(write_all)}},
     {"/metrics/streaming", SOURCE(streaming, "a streaming tracker"), .parameters = web_by_model,
      BOTH(web_write_streaming, write_streaming)},
     {"/metrics/streaming/{id}", SOURCE(streaming, "a streaming tracker"), .forms = {{&json, web_write_stream}}},

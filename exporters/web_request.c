@@ -156,7 +156,8 @@ static int find_and_write(const tbus_web_t *web, char *url, const char *method, 
     int form = web_routes_choose(route, request.values, headers->accept, fault);
     if (form < 0)
         return fault->status;
-    *ret_type = route->forms[form].media->content_type;
+    request.media = route->forms[form].media;
+    *ret_type = request.media->content_type;
     int error = route->forms[form].write(&request, text);
     return error ? write_status(error, fault) : 0;
 }

@@ -89,7 +89,8 @@ int web_routes_choose(const struct web_route *route, const struct web_value valu
     const struct web_media *offers[WEB_FORMS_MAX] = {NULL};
     const bool is_filtered = any_is_given(values);
     size_t count = 0;
-    while (count < (is_filtered ? 1 : WEB_FORMS_MAX) && route->forms[count].write) {
+    while (count < WEB_FORMS_MAX && route->forms[count].write &&
+           (!is_filtered || route->forms[count].write == route->forms[0].write)) {
         offers[count] = route->forms[count].media;
         count++;
     }

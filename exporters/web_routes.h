@@ -29,6 +29,7 @@ struct web_sources {
 
 struct web_request {
     const struct web_sources *sources;
+    const struct web_media *media;               /* the form to write in */
     const char *segment;                         /* what stands for "{name}", decoded; else NULL */
     struct web_value values[WEB_PARAMETERS_MAX]; /* by the place of the parameter in the route */
 };
@@ -46,7 +47,7 @@ struct web_route {
     const char *source_name;
     const struct web_parameter *parameters; /* NULL = none */
     /* The document in each form that it has, the first where a client likes several alike. Where there are several,
-     * parameters are of the first alone. */
+     * parameters are of the first one's writer alone. */
     struct {
         const struct web_media *media;
         web_writer write;

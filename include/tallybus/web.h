@@ -8,10 +8,11 @@
  * It has a thread of its own, so a slow or hostile client never delays the bus; all signals are blocked there. Nothing
  * is shown unless it was handed in.
  *
- *   /metrics, /metrics/prometheus   all that is served, as Prometheus text; ?only=bus|streaming|errors|costs|budgets|
- *                                   requests|models|inference|kv-cache
+ *   /metrics, /metrics/prometheus   all that is served, and the process itself, for Prometheus: as OpenMetrics where Accept
+ *                                   prefers that, else as text; ?only=bus|streaming|errors|costs|budgets|requests|
+ *                                   models|inference|kv-cache|process
  *
- * These are JSON, or Prometheus text where Accept prefers it. Filters are of the JSON alone: with one it is all there is.
+ * These are JSON, or a Prometheus page of either format where Accept prefers it. Filters are of the JSON alone: with one it is all there is.
  *   /metrics/bus                    the bus
  *   /metrics/streaming              ?model=, ?limit=N
  *   /metrics/errors                 ?endpoint=, ?model=, ?limit=N
@@ -27,7 +28,8 @@
  *   /metrics/streaming/{id}         one stream, active or kept
  *   /metrics/errors/recent          the latest errors; ?limit=N, ?endpoint=, ?type=, ?after_ns=N
  *   /metrics/error-patterns         ?limit=N, ?count_min=N, ?seen_after_ns=N
- *   /metrics/slo                    the SLOs; ?endpoint=, ?limit=N
+ *   /metrics/slo                    the SLOs; ?endpoint=, ?limit=N. Burn rates are of now, alerts as they were looked at
+ *                                   last: see tbus_errors_evaluate()
  *   /metrics/costs/{key}            one key, by its redacted form, as /metrics/costs tells it; never by the whole key
  *   /metrics/models/compare         ?a=MODEL&b=MODEL, both needed
  *   /metrics/models/ranking         ?by=FIGURE (requests, cost_usd, latency_p95_ms, ...: see models.h), ?limit=N

@@ -151,9 +151,8 @@ Test(web, what_can_not_be_answered_is_told_in_json)
     web_expect(host.port, "/metrics\xC3\xA9", "", 400, "%-escape");
     web_expect(host.port, "http://localhost/metrics", "", 400, "slash");
     web_expect(host.port, "/metrics?only=all", "", 400,
-               "'only' wants 'bus', 'streaming', 'errors', 'costs', 'budgets', 'requests', 'models', 'inference' or "
-               "'kv-cache', "
-               "and got 'all'");
+               "'only' wants 'bus', 'streaming', 'errors', 'costs', 'budgets', 'requests', 'models', 'inference', "
+               "'kv-cache' or 'process', and got 'all'");
     web_expect(host.port, "/metrics?only=bus&only=bus", "", 400, "'only' is given twice");
     web_expect(host.port, "/metrics?x=%22%3Cscript%3E", "", 400, "no parameter 'x' here; there is: only");
     web_expect(host.port, "/metrics?%22%3C%FF=1", "", 400, "no parameter '\\\"<\xEF\xBF\xBD' here");
@@ -324,6 +323,47 @@ Test(web, pages_are_packed_where_that_is_wanted)
     }
     free(plain.bytes);
     free(small.bytes);
+    host_close(&host);
+}
+
+Test(web, prometheus_gets_the_format_that_it_asks_for)
+{
+    static const char open_type[] = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    static const struct {
+        const char *accept, *type;
+    } cases[] = {
+        {"", PROMETHEUS_TYPE},
+        {"Accept: */*\r\n", PROMETHEUS_TYPE},
+        {"Accept: application/openmetrics-text\r\n", open_type},
+        {"Accept: text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8\r\n", PROMETHEUS_TYPE},
+        /* what Prometheus 2 and 3 send */
+        {"Accept: application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,"
+         "text/plain;version=0.0.4;q=0.5,*/*;q=0.1\r\n",
+         open_type},
+        {"Accept: application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.5,"
+         "application/openmetrics-text;version=0.0.1;q=0.4,text/plain;version=1.0.0;escaping=allow-utf-8;q=0.3,"
+         "text/plain;version=0.0.4;q=0.2,*/*;q=0.1\r\n",
+         open_type},
+        {"Accept: text/plain;version=0.0.4;q=1,*/*;q=0.1\r\n", PROMETHEUS_TYPE},
+        {"Accept: application/openmetrics-text;version=0.0.1,text/plain;q=0.1\r\n", PROMETHEUS_TYPE},
+    };
+    static const char *const paths[] = {"/metrics", "/metrics/prometheus", "/metrics?only=errors"};
+    struct host host;
+    host_open(&host, (tbus_web_options_t){0});
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        for (size_t path = 0; path < sizeof paths / sizeof *paths; path++) {
+            struct web_got got = web_ask(host.port, "GET", paths[path], cases[i].accept);
+            const bool is_open = cases[i].type == open_type;
+            cr_assert_eq(got.status, 200, "'%s': %s", cases[i].accept, got.bytes);
+            expect_header(&got, "Content-Type", cases[i].type);
+            cr_assert_not_null(
+                strstr(got.body, is_open ? "\nerror_total_requests_total 1\n" : "\nerror_total_requests 1\n"));
+            cr_assert_eq(strcmp(got.body + got.body_length - 6, "# EOF\n") == 0, is_open);
+            free(got.bytes);
+        }
+    }
+    web_expect(host.port, "/metrics/errors", "Accept: application/openmetrics-text\r\n", 200, "\n# EOF\n");
+    web_expect(host.port, "/metrics?only=process", "", 200, "\nprocess_open_fds ");
     host_close(&host);
 }
 

@@ -115,15 +115,21 @@ static int nothing(const struct web_request *request, struct text *text)
     return 0;
 }
 
+static int nothing_in_json(const struct web_request *request, struct text *text)
+{
+    return nothing(request, text);
+}
+
 static const struct web_media plain = {"text/plain", "0.0.4", "text/plain; version=0.0.4"};
 static const struct web_media open_metrics = {"application/openmetrics-text", "1.0.0", "openmetrics"};
 static const struct web_media json = {"application/json", NULL, "application/json"};
 
-static const struct web_route routes[] = {{.pattern = "/"},
-                                          {.pattern = "/models/compare"},
-                                          {.pattern = "/models/{id}", .forms = {{&plain, nothing}, {&json, nothing}}},
-                                          {.pattern = "/models/{id}/tokens"},
-                                          {.pattern = NULL}};
+static const struct web_route routes[] = {
+    {.pattern = "/"},
+    {.pattern = "/models/compare"},
+    {.pattern = "/models/{id}", .forms = {{&plain, nothing}, {&json, nothing_in_json}}},
+    {.pattern = "/models/{id}/tokens"},
+    {.pattern = NULL}};
 
 static const char *found(const char *path, const char **segment)
 {
@@ -213,7 +219,7 @@ Test(web_request, of_several_forms_the_one_of_most_weight_is_taken)
     cr_assert_eq(web_routes_choose(&routes[2], values, "image/png", &fault), -1);
     cr_assert_eq(fault.status, 406);
     cr_assert_str_eq(fault.message, "this is there only as text/plain; version=0.0.4 or application/json");
-    values[WEB_PARAMETERS_MAX - 1].is_given = true; /* parameters are of the first form */
+    values[WEB_PARAMETERS_MAX - 1].is_given = true; /* parameters are of the first form's writer */
     cr_assert_eq(web_routes_choose(&routes[2], values, "", &fault), 0);
     cr_assert_eq(web_routes_choose(&routes[2], values, "application/json", &fault), -1);
     cr_assert_str_eq(fault.message, "with these parameters this is there only as text/plain; version=0.0.4");

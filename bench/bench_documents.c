@@ -1,4 +1,4 @@
-/* The telemetry set's whole JSON document, of a gateway of some size. */
+/* The telemetry set's whole documents, JSON and Prometheus pages, of a gateway of some size. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -138,6 +138,42 @@ static double run_document(void *state, uint64_t operations)
     return (double)(uv_hrtime() - begin_ns) / 1e3 / (double)operations;
 }
 
+static double run_page(void *state, uint64_t operations, tbus_prometheus_format_t format)
+{
+    const struct document *document = state;
+    const uint64_t begin_ns = uv_hrtime();
+    for (uint64_t i = 0; i < operations; i++) {
+        tbus_telemetry_snapshot_t *s;
+        char *text = NULL;
+        bench_require(tbus_telemetry_snapshot(document->telemetry, document->now_ns, &s) == 0,
+                      "tbus_telemetry_snapshot");
+        const tbus_prometheus_sources_t sources = {.bus = document->bus,
+                                                   .streaming = s->streaming,
+                                                   .errors = s->errors,
+                                                   .cost = s->cost,
+                                                   .budgets = s->budgets,
+                                                   .requests = s->requests,
+                                                   .models = s->models,
+                                                   .inference = s->inference,
+                                                   .kvcache = s->kvcache,
+                                                   .process = true};
+        bench_require(tbus_prometheus_page(&sources, format, &text) == 0, "tbus_prometheus_page");
+        tbus_mem_free(text);
+        tbus_telemetry_snapshot_free(s);
+    }
+    return (double)(uv_hrtime() - begin_ns) / 1e3 / (double)operations;
+}
+
+static double run_text(void *state, uint64_t operations)
+{
+    return run_page(state, operations, TBUS_PROMETHEUS_TEXT);
+}
+
+static double run_openmetrics(void *state, uint64_t operations)
+{
+    return run_page(state, operations, TBUS_PROMETHEUS_OPENMETRICS);
+}
+
 static double run_snapshot(void *state, uint64_t operations)
 {
     const struct document *document = state;
@@ -178,9 +214,13 @@ static void close_document(void *state)
 }
 
 static const struct bench benches[] = {
-    {"json.document", "us", 20, open_document, run_document, close_document},
-    {"json.document_budgets", "us", 20, open_budgets, run_document, close_document},
-    {"json.snapshot", "us", 20, open_document, run_snapshot, close_document},
+    {"documents.json", "us", 20, open_document, run_document, close_document},
+    {"documents.json_budgets", "us", 20, open_budgets, run_document, close_document},
+    {"documents.prometheus", "us", 20, open_document, run_text, close_document},
+    {"documents.prometheus_budgets", "us", 20, open_budgets, run_text, close_document},
+    {"documents.openmetrics", "us", 20, open_document, run_openmetrics, close_document},
+    {"documents.openmetrics_budgets", "us", 20, open_budgets, run_openmetrics, close_document},
+    {"documents.snapshot", "us", 20, open_document, run_snapshot, close_document},
 };
 
-const struct bench_list json_benches = {benches, sizeof benches / sizeof *benches, .takes_turns = false};
+const struct bench_list documents_benches = {benches, sizeof benches / sizeof *benches, .takes_turns = false};

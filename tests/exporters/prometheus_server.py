@@ -1,0 +1,111 @@
+"""Has a real Prometheus scrape a server and asks it for every series: prometheus_server.py PORT DIRECTORY
+
+What its API answers must be what the page says. The process's own figures and the bus's go on meanwhile: of them only the
+names are compared.
+"""
+import json
+import math
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from prometheus_check import families_of  # noqa: E402
+
+PATIENCE_S = 120
+CONFIG = """
+global: {{scrape_interval: 500ms, scrape_timeout: 500ms}}
+rule_files: ["{rules}"]
+scrape_configs:
+  - job_name: tallybus
+    static_configs: [{{targets: ["127.0.0.1:{port}"]}}]
+"""
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def query(port, expression):
+    url = f"http://127.0.0.1:{port}/api/v1/query?" + urllib.parse.urlencode({"query": expression})
+    with urllib.request.urlopen(url, timeout=10) as reply:
+        return json.load(reply)["data"]["result"]
+
+
+def wait_until_up(server, port):
+    end = time.monotonic() + PATIENCE_S
+    while time.monotonic() < end:
+        assert server.poll() is None, "prometheus ended"
+        try:
+            if any(float(series["value"][1]) == 1 for series in query(port, 'up{job="tallybus"}')):
+                return
+        except (urllib.error.URLError, ConnectionError, TimeoutError):
+            pass
+        time.sleep(0.1)
+    raise AssertionError("prometheus has not scraped the server")
+
+
+def unescaped(value):
+    return value.replace("\\\\", "\0").replace('\\"', '"').replace("\\n", "\n").replace("\0", "\\")
+
+
+def compare(page, results):
+    found = {}
+    for series in results:
+        labels = {k: v for k, v in series["metric"].items() if k not in ("__name__", "job", "instance") and v != ""}
+        found[(series["metric"]["__name__"], tuple(sorted(labels.items())))] = float(series["value"][1])
+    compared = 0
+    for name, (_, _, samples) in families_of(page, True).items():
+        for (sample, labels), number in samples.items():
+            if sample.endswith("_created"):
+                continue
+            key = (sample, tuple(sorted((k, unescaped(v)) for k, v in labels if v != "")))
+            assert key in found, f"{key} is missing"
+            if name.startswith(("process_", "tallybus_bus_")):
+                continue
+            number, got = float(number), found[key]
+            assert number == got or (math.isnan(number) and math.isnan(got)), f"{key}: {number}, and {got}"
+            compared += 1
+    return compared
+
+
+def main():
+    port, directory = int(sys.argv[1]), sys.argv[2]
+    own_port = free_port()
+    rules = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../docs/prometheus/rules.yml")
+    config = os.path.join(directory, "prometheus.yml")
+    with open(config, "w", encoding="utf-8") as file:
+        file.write(CONFIG.format(port=port, rules=os.path.normpath(rules)))
+    with open(os.path.join(directory, "prometheus.log"), "wb") as log:
+        server = subprocess.Popen(
+            [
+                "prometheus",
+                "--config.file=" + config,
+                "--storage.tsdb.path=" + os.path.join(directory, "data"),
+                f"--web.listen-address=127.0.0.1:{own_port}",
+            ],
+            stdout=log,
+            stderr=log,
+        )
+    try:
+        wait_until_up(server, own_port)
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{port}/metrics", headers={"Accept": "application/openmetrics-text;version=1.0.0"}
+        )
+        with urllib.request.urlopen(request, timeout=30) as reply:
+            page = reply.read().decode()
+        print(f"{compare(page, query(own_port, '{job=' + chr(34) + 'tallybus' + chr(34) + '}'))} series agree")
+    finally:
+        server.kill()
+        server.wait()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,180 @@
+/* Whole pages in both formats, of a telemetry set that has seen a trace, against tools that know the formats. */
+#include "tests/exporters/telemetry_fixture.h"
+#include "tests/scratch.h"
+
+static const struct trace_names hostile = {
+    {"</script><script>alert(1)</script>", "m \"quoted\"\n\\slashed\xFF\xC0"},
+    {"/v1/\x01\x1F\t?a=b&c", "/v1/\xF0\x9F\x98\x80\xE2\x82"},
+    "user\nof \"two\" lines",
+    "text\r\n# HELP not_a_family \"x\" {a=\"b\"} 1\n# EOF\n",
+};
+
+static void write_page(struct trace_set *set, tbus_prometheus_format_t format, const char *name)
+{
+    tbus_telemetry_snapshot_t *s;
+    char *page, path[128];
+    cr_assert_eq(tbus_telemetry_snapshot(set->telemetry, set->now_ns, &s), 0);
+    const tbus_prometheus_sources_t sources = {.bus = set->hosted.bus,
+                                               .streaming = s->streaming,
+                                               .errors = s->errors,
+                                               .cost = s->cost,
+                                               .budgets = s->budgets,
+                                               .requests = s->requests,
+                                               .models = s->models,
+                                               .inference = s->inference,
+                                               .kvcache = s->kvcache};
+    cr_assert_eq(tbus_prometheus_page(&sources, format, &page), 0);
+    snprintf(path, sizeof path, "%s/%s", scratch_directory, name);
+    FILE *file = fopen(path, "w");
+    cr_assert_not_null(file);
+    cr_assert_eq(fwrite(page, 1, strlen(page), file), strlen(page));
+    cr_assert_eq(fclose(file), 0);
+    tbus_mem_free(page);
+    tbus_telemetry_snapshot_free(s);
+}
+
+/* `what`: a command of the script. */
+static void check_pages(const char *what, const struct trace_names *names, int rows)
+{
+    struct trace_set set;
+    char command[1024];
+    scratch_open();
+    trace_open(&set, names, rows);
+    write_page(&set, TBUS_PROMETHEUS_TEXT, "page.txt");
+    write_page(&set, TBUS_PROMETHEUS_OPENMETRICS, "page.om");
+    trace_close(&set);
+    snprintf(command, sizeof command, "/usr/bin/python3 '%s/tests/exporters/prometheus_check.py' %s '%s' >&2",
+             TBUS_SOURCE_DIR, what, scratch_directory);
+    cr_assert_eq(system(command), 0, "%s", what);
+}
+
+static void need(const char *command, const char *what)
+{
+    if (system(command) != 0)
+        cr_skip_test("%s is not installed", what);
+}
+
+Test(openmetrics, both_formats_tell_the_same_families_series_and_numbers)
+{
+    need("/usr/bin/python3 -c '' 2>/dev/null", "python3");
+    check_pages("same", &trace_plain, 40);
+}
+
+Test(openmetrics, both_formats_tell_the_same_of_hostile_names)
+{
+    need("/usr/bin/python3 -c '' 2>/dev/null", "python3");
+    check_pages("same", &hostile, 40);
+}
+
+Test(openmetrics, both_formats_tell_the_same_of_nothing)
+{
+    need("/usr/bin/python3 -c '' 2>/dev/null", "python3");
+    check_pages("same", &trace_plain, 0);
+}
+
+Test(openmetrics, a_strict_parser_takes_the_pages)
+{
+    need("/usr/bin/python3 -c 'import prometheus_client.openmetrics.parser' 2>/dev/null", "python3-prometheus-client");
+    check_pages("parse", &trace_plain, 40);
+}
+
+Test(openmetrics, a_strict_parser_takes_hostile_names)
+{
+    need("/usr/bin/python3 -c 'import prometheus_client.openmetrics.parser' 2>/dev/null", "python3-prometheus-client");
+    check_pages("parse", &hostile, 40);
+}
+
+Test(openmetrics, promtool_has_nothing_to_say_but_what_is_known)
+{
+    need("command -v promtool >/dev/null 2>&1", "promtool");
+    check_pages("promtool", &trace_plain, 40);
+}
+
+Test(openmetrics, promtool_takes_hostile_names)
+{
+    need("command -v promtool >/dev/null 2>&1", "promtool");
+    check_pages("promtool", &hostile, 40);
+}
+
+Test(openmetrics, promtool_takes_pages_of_nothing)
+{
+    need("command -v promtool >/dev/null 2>&1", "promtool");
+    check_pages("promtool", &trace_plain, 0);
+}
+
+Test(openmetrics, the_content_type_tells_the_format_and_its_version)
+{
+    cr_assert_str_eq(tbus_prometheus_content_type(TBUS_PROMETHEUS_TEXT), "text/plain; version=0.0.4; charset=utf-8");
+    cr_assert_str_eq(tbus_prometheus_content_type(TBUS_PROMETHEUS_OPENMETRICS),
+                     "application/openmetrics-text; version=1.0.0; charset=utf-8");
+}
+
+Test(openmetrics, wrong_arguments_are_refused)
+{
+    char *page;
+    const tbus_prometheus_sources_t none = {.bus = NULL};
+    cr_assert_eq(tbus_prometheus_page(NULL, TBUS_PROMETHEUS_TEXT, &page), UV_EINVAL);
+    cr_assert_eq(tbus_prometheus_page(&none, TBUS_PROMETHEUS_TEXT, NULL), UV_EINVAL);
+    cr_assert_eq(tbus_prometheus_page(&none, (tbus_prometheus_format_t)2, &page), UV_EINVAL);
+    cr_assert_eq(tbus_prometheus_page(&none, TBUS_PROMETHEUS_OPENMETRICS, &page), 0);
+    cr_assert_str_eq(page, "# EOF\n");
+    tbus_mem_free(page);
+}
+
+/* The number of a sample; the name with its labels. */
+static double sample_of(const char *page, const char *name)
+{
+    char line[128];
+    snprintf(line, sizeof line, "\n%s ", name);
+    const char *at = strstr(page, line);
+    cr_assert_not_null(at, "%s is not in\n%s", name, page);
+    return strtod(at + strlen(line), NULL);
+}
+
+Test(openmetrics, the_process_tells_of_itself)
+{
+    char *before, *after;
+    const tbus_prometheus_sources_t sources = {.process = true};
+    cr_assert_eq(tbus_prometheus_page(&sources, TBUS_PROMETHEUS_TEXT, &before), 0);
+    FILE *more = fopen("/dev/null", "r");
+    volatile double work = 0;
+    for (int i = 0; i < 20000000; i++)
+        work = work + i;
+    cr_assert_eq(tbus_prometheus_page(&sources, TBUS_PROMETHEUS_TEXT, &after), 0);
+    cr_assert_gt(sample_of(after, "process_cpu_seconds_total"), sample_of(before, "process_cpu_seconds_total"));
+    if (access("/proc/self/stat", R_OK) == 0) {
+        const double started = sample_of(after, "process_start_time_seconds");
+        cr_assert_eq(sample_of(after, "process_open_fds"), sample_of(before, "process_open_fds") + 1);
+        cr_assert_gt(sample_of(after, "process_resident_memory_bytes"), 1 << 16);
+        cr_assert_geq(sample_of(after, "process_virtual_memory_bytes"),
+                      sample_of(after, "process_resident_memory_bytes"));
+        cr_assert(started <= (double)time(NULL) + 2 && started > (double)time(NULL) - 3600, "%f", started);
+    }
+    cr_assert_geq(sample_of(after, "process_max_fds"), sample_of(after, "process_open_fds"));
+    fclose(more);
+    tbus_mem_free(before);
+    tbus_mem_free(after);
+}
+
+Test(openmetrics, counters_tell_since_when_they_count)
+{
+    tbus_requests_t *requests;
+    tbus_requests_snapshot_t *snapshot;
+    char *page;
+    const time_t before = time(NULL);
+    cr_assert_eq(tbus_requests_open(NULL, &requests), 0);
+    cr_assert_eq(tbus_requests_record_start(requests, "/a", 1), 0);
+    cr_assert_eq(tbus_requests_snapshot(requests, 0, &snapshot), 0);
+    cr_assert_eq(
+        tbus_prometheus_page(&(tbus_prometheus_sources_t){.requests = snapshot}, TBUS_PROMETHEUS_OPENMETRICS, &page),
+        0);
+    cr_assert_not_null(strstr(page, "# TYPE request counter\n# HELP request Requests begun.\nrequest_total 1\n"));
+    const double created = sample_of(page, "request_created");
+    cr_assert(created >= (double)before && created <= (double)time(NULL) + 1, "%f", created);
+    cr_assert_not_null(strstr(page, "request_total_by_endpoint_total{endpoint=\"/a\"} 1\n"));
+    cr_assert_not_null(strstr(page, "request_total_by_endpoint_created{endpoint=\"/a\"} "));
+    cr_assert_null(strstr(page, "request_in_flight_created"), "gauges have no beginning");
+    tbus_mem_free(page);
+    tbus_requests_snapshot_free(snapshot);
+    tbus_requests_close(requests);
+}
