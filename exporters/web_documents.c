@@ -5,10 +5,14 @@
 #include <tallybus/json.h>
 #include <tallybus/prometheus.h>
 
+#include "exporters/dashboard/page.h"
 #include "exporters/web_routes.h"
 
-static const struct web_media json = {"application/json", NULL, "application/json"};
-static const struct web_media prometheus = {"text/plain", "0.0.4", "text/plain; version=0.0.4; charset=utf-8"};
+static const struct web_media json = {"application/json", NULL, "application/json", NULL};
+static const struct web_media prometheus = {"text/plain", "0.0.4", "text/plain; version=0.0.4; charset=utf-8", NULL};
+#if TBUS_WITH_JSON
+static const struct web_media html = {"text/html", NULL, "text/html; charset=utf-8", dashboard_policy};
+#endif
 
 /* Adds a text that one of the exporters made, and frees it. */
 static int add_page(struct text *text, int error, char *page)
@@ -188,6 +192,14 @@ static int write_stream(const struct web_request *request, struct text *text)
     error = tbus_stream_to_json(request->segment, &stream, &page);
     return add_page(text, error, page);
 }
+
+/* The same for everybody: what it shows it asks for itself. */
+static int write_dashboard(const struct web_request *request, struct text *text)
+{
+    (void)request;
+    text_add_bytes(text, (const char *)dashboard_page, dashboard_page_bytes);
+    return 0;
+}
 #endif
 
 static int write_health(const struct web_request *request, struct text *text)
@@ -209,6 +221,7 @@ const struct web_route web_documents[] = {
     {"/metrics/costs", SOURCE(cost, "a cost tracker"), .forms = {{&prometheus, write_costs}}},
     {"/metrics/budgets", SOURCE(budgets, "budgets"), .forms = {{&prometheus, write_budgets}}},
 #if TBUS_WITH_JSON
+    {"/", .forms = {{&html, write_dashboard}}, .is_open = true},
     {"/metrics/streaming/{id}", SOURCE(streaming, "a streaming tracker"), .forms = {{&json, write_stream}}},
     {"/metrics/errors/recent", SOURCE(errors, "an error tracker"), .parameters = recent_parameters,
      .forms = {{&json, write_recent}}},
