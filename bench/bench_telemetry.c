@@ -230,6 +230,7 @@ OF(streaming, TBUS_TELEMETRY_STREAMING)
 OF(cost, TBUS_TELEMETRY_COST)
 OF(models, TBUS_TELEMETRY_MODELS)
 OF(kvcache, TBUS_TELEMETRY_KVCACHE)
+OF(budgets, TBUS_TELEMETRY_BUDGETS)
 OF(all, TBUS_TELEMETRY_ALL)
 
 static const struct bench benches[] = {
@@ -242,6 +243,7 @@ static const struct bench benches[] = {
     {"telemetry.of_cost", "ns", 200000, open_of_cost, run_drain, close_mix},
     {"telemetry.of_models", "ns", 200000, open_of_models, run_drain, close_mix},
     {"telemetry.of_kvcache", "ns", 200000, open_of_kvcache, run_drain, close_mix},
+    {"telemetry.of_budgets", "ns", 200000, open_of_budgets, run_drain, close_mix},
     {"telemetry.of_all", "ns", 200000, open_of_all, run_drain, close_mix},
 };
 

@@ -1,151 +1,210 @@
-/* What the error tracker knows, as JSON: the SLOs, the patterns, the recent errors. */
-#include <tallybus/json.h>
+/* What the error tracker knows: the figures, the SLOs, the patterns, the recent errors. */
+#include "exporters/documents.h"
 
-#if TBUS_WITH_JSON
-
-#include "exporters/json_value.h"
+static const struct json_filter everything;
 
 /* --- SLOs --- */
 
-static json_t *burn_rates(const tbus_burn_t *burns)
+static const struct json_field slo_fields[] = {
+    JSON_FIELD(tbus_slo_t, endpoint),
+    JSON_FIELD_AS(tbus_slo_t, "target_ppm", status.target_ppm),
+    JSON_FIELD_AS(tbus_slo_t, "requests", status.total_requests),
+    JSON_FIELD_AS(tbus_slo_t, "errors", status.errors),
+    JSON_FIELD_AS(tbus_slo_t, "budget_total", status.budget_total),
+    JSON_FIELD_AS(tbus_slo_t, "budget_consumed", status.budget_consumed),
+    JSON_FIELD_AS(tbus_slo_t, "budget_remaining", status.budget_remaining),
+    JSON_FIELD_AS(tbus_slo_t, "budget_percentage", status.budget_percentage),
+    JSON_FIELD_AS(tbus_slo_t, "violated", status.violated),
+    JSON_FIELD_AS(tbus_slo_t, "error_rate", status.error_rate),
+    JSON_FIELD_AS(tbus_slo_t, "success_rate", status.success_rate),
+    JSON_FIELD_AS(tbus_slo_t, "burn_rate", status.burn_rate),
+};
+
+static const struct json_field burn[] = {
+    JSON_FIELD(tbus_burn_t, requests),
+    JSON_FIELD(tbus_burn_t, errors),
+    JSON_FIELD(tbus_burn_t, burn_rate),
+};
+
+static const struct json_field alert[] = {
+    JSON_FIELD(tbus_alert_status_t, factor),      JSON_FIELD(tbus_alert_status_t, active),
+    JSON_FIELD(tbus_alert_status_t, unreachable), JSON_FIELD(tbus_alert_status_t, since_ns),
+    JSON_FIELD(tbus_alert_status_t, entered),
+};
+
+static void put_alert(struct json *json, tbus_alert_t number, const tbus_alert_status_t *status)
 {
-    json_t *object = json_object();
-    for (unsigned i = 0; i < TBUS_BURN_WINDOWS; i++) {
-        json_t *burn = json_pack("{so so so}", "requests", json_value_count(burns[i].requests), "errors",
-                                 json_value_count(burns[i].errors), "burn_rate", json_value_double(burns[i].burn_rate));
-        if (json_object_set_new(object, tbus_burn_window_name(i), burn) != 0) {
-            json_decref(object);
-            return NULL;
-        }
-    }
-    return object;
+    /* its factor is that of 30 days; the status has the tracker's */
+    const tbus_alert_rule_t rule = tbus_alert_rule(number, 0);
+    json_open_object(json, NULL);
+    json_put_text(json, "severity", rule.severity);
+    json_put_text(json, "long_window", tbus_burn_window_name(rule.long_window));
+    json_put_text(json, "short_window", tbus_burn_window_name(rule.short_window));
+    JSON_PUT_FIELDS(json, status, alert);
+    json_close_object(json);
 }
 
-static json_t *alert(unsigned number, const tbus_alert_status_t *status)
-{
-    tbus_alert_rule_t rule =
-        tbus_alert_rule(number, 0); /* its factor is that of 30 days; the status has the tracker's */
-    return json_pack("{ss ss ss so sb sb so so}", "severity", rule.severity, "long_window",
-                     tbus_burn_window_name(rule.long_window), "short_window", tbus_burn_window_name(rule.short_window),
-                     "factor", json_value_double(status->factor), "active", status->active, "unreachable",
-                     status->unreachable, "since_ns", json_integer(status->since_ns), "entered",
-                     json_value_count(status->entered));
-}
-
-static json_t *alerts(const tbus_alert_status_t *statuses)
-{
-    json_t *array = json_array();
-    for (unsigned i = 0; i < TBUS_ALERTS; i++) {
-        if (json_array_append_new(array, alert(i, &statuses[i])) != 0) {
-            json_decref(array);
-            return NULL;
-        }
-    }
-    return array;
-}
-
-static json_t *slo_value(const void *element)
+static void put_burns(struct json *json, const void *element)
 {
     const tbus_slo_t *slo = element;
-    const tbus_slo_status_t *status = &slo->status;
-    return json_pack(
-        "{so si so so so so so so sb so so so so so}", "endpoint", json_value_text(slo->endpoint), "target_ppm",
-        (int)status->target_ppm, "requests", json_value_count(status->total_requests), "errors",
-        json_value_count(status->errors), "budget_total", json_value_count(status->budget_total), "budget_consumed",
-        json_value_count(status->budget_consumed), "budget_remaining", json_value_count(status->budget_remaining),
-        "budget_percentage", json_value_double(status->budget_percentage), "violated", status->violated, "error_rate",
-        json_value_double(status->error_rate), "success_rate", json_value_double(status->success_rate), "burn_rate",
-        json_value_double(status->burn_rate), "burn", burn_rates(slo->burn), "alerts", alerts(slo->alerts));
+    json_open_object(json, "burn");
+    for (unsigned i = 0; i < TBUS_BURN_WINDOWS; i++)
+        JSON_PUT_OBJECT(json, tbus_burn_window_name(i), &slo->burn[i], burn);
+    json_close_object(json);
+    json_open_array(json, "alerts");
+    for (unsigned i = 0; i < TBUS_ALERTS; i++)
+        put_alert(json, i, &slo->alerts[i]);
+    json_close_array(json);
 }
 
-int tbus_slo_to_json(const tbus_errors_snapshot_t *snapshot, char **ret_text)
+/* What stands in a document of SLOs, behind its time. */
+static void put_slos(struct json *json, const tbus_errors_snapshot_t *snapshot, const struct json_filter *filter)
 {
-    if (!snapshot || !ret_text)
-        return UV_EINVAL;
-    return json_value_print(
-        json_pack("{so so so}", "time_ns", json_integer(snapshot->time_ns), "all", slo_value(&snapshot->slo_of_all),
-                  "endpoints",
-                  json_value_array(snapshot->slos, snapshot->slos_count, sizeof *snapshot->slos, slo_value)),
-        ret_text);
+    json_open_object(json, "all");
+    JSON_PUT_FIELDS(json, &snapshot->slo_of_all, slo_fields);
+    put_burns(json, &snapshot->slo_of_all);
+    json_close_object(json);
+    json_put_list(json, "endpoints",
+                  &(struct json_list){JSON_ROWS(snapshot->slos, snapshot->slos_count, slo_fields),
+                                      .put_more = put_burns, .only = filter->endpoint, .limit = filter->limit});
+}
+
+void json_put_slo(struct json *json, const char *key, const tbus_errors_snapshot_t *snapshot,
+                  const struct json_filter *filter)
+{
+    json_open_object(json, key);
+    json_put_int(json, "time_ns", snapshot->time_ns);
+    put_slos(json, snapshot, filter ? filter : &everything);
+    json_close_object(json);
 }
 
 /* --- Patterns --- */
 
-static json_t *text_value(const void *element)
+static const struct json_field pattern_fields[] = {
+    JSON_FIELD(tbus_error_pattern_t, endpoint),       JSON_FIELD(tbus_error_pattern_t, fingerprint),
+    JSON_FIELD(tbus_error_pattern_t, type),           JSON_FIELD_AS(tbus_error_pattern_t, "message", normalized),
+    JSON_FIELD(tbus_error_pattern_t, count),          JSON_FIELD(tbus_error_pattern_t, first_seen_ns),
+    JSON_FIELD(tbus_error_pattern_t, last_seen_ns),   JSON_FIELD(tbus_error_pattern_t, users),
+    JSON_FIELD(tbus_error_pattern_t, has_more_users), JSON_FIELD(tbus_error_pattern_t, has_more_models),
+};
+
+static void put_texts(struct json *json, const char *key, const char *const *list, size_t count)
 {
-    return json_value_text(*(const char *const *)element);
+    json_open_array(json, key);
+    for (size_t i = 0; i < count; i++)
+        json_put_text(json, NULL, list[i]);
+    json_close_array(json);
 }
 
-static json_t *texts(const char *const *list, size_t count)
-{
-    return json_value_array(list, count, sizeof *list, text_value);
-}
-
-static json_t *pattern_value(const void *element)
+static void put_names(struct json *json, const void *element)
 {
     const tbus_error_pattern_t *pattern = element;
-    return json_pack("{ss so so so so so so so sb so sb so}", "fingerprint", pattern->fingerprint, "type",
-                     json_value_text(pattern->type), "endpoint", json_value_text(pattern->endpoint), "message",
-                     json_value_text(pattern->normalized), "count", json_value_count(pattern->count), "first_seen_ns",
-                     json_integer(pattern->first_seen_ns), "last_seen_ns", json_integer(pattern->last_seen_ns),
-                     "models", texts(pattern->models, pattern->models_count), "has_more_models",
-                     pattern->has_more_models, "users", json_value_count(pattern->users), "has_more_users",
-                     pattern->has_more_users, "request_ids", texts(pattern->request_ids, pattern->request_ids_count));
+    put_texts(json, "models", pattern->models, pattern->models_count);
+    put_texts(json, "request_ids", pattern->request_ids, pattern->request_ids_count);
+}
+
+static void put_patterns(struct json *json, const tbus_error_pattern_t *patterns, size_t count,
+                         const struct json_filter *filter)
+{
+    json_put_list(json, "patterns",
+                  &(struct json_list){JSON_ROWS(patterns, count, pattern_fields), .put_more = put_names,
+                                      .only = filter->endpoint, .limit = filter->limit});
 }
 
 int tbus_error_patterns_to_json(const tbus_error_patterns_t *patterns, char **ret_text)
 {
+    struct text text = {0};
+    struct json json;
     if (!patterns || !ret_text)
         return UV_EINVAL;
-    return json_value_print(
-        json_pack("{so}", "patterns",
-                  json_value_array(patterns->patterns, patterns->count, sizeof *patterns->patterns, pattern_value)),
-        ret_text);
+    json_begin(&json, &text);
+    json_open_object(&json, NULL);
+    put_patterns(&json, patterns->patterns, patterns->count, &everything);
+    json_close_object(&json);
+    return json_take(&json, ret_text);
 }
 
 /* --- Recent errors --- */
 
-static json_t *recent_value(const void *element)
-{
-    const tbus_recent_error_t *error = element;
-    return json_pack("{so so so so so so ss so so}", "type", json_value_text(error->type), "message",
-                     json_value_text(error->message), "endpoint", json_value_text(error->endpoint), "model",
-                     json_value_text(error->model), "request_id", json_value_text(error->request_id), "user_id",
-                     json_value_text(error->user_id), "fingerprint", error->fingerprint, "status_code",
-                     json_integer(error->status_code), "time_ns", json_integer(error->time_ns));
-}
+static const struct json_field recent_fields[] = {
+    JSON_FIELD(tbus_recent_error_t, type),        JSON_FIELD(tbus_recent_error_t, message),
+    JSON_FIELD(tbus_recent_error_t, endpoint),    JSON_FIELD(tbus_recent_error_t, model),
+    JSON_FIELD(tbus_recent_error_t, request_id),  JSON_FIELD(tbus_recent_error_t, user_id),
+    JSON_FIELD(tbus_recent_error_t, fingerprint), JSON_FIELD(tbus_recent_error_t, status_code),
+    JSON_FIELD(tbus_recent_error_t, time_ns),
+};
 
 int tbus_recent_errors_to_json(const tbus_recent_errors_t *recent, char **ret_text)
 {
+    struct text text = {0};
+    struct json json;
     if (!recent || !ret_text)
         return UV_EINVAL;
-    return json_value_print(
-        json_pack("{so}", "errors",
-                  json_value_array(recent->errors, recent->count, sizeof *recent->errors, recent_value)),
-        ret_text);
+    json_begin(&json, &text);
+    json_open_object(&json, NULL);
+    json_put_list(&json, "errors", &(struct json_list){JSON_ROWS(recent->errors, recent->count, recent_fields)});
+    json_close_object(&json);
+    return json_take(&json, ret_text);
 }
 
-#else
+/* --- All of it --- */
 
-int tbus_slo_to_json(const tbus_errors_snapshot_t *snapshot, char **ret_text)
+static const struct json_field errors_fields[] = {
+    JSON_FIELD(tbus_errors_snapshot_t, time_ns),
+    JSON_FIELD_AS(tbus_errors_snapshot_t, "total_requests", slo.total_requests),
+    JSON_FIELD_AS(tbus_errors_snapshot_t, "errors", slo.errors),
+    JSON_FIELD_AS(tbus_errors_snapshot_t, "error_rate", slo.error_rate),
+    JSON_FIELD_AS(tbus_errors_snapshot_t, "success_rate", slo.success_rate),
+    JSON_FIELD_AS(tbus_errors_snapshot_t, "violated", slo.violated),
+    JSON_FIELD_AS(tbus_errors_snapshot_t, "budget_remaining", slo.budget_remaining),
+    JSON_FIELD_AS(tbus_errors_snapshot_t, "budget_percentage", slo.budget_percentage),
+    JSON_FIELD_AS(tbus_errors_snapshot_t, "burn_rate", slo.burn_rate),
+    JSON_FIELD(tbus_errors_snapshot_t, requests),
+    JSON_FIELD(tbus_errors_snapshot_t, failed),
+    JSON_FIELD(tbus_errors_snapshot_t, excluded),
+    JSON_FIELD(tbus_errors_snapshot_t, ahead),
+    JSON_FIELD(tbus_errors_snapshot_t, requests_in_window),
+    JSON_FIELD(tbus_errors_snapshot_t, failed_in_window),
+    JSON_FIELD(tbus_errors_snapshot_t, error_rate_in_window),
+    JSON_FIELD(tbus_errors_snapshot_t, patterns_dropped),
+    JSON_FIELD(tbus_errors_snapshot_t, findings_waiting),
+    JSON_FIELD(tbus_errors_snapshot_t, findings_delayed),
+};
+
+static const struct json_field count_fields[] = {
+    JSON_FIELD(tbus_error_count_t, name),
+    JSON_FIELD(tbus_error_count_t, errors),
+    JSON_FIELD(tbus_error_count_t, errors_in_window),
+};
+
+static const struct json_field status_fields[] = {
+    JSON_FIELD(tbus_error_status_count_t, status_code),
+    JSON_FIELD(tbus_error_status_count_t, errors),
+    JSON_FIELD(tbus_error_status_count_t, errors_in_window),
+};
+
+static void put_counts(struct json *json, const char *key, const tbus_error_count_t *counts, size_t count,
+                       const char *only, size_t limit)
 {
-    (void)snapshot;
-    (void)ret_text;
-    return UV_ENOTSUP;
+    json_put_list(json, key, &(struct json_list){JSON_ROWS(counts, count, count_fields), .only = only, .limit = limit});
 }
 
-int tbus_error_patterns_to_json(const tbus_error_patterns_t *patterns, char **ret_text)
+void json_put_errors(struct json *json, const char *key, const tbus_errors_snapshot_t *snapshot,
+                     const struct json_filter *filter)
 {
-    (void)patterns;
-    (void)ret_text;
-    return UV_ENOTSUP;
+    filter = filter ? filter : &everything;
+    json_open_object(json, key);
+    JSON_PUT_FIELDS(json, snapshot, errors_fields);
+    put_counts(json, "by_endpoint", snapshot->by_endpoint, snapshot->by_endpoint_count, filter->endpoint,
+               filter->limit);
+    put_counts(json, "by_type", snapshot->by_type, snapshot->by_type_count, NULL, filter->limit);
+    put_counts(json, "by_model", snapshot->by_model, snapshot->by_model_count, filter->model, filter->limit);
+    json_put_list(json, "by_status",
+                  &(struct json_list){JSON_ROWS(snapshot->by_status, snapshot->by_status_count, status_fields),
+                                      .limit = filter->limit});
+    json_open_object(json, "slo");
+    put_slos(json, snapshot, filter);
+    json_close_object(json);
+    put_patterns(json, snapshot->patterns, snapshot->patterns_count, filter);
+    json_close_object(json);
 }
-
-int tbus_recent_errors_to_json(const tbus_recent_errors_t *recent, char **ret_text)
-{
-    (void)recent;
-    (void)ret_text;
-    return UV_ENOTSUP;
-}
-
-#endif

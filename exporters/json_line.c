@@ -22,8 +22,7 @@ static void add_escape(struct span *to, unsigned char byte)
     span_add(to, escape, letter ? 2 : sizeof escape);
 }
 
-/* Bytes of a string, from `text` up to `end`, where a character ends too. */
-static void add_escaped(struct span *to, const char *text, const char *end)
+void json_add_escaped(struct span *to, const char *text, const char *end)
 {
     const char *plain = text; /* what has been looked at and not yet added */
     while (text < end) {
@@ -50,7 +49,7 @@ static void add_escaped(struct span *to, const char *text, const char *end)
 void json_add_string(struct span *to, const char *text)
 {
     span_add_char(to, '"');
-    add_escaped(to, text, text + strlen(text));
+    json_add_escaped(to, text, text + strlen(text));
     span_add_char(to, '"');
 }
 
@@ -60,11 +59,11 @@ static void add_masked(struct span *to, const char *text)
     const char *begin, *end;
     span_add_char(to, '"');
     while (redact_find(text, &begin, &end)) {
-        add_escaped(to, text, begin);
+        json_add_escaped(to, text, begin);
         span_add_char(to, '*');
         text = end;
     }
-    add_escaped(to, text, text + strlen(text));
+    json_add_escaped(to, text, text + strlen(text));
     span_add_char(to, '"');
 }
 

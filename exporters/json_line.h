@@ -26,4 +26,7 @@ size_t json_line(const tbus_type_t *type, const tbus_event_t *event, enum json_s
 /* A string in its quotes; whatever its bytes, JSON in UTF-8 comes out. */
 void json_add_string(struct span *to, const char *text);
 
+/* Bytes of a string without quotes, from `text` up to `end`, where a character ends too; at most six for one. */
+void json_add_escaped(struct span *to, const char *text, const char *end);
+
 #endif

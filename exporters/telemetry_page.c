@@ -27,6 +27,7 @@ static int add_pages(struct text *text, const tbus_telemetry_snapshot_t *snapsho
     ADD(inference)
     ADD(streaming)
     ADD(cost)
+    ADD(budgets)
     ADD(models)
     ADD(kvcache)
 #undef ADD

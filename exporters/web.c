@@ -34,13 +34,20 @@ static int check_options(const tbus_web_options_t *options)
 
 static void set_up(tbus_web_t *web, const tbus_web_options_t *options)
 {
-    web->sources = (struct web_sources){.bus = options->bus,
-                                        .streaming = options->streaming,
-                                        .errors = options->errors,
-                                        .cost = options->cost,
-                                        .budgets = options->budgets,
+    const tbus_telemetry_t *set = options->telemetry;
+#define SOURCE(name) .name = options->name ? options->name : tbus_telemetry_##name(set)
+    web->sources = (struct web_sources){SOURCE(streaming),
+                                        SOURCE(errors),
+                                        SOURCE(cost),
+                                        SOURCE(requests),
+                                        SOURCE(models),
+                                        SOURCE(inference),
+                                        SOURCE(kvcache),
+                                        SOURCE(budgets),
+                                        .bus = options->bus,
                                         .clock = options->clock,
                                         .clock_user = options->clock_user};
+#undef SOURCE
     web->wait_max_ns = (options->wait_max_ms ? options->wait_max_ms : DEFAULT_WAIT_MS) * UINT64_C(1000000);
     web->clients_max = options->connections_max ? options->connections_max : DEFAULT_CONNECTIONS;
     web->clients_per_address_max =

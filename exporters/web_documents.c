@@ -6,16 +6,13 @@
 #include <tallybus/prometheus.h>
 
 #include "exporters/dashboard/page.h"
-#include "exporters/web_routes.h"
+#include "exporters/web_documents.h"
 
 static const struct web_media json = {"application/json", NULL, "application/json", NULL};
 static const struct web_media prometheus = {"text/plain", "0.0.4", "text/plain; version=0.0.4; charset=utf-8", NULL};
-#if TBUS_WITH_JSON
 static const struct web_media html = {"text/html", NULL, "text/html; charset=utf-8", dashboard_policy};
-#endif
 
-/* Adds a text that one of the exporters made, and frees it. */
-static int add_page(struct text *text, int error, char *page)
+int web_documents_add(struct text *text, int error, char *page)
 {
     if (error)
         return error;
@@ -24,8 +21,7 @@ static int add_page(struct text *text, int error, char *page)
     return 0;
 }
 
-/* Where windows end. */
-static int64_t now_ns(const struct web_sources *sources)
+int64_t web_documents_now_ns(const struct web_sources *sources)
 {
     struct timespec now;
     if (sources->clock)
@@ -40,59 +36,37 @@ static int write_bus(const struct web_request *request, struct text *text)
 {
     char *page = NULL;
     int error = tbus_prometheus_bus(request->sources->bus, &page);
-    return add_page(text, error, page);
+    return web_documents_add(text, error, page);
 }
 
-static int write_streaming(const struct web_request *request, struct text *text)
-{
-    tbus_streaming_snapshot_t *snapshot;
-    char *page = NULL;
-    int error = tbus_streaming_snapshot(request->sources->streaming, now_ns(request->sources), &snapshot);
-    if (error)
-        return error;
-    error = tbus_prometheus_streaming(snapshot, &page);
-    tbus_streaming_snapshot_free(snapshot);
-    return add_page(text, error, page);
-}
+/* A tracker's page, of a snapshot that `take` makes. */
+#define DEFINE(name, take)                                                                                             \
+    static int write_##name(const struct web_request *request, struct text *text)                                      \
+    {                                                                                                                  \
+        tbus_##name##_snapshot_t *snapshot;                                                                            \
+        char *page = NULL;                                                                                             \
+        int error = take;                                                                                              \
+        if (error)                                                                                                     \
+            return error;                                                                                              \
+        error = tbus_prometheus_##name(snapshot, &page);                                                               \
+        tbus_##name##_snapshot_free(snapshot);                                                                         \
+        return web_documents_add(text, error, page);                                                                   \
+    }
 
-static int write_errors(const struct web_request *request, struct text *text)
-{
-    tbus_errors_snapshot_t *snapshot;
-    char *page = NULL;
-    int error = tbus_errors_snapshot(request->sources->errors, now_ns(request->sources), &snapshot);
-    if (error)
-        return error;
-    error = tbus_prometheus_errors(snapshot, &page);
-    tbus_errors_snapshot_free(snapshot);
-    return add_page(text, error, page);
-}
-
-static int write_costs(const struct web_request *request, struct text *text)
-{
-    tbus_cost_snapshot_t *snapshot;
-    char *page = NULL;
-    int error = tbus_cost_snapshot(request->sources->cost, &snapshot);
-    if (error)
-        return error;
-    error = tbus_prometheus_cost(snapshot, &page);
-    tbus_cost_snapshot_free(snapshot);
-    return add_page(text, error, page);
-}
-
-static int write_budgets(const struct web_request *request, struct text *text)
-{
-    tbus_budgets_snapshot_t *snapshot;
-    char *page = NULL;
-    int error = tbus_budgets_snapshot(request->sources->budgets, 0, &snapshot);
-    if (error)
-        return error;
-    error = tbus_prometheus_budgets(snapshot, &page);
-    tbus_budgets_snapshot_free(snapshot);
-    return add_page(text, error, page);
-}
+#define NOW web_documents_now_ns(request->sources)
+DEFINE(streaming, tbus_streaming_snapshot(request->sources->streaming, NOW, &snapshot))
+DEFINE(errors, tbus_errors_snapshot(request->sources->errors, NOW, &snapshot))
+DEFINE(cost, tbus_cost_snapshot(request->sources->cost, &snapshot))
+DEFINE(budgets, tbus_budgets_snapshot(request->sources->budgets, 0, &snapshot))
+DEFINE(requests, tbus_requests_snapshot(request->sources->requests, NOW, &snapshot))
+DEFINE(models, tbus_models_snapshot(request->sources->models, NOW, &snapshot))
+DEFINE(inference, tbus_inference_snapshot(request->sources->inference, NOW, &snapshot))
+DEFINE(kvcache, tbus_kvcache_snapshot(request->sources->kvcache, &snapshot))
+#undef DEFINE
 
 /* In the order of write_all()'s parts. */
-static const char *const part_names[] = {"bus", "streaming", "errors", "costs", "budgets", NULL};
+static const char *const part_names[] = {"bus",      "streaming", "errors",    "costs",    "budgets",
+                                         "requests", "models",    "inference", "kv-cache", NULL};
 enum { PARTS = sizeof part_names / sizeof *part_names - 1, PART_ANY = -1 };
 
 static const struct web_parameter part_parameters[] = {
@@ -105,11 +79,10 @@ static int write_all(const struct web_request *request, struct text *text)
     const struct {
         bool is_there;
         web_writer write;
-    } parts[PARTS] = {{from->bus, write_bus},
-                      {from->streaming, write_streaming},
-                      {from->errors, write_errors},
-                      {from->cost, write_costs},
-                      {from->budgets, write_budgets}};
+    } parts[PARTS] = {
+        {from->bus, write_bus},       {from->streaming, write_streaming}, {from->errors, write_errors},
+        {from->cost, write_cost},     {from->budgets, write_budgets},     {from->requests, write_requests},
+        {from->models, write_models}, {from->inference, write_inference}, {from->kvcache, write_kvcache}};
     int64_t only = request->values[0].number;
     int error = only == PART_ANY || parts[only].is_there ? 0 : UV_ENOENT;
     for (int i = 0; i < PARTS && error == 0; i++)
@@ -120,77 +93,11 @@ static int write_all(const struct web_request *request, struct text *text)
 
 /* --- JSON --- */
 
-#if TBUS_WITH_JSON
 static int write_bus_json(const struct web_request *request, struct text *text)
 {
     char *page = NULL;
     int error = tbus_stats_to_json(request->sources->bus, &page);
-    return add_page(text, error, page);
-}
-
-static int write_slo(const struct web_request *request, struct text *text)
-{
-    tbus_errors_snapshot_t *snapshot;
-    char *page = NULL;
-    int error = tbus_errors_snapshot(request->sources->errors, now_ns(request->sources), &snapshot);
-    if (error)
-        return error;
-    error = tbus_slo_to_json(snapshot, &page);
-    tbus_errors_snapshot_free(snapshot);
-    return add_page(text, error, page);
-}
-
-static const struct web_parameter pattern_parameters[] = {
-    {.name = "limit", .kind = WEB_INTEGER, .min = 1, .max = INT32_MAX},
-    {.name = "count_min", .kind = WEB_INTEGER, .min = 0, .max = INT64_MAX},
-    {.name = "seen_after_ns", .kind = WEB_INTEGER, .min = INT64_MIN, .max = INT64_MAX},
-    {.name = NULL}};
-
-static int write_patterns(const struct web_request *request, struct text *text)
-{
-    const tbus_pattern_filter_t filter = {.limit = (size_t)request->values[0].number,
-                                          .count_min = (uint64_t)request->values[1].number,
-                                          .seen_after_ns = request->values[2].number};
-    tbus_error_patterns_t *patterns;
-    char *page = NULL;
-    int error = tbus_errors_patterns(request->sources->errors, &filter, &patterns);
-    if (error)
-        return error;
-    error = tbus_error_patterns_to_json(patterns, &page);
-    tbus_mem_free(patterns);
-    return add_page(text, error, page);
-}
-
-static const struct web_parameter recent_parameters[] = {
-    {.name = "limit", .kind = WEB_INTEGER, .min = 1, .max = INT32_MAX},
-    {.name = "endpoint", .kind = WEB_TEXT, .min = 0, .max = TBUS_WEB_URL_MAX},
-    {.name = "type", .kind = WEB_TEXT, .min = 0, .max = TBUS_WEB_URL_MAX},
-    {.name = NULL}};
-
-static int write_recent(const struct web_request *request, struct text *text)
-{
-    const tbus_recent_filter_t filter = {.limit = (size_t)request->values[0].number,
-                                         .endpoint = request->values[1].text,
-                                         .type = request->values[2].text};
-    tbus_recent_errors_t *recent;
-    char *page = NULL;
-    int error = tbus_errors_recent(request->sources->errors, &filter, &recent);
-    if (error)
-        return error;
-    error = tbus_recent_errors_to_json(recent, &page);
-    tbus_mem_free(recent);
-    return add_page(text, error, page);
-}
-
-static int write_stream(const struct web_request *request, struct text *text)
-{
-    tbus_stream_info_t stream;
-    char *page = NULL;
-    int error = tbus_streaming_find(request->sources->streaming, request->segment, &stream);
-    if (error)
-        return error;
-    error = tbus_stream_to_json(request->segment, &stream, &page);
-    return add_page(text, error, page);
+    return web_documents_add(text, error, page);
 }
 
 /* The same for everybody: what it shows it asks for itself. */
@@ -200,7 +107,6 @@ static int write_dashboard(const struct web_request *request, struct text *text)
     text_add_bytes(text, (const char *)dashboard_page, dashboard_page_bytes);
     return 0;
 }
-#endif
 
 static int write_health(const struct web_request *request, struct text *text)
 {
@@ -213,30 +119,40 @@ static int write_health(const struct web_request *request, struct text *text)
 
 #define SOURCE(field, name) .source_offset = offsetof(struct web_sources, field), .source_name = name
 
+/* JSON, or Prometheus text where the client likes that better. */
+#define BOTH(write_json, write_prometheus) .forms = {{&json, write_json}, {&prometheus, write_prometheus}}
+
 const struct web_route web_documents[] = {
+    {"/", .forms = {{&html, write_dashboard}}, .is_open = true},
     {"/metrics", .parameters = part_parameters, .forms = {{&prometheus, write_all}}},
     {"/metrics/prometheus", .parameters = part_parameters, .forms = {{&prometheus, write_all}}},
-    {"/metrics/streaming", SOURCE(streaming, "a streaming tracker"), .forms = {{&prometheus, write_streaming}}},
-    {"/metrics/errors", SOURCE(errors, "an error tracker"), .forms = {{&prometheus, write_errors}}},
-    {"/metrics/costs", SOURCE(cost, "a cost tracker"), .forms = {{&prometheus, write_costs}}},
-    {"/metrics/budgets", SOURCE(budgets, "budgets"), .forms = {{&prometheus, write_budgets}}},
-#if TBUS_WITH_JSON
-    {"/", .forms = {{&html, write_dashboard}}, .is_open = true},
-    {"/metrics/streaming/{id}", SOURCE(streaming, "a streaming tracker"), .forms = {{&json, write_stream}}},
-    {"/metrics/errors/recent", SOURCE(errors, "an error tracker"), .parameters = recent_parameters,
-     .forms = {{&json, write_recent}}},
-    {"/metrics/error-patterns", SOURCE(errors, "an error tracker"), .parameters = pattern_parameters,
-     .forms = {{&json, write_patterns}}},
-    {"/metrics/slo", SOURCE(errors, "an error tracker"), .forms = {{&json, write_slo}}},
-#endif
-    {"/metrics/bus", SOURCE(bus, "a bus"),
-     .forms =
-         {
-#if TBUS_WITH_JSON
-             {&json, write_bus_json},
-#endif
-             {&prometheus, write_bus},
-         }},
+    {"/metrics/streaming", SOURCE(streaming, "a streaming tracker"), .parameters = web_by_model,
+     BOTH(web_write_streaming, write_streaming)},
+    {"/metrics/streaming/{id}", SOURCE(streaming, "a streaming tracker"), .forms = {{&json, web_write_stream}}},
+    {"/metrics/errors", SOURCE(errors, "an error tracker"), .parameters = web_by_either,
+     BOTH(web_write_errors, write_errors)},
+    {"/metrics/errors/recent", SOURCE(errors, "an error tracker"), .parameters = web_recent,
+     .forms = {{&json, web_write_recent}}},
+    {"/metrics/error-patterns", SOURCE(errors, "an error tracker"), .parameters = web_pattern,
+     .forms = {{&json, web_write_patterns}}},
+    {"/metrics/slo", SOURCE(errors, "an error tracker"), .parameters = web_by_endpoint,
+     .forms = {{&json, web_write_slo}}},
+    {"/metrics/costs", SOURCE(cost, "a cost tracker"), .parameters = web_costs, BOTH(web_write_costs, write_cost)},
+    {"/metrics/costs/{key}", SOURCE(cost, "a cost tracker"), .forms = {{&json, web_write_cost_of_key}}},
+    {"/metrics/budgets", SOURCE(budgets, "budgets"), .parameters = web_budgets, BOTH(web_write_budgets, write_budgets)},
+    {"/metrics/requests", SOURCE(requests, "a request tracker"), .parameters = web_by_endpoint,
+     BOTH(web_write_requests, write_requests)},
+    {"/metrics/models", SOURCE(models, "a model tracker"), .parameters = web_by_model,
+     BOTH(web_write_models, write_models)},
+    {"/metrics/models/compare", SOURCE(models, "a model tracker"), .parameters = web_compared,
+     .forms = {{&json, web_write_comparison}}},
+    {"/metrics/models/ranking", SOURCE(models, "a model tracker"), .parameters = web_ranked,
+     .forms = {{&json, web_write_ranking}}},
+    {"/metrics/inference", SOURCE(inference, "an inference tracker"), .parameters = web_by_model,
+     BOTH(web_write_inference, write_inference)},
+    {"/metrics/kv-cache", SOURCE(kvcache, "a KV-cache tracker"), .parameters = web_by_endpoint,
+     BOTH(web_write_kvcache, write_kvcache)},
+    {"/metrics/bus", SOURCE(bus, "a bus"), BOTH(write_bus_json, write_bus)},
     {"/health", .forms = {{&json, write_health}}, .is_open = true},
     {0},
 };

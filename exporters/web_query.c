@@ -196,5 +196,8 @@ int web_query_read(char *query, const struct web_parameter *parameters, struct w
         if (*pair)
             status = read_pair(pair, parameters, values, ret_fault);
     }
+    for (size_t i = 0; parameters && parameters[i].name && status == 0; i++)
+        if (parameters[i].is_required && !values[i].is_given)
+            status = web_fault_set(ret_fault, BAD_REQUEST, "'%s' is not given", parameters[i].name);
     return status;
 }

@@ -20,6 +20,7 @@ struct web_parameter {
     int64_t min, max;
     int64_t absent;             /* the number (of an integer, or of a choice) where the parameter was not given */
     const char *const *choices; /* the last is NULL */
+    bool is_required;
 };
 
 struct web_value {

@@ -153,7 +153,7 @@ static int find_and_write(const tbus_web_t *web, char *url, const char *method, 
     if (web_query_read(query, route->parameters, request.values, fault) != 0 ||
         !web_routes_has_source(route, &web->sources, fault))
         return fault->status;
-    int form = web_routes_choose(route, headers->accept, fault);
+    int form = web_routes_choose(route, request.values, headers->accept, fault);
     if (form < 0)
         return fault->status;
     *ret_media = route->forms[form].media;

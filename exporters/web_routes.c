@@ -75,11 +75,21 @@ bool web_routes_has_source(const struct web_route *route, const struct web_sourc
     return source != NULL;
 }
 
-int web_routes_choose(const struct web_route *route, const char *accept, struct web_fault *ret_fault)
+static bool any_is_given(const struct web_value values[WEB_PARAMETERS_MAX])
+{
+    bool any = false;
+    for (int i = 0; i < WEB_PARAMETERS_MAX; i++)
+        any = any || values[i].is_given;
+    return any;
+}
+
+int web_routes_choose(const struct web_route *route, const struct web_value values[WEB_PARAMETERS_MAX],
+                      const char *accept, struct web_fault *ret_fault)
 {
     const struct web_media *offers[WEB_FORMS_MAX] = {NULL};
+    const bool is_filtered = any_is_given(values);
     size_t count = 0;
-    while (count < WEB_FORMS_MAX && route->forms[count].write) {
+    while (count < (is_filtered ? 1 : WEB_FORMS_MAX) && route->forms[count].write) {
         offers[count] = route->forms[count].media;
         count++;
     }
@@ -93,6 +103,7 @@ int web_routes_choose(const struct web_route *route, const char *accept, struct 
         span_add_text(&list, offers[i]->content_type);
     }
     types[list.length < list.room ? list.length : list.room] = '\0';
-    web_fault_set(ret_fault, NOT_ACCEPTABLE, "this is there only as %s", types);
+    web_fault_set(ret_fault, NOT_ACCEPTABLE, "%s is there only as %s",
+                  is_filtered ? "with these parameters this" : "this", types);
     return -1;
 }

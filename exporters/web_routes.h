@@ -19,6 +19,10 @@ struct web_sources {
     tbus_errors_t *errors;
     tbus_cost_t *cost;
     tbus_budgets_t *budgets;
+    tbus_requests_t *requests;
+    tbus_models_t *models;
+    tbus_inference_t *inference;
+    tbus_kvcache_t *kvcache;
     int64_t (*clock)(void *user); /* NULL = the system's */
     void *clock_user;
 };
@@ -41,7 +45,8 @@ struct web_route {
     size_t source_offset;
     const char *source_name;
     const struct web_parameter *parameters; /* NULL = none */
-    /* The document in each form that it has, the first where a client likes several alike. */
+    /* The document in each form that it has, the first where a client likes several alike. Where there are several,
+     * parameters are of the first alone. */
     struct {
         const struct web_media *media;
         web_writer write;
@@ -60,7 +65,8 @@ const struct web_route *web_routes_find(const struct web_route *routes, char *pa
 bool web_routes_has_source(const struct web_route *route, const struct web_sources *sources,
                            struct web_fault *ret_fault);
 
-/* The form that the client likes best, or -1 with the fault: 406. */
-int web_routes_choose(const struct web_route *route, const char *accept, struct web_fault *ret_fault);
+/* The form that the client likes best of those that know the parameters that it gave, or -1 with the fault: 406. */
+int web_routes_choose(const struct web_route *route, const struct web_value values[WEB_PARAMETERS_MAX],
+                      const char *accept, struct web_fault *ret_fault);
 
 #endif

@@ -2,13 +2,16 @@
 
 #include <tallybus/subscribers.h>
 
-/* The trackers, in the order in which they are subscribed. All subscriptions have ended before the first is closed. */
+/* The trackers, in the order in which they are subscribed, and in which their subscriptions end: cost before those that
+ * hear of it by usage.priced, so that what it publishes until then still comes to them. All subscriptions have ended
+ * before the first tracker is closed. */
 #define TRACKERS(X)                                                                                                    \
     X(errors, ERRORS)                                                                                                  \
     X(requests, REQUESTS)                                                                                              \
     X(inference, INFERENCE)                                                                                            \
     X(streaming, STREAMING)                                                                                            \
     X(cost, COST)                                                                                                      \
+    X(budgets, BUDGETS)                                                                                                \
     X(models, MODELS)                                                                                                  \
     X(kvcache, KVCACHE)
 
@@ -139,7 +142,8 @@ int tbus_telemetry_close(tbus_telemetry_t *telemetry)
 
 /* --- Snapshots --- */
 
-static int take_snapshots(tbus_telemetry_t *telemetry, tbus_telemetry_snapshot_t *snapshot)
+/* `budgets_now_ns`: 0 = their own clock's. */
+static int take_snapshots(tbus_telemetry_t *telemetry, int64_t budgets_now_ns, tbus_telemetry_snapshot_t *snapshot)
 {
     const int64_t now_ns = snapshot->time_ns;
     int error = 0;
@@ -153,6 +157,8 @@ static int take_snapshots(tbus_telemetry_t *telemetry, tbus_telemetry_snapshot_t
         error = tbus_streaming_snapshot(telemetry->streaming, now_ns, &snapshot->streaming);
     if (telemetry->cost && !error)
         error = tbus_cost_snapshot(telemetry->cost, &snapshot->cost);
+    if (telemetry->budgets && !error)
+        error = tbus_budgets_snapshot(telemetry->budgets, budgets_now_ns, &snapshot->budgets);
     if (telemetry->models && !error)
         error = tbus_models_snapshot(telemetry->models, now_ns, &snapshot->models);
     if (telemetry->kvcache && !error)
@@ -168,7 +174,7 @@ int tbus_telemetry_snapshot(tbus_telemetry_t *telemetry, int64_t now_ns, tbus_te
     if (!snapshot)
         return UV_ENOMEM;
     snapshot->time_ns = now_ns ? now_ns : tbus_now(telemetry->bus);
-    int error = take_snapshots(telemetry, snapshot);
+    int error = take_snapshots(telemetry, now_ns, snapshot);
     if (error) {
         tbus_telemetry_snapshot_free(snapshot);
         return error;

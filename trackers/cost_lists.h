@@ -45,6 +45,13 @@ void cost_lists_sort(struct cost_lists *lists);
 /* The shown name of a row: its text, of a key the redacted one. */
 const char *cost_name_shown(const tbus_cost_t *cost, const struct cost_row *row, size_t *ret_length);
 
+/* No more than what a course takes in a block. */
+#define COST_COURSE_BYTES ((24 + 32) * sizeof(tbus_cost_span_t))
+
+/* cost_course.c: what a row has used when. The block may overflow. [lock: mu] */
+void cost_course_fill_locked(const tbus_cost_t *cost, const struct cost_row *row, struct snapshot_block *block,
+                             tbus_cost_course_t *ret);
+
 tbus_cost_sum_t cost_sum_of(const struct cost_sums *sums, const char *name);
 
 #endif

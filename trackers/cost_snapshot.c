@@ -6,11 +6,14 @@ static tbus_cost_snapshot_t *fill_locked(const tbus_cost_t *cost, struct snapsho
     tbus_cost_snapshot_t *snapshot = snapshot_take(block, sizeof *snapshot);
     if (!snapshot)
         return NULL;
+    const tbus_cost_forecast_t forecast = cost_forecast_locked(cost, cost->time_ns);
     *snapshot = (tbus_cost_snapshot_t){.time_ns = cost->time_ns == INT64_MIN ? 0 : cost->time_ns,
                                        .total = cost_sum_of(&cost->total.sums, ""),
                                        .cache_savings = cost->cache_savings,
                                        .batch_savings = cost->batch_savings,
-                                       .projected_monthly = cost_forecast_locked(cost, cost->time_ns).projected_monthly,
+                                       .projected_monthly = forecast.projected_monthly,
+                                       .observed_ns = forecast.observed_ns,
+                                       .observed = forecast.observed,
                                        .estimated_requests = cost->estimated_requests,
                                        .retracted_estimates = cost->retracted_estimates,
                                        .forgotten_estimates = cost->estimates.forgotten,
@@ -21,6 +24,7 @@ static tbus_cost_snapshot_t *fill_locked(const tbus_cost_t *cost, struct snapsho
                                        .cut_cached_tokens = cost->cut_cached_tokens,
                                        .dropped_sums = cost->history.dropped,
                                        .history_from_ns = cost_history_from(&cost->history)};
+    cost_course_fill_locked(cost, &cost->total, block, &snapshot->course);
     cost_lists_fill_locked(cost, NULL, block, ret_lists);
     return block->overflowed ? NULL : snapshot;
 }
@@ -35,7 +39,7 @@ int tbus_cost_snapshot(tbus_cost_t *cost, tbus_cost_snapshot_t **ret)
         return UV_EINVAL;
     for (;;) {
         uv_mutex_lock(&cost->mu);
-        size_t bytes = snapshot_rounded(sizeof *snapshot) + cost_lists_bytes_locked(cost);
+        size_t bytes = snapshot_rounded(sizeof *snapshot) + COST_COURSE_BYTES + cost_lists_bytes_locked(cost);
         uv_mutex_unlock(&cost->mu);
         int error = snapshot_block_open(&block, bytes);
         if (error)

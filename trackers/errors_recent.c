@@ -72,6 +72,7 @@ void recents_add(struct recents *recents, const struct cut_text texts[RECENT_TEX
 
 /* A filter with its names as the places have them. */
 struct fitted_filter {
+    int64_t after_ns;
     size_t limit;
     struct name endpoint, type;
     bool by_endpoint, by_type;
@@ -84,7 +85,8 @@ static const char *text_of(const struct recent *recent, enum recent_text which)
 
 static bool matches(const struct recent *recent, const struct fitted_filter *filter)
 {
-    return (!filter->by_endpoint || strcmp(text_of(recent, RECENT_ENDPOINT), filter->endpoint.text) == 0) &&
+    return (filter->after_ns == 0 || recent->time_ns > filter->after_ns) &&
+           (!filter->by_endpoint || strcmp(text_of(recent, RECENT_ENDPOINT), filter->endpoint.text) == 0) &&
            (!filter->by_type || strcmp(text_of(recent, RECENT_TYPE), filter->type.text) == 0);
 }
 
@@ -179,6 +181,7 @@ int tbus_errors_recent(tbus_errors_t *errors, const tbus_recent_filter_t *filter
         return UV_EINVAL;
     filter = filter ? filter : &all;
     fitted.limit = filter->limit ? filter->limit : SIZE_MAX;
+    fitted.after_ns = filter->after_ns;
     fitted.by_endpoint = filter->endpoint;
     fitted.by_type = filter->type;
     name_fit(&fitted.endpoint, filter->endpoint, &errors->name_secret);

@@ -202,6 +202,28 @@ static uint128_t power_of_ten(int exponent)
     return power;
 }
 
+/* All decimals that there are, of an amount that fits 64 bits: as nearly all do, and 128 bits take ten times as long. */
+static void format_small(uint64_t magnitude, bool negative, char *text)
+{
+    char digits[20 + 1];
+    uint64_t whole = magnitude / TBUS_MONEY_PER_USD, part = magnitude % TBUS_MONEY_PER_USD;
+    int count = 0, length = 0, decimals = part ? UNIT_DIGITS : 0;
+    for (; part && part % 10 == 0; decimals--)
+        part /= 10;
+    if (negative && magnitude)
+        text[length++] = '-';
+    do
+        digits[count++] = (char)('0' + whole % 10);
+    while (whole /= 10);
+    while (count > 0)
+        text[length++] = digits[--count];
+    if (decimals > 0)
+        text[length++] = '.';
+    for (int place = decimals; place > 0; part /= 10)
+        text[length + --place] = (char)('0' + part % 10);
+    text[length + decimals] = '\0';
+}
+
 const char *tbus_money_format(tbus_money_t amount, int decimals, char text[TBUS_MONEY_TEXT_MAX])
 {
     char digits[VALUE_DIGITS + UNIT_DIGITS];
@@ -210,6 +232,10 @@ const char *tbus_money_format(tbus_money_t amount, int decimals, char text[TBUS_
 
     if (!text)
         return "";
+    if (decimals < 0 && left <= UINT64_MAX) {
+        format_small((uint64_t)left, amount.high < 0, text);
+        return text;
+    }
     if (decimals < 0) {
         decimals = UNIT_DIGITS;
         while (decimals > 0 && left % power_of_ten(UNIT_DIGITS - decimals + 1) == 0)

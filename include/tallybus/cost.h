@@ -139,16 +139,32 @@ typedef struct tbus_cost_sum {
     uint64_t unpriced_requests; /* of the requests: `unknown_model` of their charge was set */
 } tbus_cost_sum_t;
 
+/* What was used in one hour or day of UTC. */
+typedef struct tbus_cost_span {
+    int64_t from_ns;     /* its first moment */
+    tbus_cost_sum_t sum; /* name "" */
+} tbus_cost_span_t;
+
+/* The course of the time: the 24 hours that end with the latest one recorded, and the days of the 31 times 24 that do
+ * (up to 32 of the calendar, of which the first may not be whole); the earliest first, those without usage left out. */
+typedef struct tbus_cost_course {
+    size_t hours_count, days_count;
+    const tbus_cost_span_t *hours, *days;
+} tbus_cost_course_t;
+
 typedef struct tbus_cost_snapshot {
-    int64_t time_ns;       /* the latest time recorded */
-    tbus_cost_sum_t total; /* name "" */
+    int64_t time_ns;           /* the latest time recorded */
+    tbus_cost_sum_t total;     /* name "" */
+    tbus_cost_course_t course; /* of the total */
     tbus_money_t cache_savings, batch_savings;
-    tbus_money_t projected_monthly; /* at `time_ns`: see tbus_cost_forecast() */
-    uint64_t estimated_requests;    /* of the requests: those whose figures are estimates */
-    uint64_t retracted_estimates;   /* estimates that real figures have replaced: in no sum any more */
-    uint64_t forgotten_estimates;   /* of the estimated: real figures would not replace them any more */
-    uint64_t untracked_streams;     /* streams that would not be billed if they were cut off: no room */
-    uint64_t ahead_usages;          /* usages whose time was too far ahead of the clock to be believed */
+    tbus_money_t projected_monthly; /* at `time_ns`: see tbus_cost_forecast(), like the two below */
+    int64_t observed_ns;
+    tbus_money_t observed;
+    uint64_t estimated_requests;  /* of the requests: those whose figures are estimates */
+    uint64_t retracted_estimates; /* estimates that real figures have replaced: in no sum any more */
+    uint64_t forgotten_estimates; /* of the estimated: real figures would not replace them any more */
+    uint64_t untracked_streams;   /* streams that would not be billed if they were cut off: no room */
+    uint64_t ahead_usages;        /* usages whose time was too far ahead of the clock to be believed */
     uint64_t refused_usages;
     uint64_t absurd_usages;     /* of these: a count was above TBUS_USAGE_COUNT_MAX */
     uint64_t cut_cached_tokens; /* usages whose cached and written tokens were more than the prompt that holds them, or
@@ -187,8 +203,6 @@ TBUS_API TBUS_CHECKED int tbus_cost_period(tbus_cost_t *cost, int64_t from_ns, i
 /* NULL is allowed. [any thread] */
 TBUS_API void tbus_cost_period_free(tbus_cost_period_t *period);
 
-/* --- What was used before --- */
-
 typedef enum tbus_cost_group {
     TBUS_COST_ALL = 0, /* everything; no name */
     TBUS_COST_KEY,
@@ -197,6 +211,25 @@ typedef enum tbus_cost_group {
     TBUS_COST_MODEL,
     TBUS_COST_ENDPOINT
 } tbus_cost_group_t;
+
+/* One name: what it has in all, and when. */
+typedef struct tbus_cost_name {
+    tbus_cost_sum_t sum;
+    tbus_cost_course_t course;
+    int64_t history_from_ns; /* periods from here on are whole */
+} tbus_cost_name_t;
+
+/* Looks a name up as snapshots show it: of a key the redacted form, "" (or NULL) = usage that named none; of
+ * TBUS_COST_ALL it is not looked at. Free the result with tbus_cost_name_free(). The lock is held for a look at each
+ * name of the group. Errors: UV_EINVAL (NULL, no such group), UV_ENOENT (no usage of this name), UV_ENOMEM. [any
+ * thread] */
+TBUS_API TBUS_CHECKED int tbus_cost_find(tbus_cost_t *cost, tbus_cost_group_t group, const char *name,
+                                         tbus_cost_name_t **ret);
+
+/* NULL is allowed. [any thread] */
+TBUS_API void tbus_cost_name_free(tbus_cost_name_t *name);
+
+/* --- What was used before --- */
 
 /* A sum from before: what a name has in all, or the part of it that lies in one hour. */
 typedef struct tbus_cost_past {

@@ -251,6 +251,7 @@ typedef struct tbus_recent_filter {
     size_t limit;         /* 0 = as many as there are */
     const char *endpoint; /* NULL = any */
     const char *type;     /* NULL = any */
+    int64_t after_ns;     /* told to have happened after this moment; 0 = whenever */
 } tbus_recent_filter_t;
 
 typedef struct tbus_recent_errors {

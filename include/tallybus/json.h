@@ -1,10 +1,17 @@
-/* JSON: events as text, price files, documents of what the bus and the trackers know. Built without JSON (-Djson=disabled) each call returns UV_ENOTSUP. */
+/* JSON: events as text, price files, documents of what the bus and the trackers know. Built without JSON
+ * (-Djson=disabled) the calls for events and prices return UV_ENOTSUP; documents need no JSON library. */
 #ifndef TALLYBUS_JSON_H
 #define TALLYBUS_JSON_H
 
+#include <tallybus/budget.h>
 #include <tallybus/bus.h>
+#include <tallybus/cost.h>
 #include <tallybus/errors.h>
+#include <tallybus/inference.h>
+#include <tallybus/kvcache.h>
+#include <tallybus/models.h>
 #include <tallybus/prices.h>
+#include <tallybus/requests.h>
 #include <tallybus/streaming.h>
 
 TBUS_BEGIN_DECLS
@@ -29,9 +36,35 @@ TBUS_API TBUS_CHECKED int tbus_stats_to_json(const tbus_t *bus, char **ret_text)
 
 /* --- Documents of the trackers ---
  *
- * One object each, its keys in a fixed order; times are nanoseconds since the epoch. What is not a number, or has no end
- * (a burn rate where the target is 100 %), is null, and bytes that are not UTF-8 become U+FFFD. Free the text with
- * tbus_mem_free(). Errors: UV_EINVAL, UV_ENOMEM. [any thread] */
+ * One object each, its keys in a fixed order and by the names of the snapshot's fields; times are nanoseconds since the
+ * epoch, money is decimal text in USD, exact. What is not a number, or has no end (a burn rate where the target is
+ * 100 %), is null, counts past 2^63 - 1 are that, and bytes that are not UTF-8 become U+FFFD. Free the text with tbus_mem_free(). Errors: UV_EINVAL, UV_ENOMEM. [any thread] */
+
+/* A tracker's snapshot: what /metrics/... of web.h shows, and what stands in tbus_telemetry_json(). Schemas:
+ * docs/errors.schema.json, and so on. */
+TBUS_API TBUS_CHECKED int tbus_errors_to_json(const tbus_errors_snapshot_t *snapshot, char **ret_text);
+TBUS_API TBUS_CHECKED int tbus_requests_to_json(const tbus_requests_snapshot_t *snapshot, char **ret_text);
+TBUS_API TBUS_CHECKED int tbus_inference_to_json(const tbus_inference_snapshot_t *snapshot, char **ret_text);
+TBUS_API TBUS_CHECKED int tbus_streaming_to_json(const tbus_streaming_snapshot_t *snapshot, char **ret_text);
+TBUS_API TBUS_CHECKED int tbus_cost_to_json(const tbus_cost_snapshot_t *snapshot, char **ret_text);
+TBUS_API TBUS_CHECKED int tbus_budgets_to_json(const tbus_budgets_snapshot_t *snapshot, char **ret_text);
+TBUS_API TBUS_CHECKED int tbus_models_to_json(const tbus_models_snapshot_t *snapshot, char **ret_text);
+TBUS_API TBUS_CHECKED int tbus_kvcache_to_json(const tbus_kvcache_snapshot_t *snapshot, char **ret_text);
+
+/* What was used in a period, and by whom. Schema: docs/cost-period.schema.json. */
+TBUS_API TBUS_CHECKED int tbus_cost_period_to_json(const tbus_cost_period_t *period, char **ret_text);
+
+/* One name's cost. Schema: docs/cost-name.schema.json. */
+TBUS_API TBUS_CHECKED int tbus_cost_name_to_json(const tbus_cost_name_t *name, char **ret_text);
+
+/* Two models beside each other, as tbus_models_compare() does. Schema: docs/models-comparison.schema.json. Errors:
+ * UV_EOVERFLOW, too (the costs lie too far apart). */
+TBUS_API TBUS_CHECKED int tbus_models_comparison_to_json(const tbus_model_t *a, const tbus_model_t *b, char **ret_text);
+
+/* Models by a figure, the highest first, as tbus_models_rank() does; at most `limit` (0 = all). Schema:
+ * docs/models-ranking.schema.json. */
+TBUS_API TBUS_CHECKED int tbus_models_ranking_to_json(const tbus_models_snapshot_t *snapshot, tbus_model_figure_t by,
+                                                      size_t limit, char **ret_text);
 
 /* The SLO in all and of each endpoint, with burn rates and alerts. Schema: docs/slo.schema.json. */
 TBUS_API TBUS_CHECKED int tbus_slo_to_json(const tbus_errors_snapshot_t *snapshot, char **ret_text);

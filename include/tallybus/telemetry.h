@@ -8,14 +8,19 @@
  *   tbus_telemetry_close(telemetry);
  *
  * An event is handed to the trackers by falling priority: errors and requests 10, inference 9, streaming 8 (tokens 5),
- * cost 7, models and KV cache 6, gauges (queue depth, batch size: of the inference tracker) 5. With a model tracker
- * usage.priced is enabled on the bus (see usage_event.h): what a request cost comes to its model with that event, after
- * the request's own.
+ * cost 7, budgets, models and KV cache 6, gauges (queue depth, batch size: of the inference tracker) 5. With budgets or a
+ * model tracker usage.priced is enabled on the bus (see usage_event.h): what a request cost comes to its budgets and its
+ * model with that event, which the cost tracker publishes, after the request's own.
+ *
+ * Budgets begin without any: set them by tbus_budget_set() on tbus_telemetry_budgets(), and ask them before each request
+ * by tbus_budget_reserve() or tbus_budget_check(), from any thread, until the set is closed. Budgets that must outlive
+ * it, or that resume from a ledger, are the host's own.
  *
  * Telemetry sets of different buses know nothing of each other. */
 #ifndef TALLYBUS_TELEMETRY_H
 #define TALLYBUS_TELEMETRY_H
 
+#include <tallybus/budget.h>
 #include <tallybus/bus.h>
 #include <tallybus/cost.h>
 #include <tallybus/errors.h>
@@ -38,7 +43,8 @@ enum {
     TBUS_TELEMETRY_COST = 16,
     TBUS_TELEMETRY_MODELS = 32,
     TBUS_TELEMETRY_KVCACHE = 64,
-    TBUS_TELEMETRY_ALL = 127
+    TBUS_TELEMETRY_BUDGETS = 128,
+    TBUS_TELEMETRY_ALL = 255
 };
 
 typedef struct tbus_telemetry_options {
@@ -52,6 +58,7 @@ typedef struct tbus_telemetry_options {
     const tbus_cost_options_t *cost_options;
     const tbus_models_options_t *models_options;
     const tbus_kvcache_options_t *kvcache_options;
+    const tbus_budgets_options_t *budgets_options;
     /* Trackers of the host's own (borrowed until tbus_telemetry_close() has returned): used in place of one that the set
      * would make, whether its bit is set or not. */
     tbus_errors_t *errors;
@@ -61,6 +68,7 @@ typedef struct tbus_telemetry_options {
     tbus_cost_t *cost;
     tbus_models_t *models;
     tbus_kvcache_t *kvcache;
+    tbus_budgets_t *budgets;
     uint64_t reserved[8];
 } tbus_telemetry_options_t;
 
@@ -72,7 +80,9 @@ TBUS_API TBUS_CHECKED int tbus_telemetry_open(tbus_t *bus, const tbus_telemetry_
                                               tbus_telemetry_t **ret);
 
 /* Ends the subscriptions, waits until none is running, and then closes the trackers that the set has made; NULL is
- * allowed. What was published before is still recorded, which nobody can read any more. Close the set before the bus is
+ * allowed. What was published before is still recorded, in trackers of the host's own too; what a request of then cost
+ * still comes to its budgets and its model (but not where it is called on the loop thread: what has not been delivered
+ * by then is not recorded). Close the set before the bus is
  * freed; the bus may have been closed. On the loop thread it does not wait: subscriptions end at once there. Errors:
  * UV_ENOMEM (a subscription could not be ended: the set stays, to be closed again). [any thread but isolated
  * subscribers'] */
@@ -86,6 +96,7 @@ TBUS_API tbus_streaming_t *tbus_telemetry_streaming(const tbus_telemetry_t *tele
 TBUS_API tbus_cost_t *tbus_telemetry_cost(const tbus_telemetry_t *telemetry);
 TBUS_API tbus_models_t *tbus_telemetry_models(const tbus_telemetry_t *telemetry);
 TBUS_API tbus_kvcache_t *tbus_telemetry_kvcache(const tbus_telemetry_t *telemetry);
+TBUS_API tbus_budgets_t *tbus_telemetry_budgets(const tbus_telemetry_t *telemetry);
 
 /* What all trackers know; NULL for those that the set does not have. */
 typedef struct tbus_telemetry_snapshot {
@@ -97,6 +108,7 @@ typedef struct tbus_telemetry_snapshot {
     tbus_cost_snapshot_t *cost;
     tbus_models_snapshot_t *models;
     tbus_kvcache_snapshot_t *kvcache;
+    tbus_budgets_snapshot_t *budgets; /* where `now_ns` was 0: as at their own clock */
 } tbus_telemetry_snapshot_t;
 
 /* Takes snapshots of all trackers, with their windows ending at one moment; `now_ns` 0 = tbus_now(). The trackers are
@@ -112,10 +124,9 @@ TBUS_API void tbus_telemetry_snapshot_free(tbus_telemetry_snapshot_t *snapshot);
  * the text with tbus_mem_free(). Errors: UV_EINVAL, UV_ENOMEM. [any thread] */
 TBUS_API TBUS_CHECKED int tbus_telemetry_prometheus(tbus_telemetry_t *telemetry, int64_t now_ns, char **ret_text);
 
-/* The same as one JSON object: "time_ns", and an object for each tracker with the figures of its snapshot by their names.
- * Figures that are not known are null, money is decimal text in USD. Burn rates by window, alerts, SLOs by endpoint and
- * error patterns are not in it: see json.h. Free the text with tbus_mem_free(). Errors: UV_EINVAL, UV_ENOMEM; UV_ENOTSUP
- * without JSON (-Djson=disabled). [any thread] */
+/* The same as one JSON object: "time_ns", and for each tracker the object of json.h (tbus_errors_to_json(), ...), under its
+ * name. Schema: docs/telemetry.schema.json. Free the text with tbus_mem_free(). Errors: UV_EINVAL, UV_ENOMEM. [any
+ * thread] */
 TBUS_API TBUS_CHECKED int tbus_telemetry_json(tbus_telemetry_t *telemetry, int64_t now_ns, char **ret_text);
 
 TBUS_END_DECLS

@@ -8,18 +8,33 @@
  * It has a thread of its own, so a slow or hostile client never delays the bus; all signals are blocked there. Nothing
  * is shown unless it was handed in.
  *
- *   /metrics, /metrics/prometheus   all that is served, as Prometheus text; ?only=bus|streaming|errors|costs|budgets
- *   /metrics/bus                    the bus: JSON, or Prometheus text where Accept prefers it
- *   /metrics/streaming              Prometheus text
- *   /metrics/streaming/{id}         one stream, active or kept: JSON (docs/stream.schema.json)
- *   /metrics/errors                 Prometheus text
- *   /metrics/errors/recent          the latest errors: JSON (docs/recent-errors.schema.json); ?limit=N, ?endpoint=,
- *                                   ?type=
- *   /metrics/error-patterns         JSON (docs/error-patterns.schema.json); ?limit=N, ?count_min=N, ?seen_after_ns=N
- *   /metrics/slo                    the SLOs: JSON (docs/slo.schema.json)
- *   /metrics/costs                  Prometheus text
- *   /metrics/budgets                Prometheus text
+ *   /metrics, /metrics/prometheus   all that is served, as Prometheus text; ?only=bus|streaming|errors|costs|budgets|
+ *                                   requests|models|inference|kv-cache
+ *
+ * These are JSON, or Prometheus text where Accept prefers it. Filters are of the JSON alone: with one it is all there is.
+ *   /metrics/bus                    the bus
+ *   /metrics/streaming              ?model=, ?limit=N
+ *   /metrics/errors                 ?endpoint=, ?model=, ?limit=N
+ *   /metrics/costs                  ?endpoint=, ?model=, ?limit=N; ?hours=N: what was used in the hour at hand and the
+ *                                   N - 1 before it alone (docs/cost-period.schema.json), 1 .. 744
+ *   /metrics/budgets                ?scope=all|key|user|project, ?subject=, ?limit=N
+ *   /metrics/requests               ?endpoint=, ?limit=N
+ *   /metrics/models                 ?model=, ?limit=N
+ *   /metrics/inference              ?model=, ?limit=N
+ *   /metrics/kv-cache               ?endpoint=, ?limit=N
+ *
+ * And these JSON alone:
+ *   /metrics/streaming/{id}         one stream, active or kept
+ *   /metrics/errors/recent          the latest errors; ?limit=N, ?endpoint=, ?type=, ?after_ns=N
+ *   /metrics/error-patterns         ?limit=N, ?count_min=N, ?seen_after_ns=N
+ *   /metrics/slo                    the SLOs; ?endpoint=, ?limit=N
+ *   /metrics/costs/{key}            one key, by its redacted form, as /metrics/costs tells it; never by the whole key
+ *   /metrics/models/compare         ?a=MODEL&b=MODEL, both needed
+ *   /metrics/models/ranking         ?by=FIGURE (requests, cost_usd, latency_p95_ms, ...: see models.h), ?limit=N
  *   /health                         {"status":"ok"}: the server answers. No token needed
+ *
+ * A filter leaves out rows of lists: `limit` all of each list but the first N, a name all that are of other names. The
+ * documents are described in json.h and docs/NAME.schema.json.
  *
  * GET and HEAD; gzip where Accept-Encoding wants it. What goes wrong is told in JSON:
  * {"error":{"status":400,"message":"..."}}. The status is
@@ -35,8 +50,7 @@
  * without a token, and on a loopback address, it answers only requests whose Host is "localhost" or an address, so that
  * no web page can reach it by a name of its own. There is no TLS: put a proxy before it.
  *
- * Where the library was built without JSON (-Djson=disabled), paths that have nothing else are 404. Built without it
- * (-Dhttp=disabled), or where the system has no epoll, tbus_web_open() returns UV_ENOTSUP. */
+ * Built without HTTP (-Dhttp=disabled), or where the system has no epoll, tbus_web_open() returns UV_ENOTSUP. */
 #ifndef TALLYBUS_WEB_H
 #define TALLYBUS_WEB_H
 
@@ -45,6 +59,7 @@
 #include <tallybus/cost.h>
 #include <tallybus/errors.h>
 #include <tallybus/streaming.h>
+#include <tallybus/telemetry.h>
 
 TBUS_BEGIN_DECLS
 
@@ -73,13 +88,19 @@ typedef struct tbus_web_options {
     tbus_errors_t *errors;
     tbus_cost_t *cost;
     tbus_budgets_t *budgets;
+    tbus_requests_t *requests;
+    tbus_inference_t *inference;
+    tbus_models_t *models;
+    tbus_kvcache_t *kvcache;
+    /* Stands for each of its trackers of which none is given above; it must not be closed before the server. */
+    const tbus_telemetry_t *telemetry;
     /* Where the trackers' windows end: nanoseconds since 1970; default: the system's clock. 0 from it means the latest
      * time recorded, which is right for times that are not of today, as in a replay. Streams idle
-     * past their limit at that moment are ended. Budgets go by their own clock, and costs have no windows. Called on
+     * past their limit at that moment are ended. Budgets go by their own clock, and costs have none but that of ?hours=N. Called on
      * the server's thread. */
     int64_t (*clock)(void *user);
     void *clock_user;
-    uint64_t reserved[16];
+    uint64_t reserved[11];
 } tbus_web_options_t;
 
 /* Begins to serve. Memory: about 2.2 KiB for each of `connections_max`, 16 KiB more for each that is open, and the

@@ -80,8 +80,6 @@ Test(stats, without_memory_there_is_no_page)
     oom_remove();
 }
 
-#if TBUS_WITH_JSON
-
 Test(stats, the_document_of_a_bus)
 {
     struct hosted hosted;
@@ -115,5 +113,3 @@ Test(stats, the_document_keeps_to_its_schema)
     }
     hosted_close(&hosted);
 }
-
-#endif

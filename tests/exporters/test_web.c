@@ -69,10 +69,10 @@ Test(web, each_document_is_served)
 {
     struct host host;
     host_open(&host, (tbus_web_options_t){0});
-    web_expect(host.port, "/metrics/streaming", "", 200, "\nstreaming_total_streams 1\n");
-    web_expect(host.port, "/metrics/errors", "", 200, "\n# TYPE ");
-    web_expect(host.port, "/metrics/costs", "", 200, "\ncost_total_usd ");
-    web_expect(host.port, "/metrics/budgets", "", 200, "scope=\"user\",subject=\"amina\"");
+    web_expect(host.port, "/metrics/streaming", "Accept: text/plain\r\n", 200, "\nstreaming_total_streams 1\n");
+    web_expect(host.port, "/metrics/errors", "Accept: text/plain\r\n", 200, "\n# TYPE ");
+    web_expect(host.port, "/metrics/costs", "Accept: text/plain\r\n", 200, "\ncost_total_usd ");
+    web_expect(host.port, "/metrics/budgets", "Accept: text/plain\r\n", 200, "scope=\"user\",subject=\"amina\"");
     web_expect(host.port, "/metrics/bus", "Accept: text/plain\r\n", 200, "\ntallybus_bus_published_total 0\n");
     web_expect(host.port, "/health", "", 200, "{\"status\":\"ok\"}");
     const char *const pages[] = {"/metrics", "/metrics/prometheus", "/%6detrics"};
@@ -122,8 +122,8 @@ Test(web, head_is_get_without_the_body)
 {
     struct host host;
     host_open(&host, (tbus_web_options_t){0});
-    struct web_got get = web_ask(host.port, "GET", "/metrics/costs", "");
-    struct web_got head = web_ask(host.port, "HEAD", "/metrics/costs", "");
+    struct web_got get = web_ask(host.port, "GET", "/metrics?only=costs", "");
+    struct web_got head = web_ask(host.port, "HEAD", "/metrics?only=costs", "");
     char length[32];
     snprintf(length, sizeof length, "%zu", get.body_length);
     cr_assert_eq(head.status, 200);
@@ -151,13 +151,15 @@ Test(web, what_can_not_be_answered_is_told_in_json)
     web_expect(host.port, "/metrics\xC3\xA9", "", 400, "%-escape");
     web_expect(host.port, "http://localhost/metrics", "", 400, "slash");
     web_expect(host.port, "/metrics?only=all", "", 400,
-               "'only' wants 'bus', 'streaming', 'errors', 'costs' or 'budgets', and got 'all'");
+               "'only' wants 'bus', 'streaming', 'errors', 'costs', 'budgets', 'requests', 'models', 'inference' or "
+               "'kv-cache', "
+               "and got 'all'");
     web_expect(host.port, "/metrics?only=bus&only=bus", "", 400, "'only' is given twice");
     web_expect(host.port, "/metrics?x=%22%3Cscript%3E", "", 400, "no parameter 'x' here; there is: only");
     web_expect(host.port, "/metrics?%22%3C%FF=1", "", 400, "no parameter '\\\"<\xEF\xBF\xBD' here");
     web_expect(host.port, "/health?x=1", "", 400, "there is none");
     web_expect(host.port, "/metrics?only=%", "", 400, "%-escape");
-    web_expect(host.port, "/metrics/costs", "Accept: image/png\r\n", 406, "only as text/plain");
+    web_expect(host.port, "/metrics/costs", "Accept: image/png\r\n", 406, "only as application/json or text/plain");
     web_expect(host.port, "/metrics/costs", "Accept-Encoding: identity;q=0\r\n", 406, "gzip");
     web_expect(host.port, "/metrics", "Content-Length: 5\r\n", 413, "no body");
     web_expect(host.port, "/metrics", "Transfer-Encoding: chunked\r\n", 413, "no body");
@@ -325,7 +327,6 @@ Test(web, pages_are_packed_where_that_is_wanted)
     host_close(&host);
 }
 
-#if TBUS_WITH_JSON
 Test(web, the_form_of_the_bus_is_the_one_that_is_liked_best)
 {
     struct host host;
@@ -336,7 +337,6 @@ Test(web, the_form_of_the_bus_is_the_one_that_is_liked_best)
     web_expect(host.port, "/metrics/bus", "Accept: text/html\r\n", 406, "application/json or text/plain");
     host_close(&host);
 }
-#endif
 
 Test(web, options_out_of_range_are_refused)
 {

@@ -208,10 +208,15 @@ Test(web_request, of_several_forms_the_one_of_most_weight_is_taken)
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
         cr_assert_eq(web_accept_media(cases[i].accept, offers, 3), cases[i].chosen, "'%s'", cases[i].accept);
-    cr_assert_eq(web_routes_choose(&routes[2], "application/json", &fault), 1);
-    cr_assert_eq(web_routes_choose(&routes[2], "image/png", &fault), -1);
+    struct web_value values[WEB_PARAMETERS_MAX] = {{.is_given = false}};
+    cr_assert_eq(web_routes_choose(&routes[2], values, "application/json", &fault), 1);
+    cr_assert_eq(web_routes_choose(&routes[2], values, "image/png", &fault), -1);
     cr_assert_eq(fault.status, 406);
     cr_assert_str_eq(fault.message, "this is there only as text/plain; version=0.0.4 or application/json");
+    values[WEB_PARAMETERS_MAX - 1].is_given = true; /* parameters are of the first form */
+    cr_assert_eq(web_routes_choose(&routes[2], values, "", &fault), 0);
+    cr_assert_eq(web_routes_choose(&routes[2], values, "application/json", &fault), -1);
+    cr_assert_str_eq(fault.message, "with these parameters this is there only as text/plain; version=0.0.4");
 }
 
 Test(web_request, codings_have_their_weights)

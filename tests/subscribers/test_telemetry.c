@@ -191,7 +191,7 @@ Test(telemetry, only_what_is_asked_for_is_made_and_a_hosts_own_tracker_stays_ope
     cr_assert_eq(s->all.requests, 2u);
     tbus_requests_snapshot_free(s);
     tbus_requests_close(own);
-    cr_assert_eq(tbus_telemetry_open(hosted.bus, &(tbus_telemetry_options_t){.trackers = 128}, &telemetry), UV_EINVAL);
+    cr_assert_eq(tbus_telemetry_open(hosted.bus, &(tbus_telemetry_options_t){.trackers = 256}, &telemetry), UV_EINVAL);
     cr_assert_eq(tbus_telemetry_open(NULL, NULL, &telemetry), UV_EINVAL);
     hosted_close(&hosted);
 }

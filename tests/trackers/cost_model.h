@@ -122,4 +122,31 @@ static inline void model_check_period(const struct model *model, tbus_cost_t *co
     tbus_cost_period_free(period);
 }
 
+/* Spans of so many hours each, the last of which has the newest hour in it; of the hours from `first` on. */
+static inline void model_check_spans(const struct model *model, const tbus_cost_span_t *spans, size_t count, int user,
+                                     int64_t hours, int64_t first)
+{
+    const int64_t last = model->newest_hour;
+    size_t told = 0;
+    int64_t begin = first - first % hours - (first % hours < 0 ? hours : 0);
+    for (; begin <= last; begin += hours) {
+        const int64_t from = begin > first ? begin : first;
+        struct model_sum expected = model_sum_of(model, user, -2, from, begin + hours - 1);
+        if (expected.requests == 0)
+            continue;
+        cr_assert_lt(told, count);
+        cr_assert_eq(spans[told].from_ns, begin * MODEL_HOUR_NS);
+        model_check_sum(&expected, &spans[told].sum, "span");
+        told++;
+    }
+    cr_assert_eq(told, count);
+}
+
+/* -2 = everybody's. */
+static inline void model_check_course(const struct model *model, const tbus_cost_course_t *course, int user)
+{
+    model_check_spans(model, course->hours, course->hours_count, user, 1, model->newest_hour - 23);
+    model_check_spans(model, course->days, course->days_count, user, 24, model->newest_hour - MODEL_HOURS + 1);
+}
+
 #endif

@@ -150,6 +150,17 @@ Test(cost_history, periods_equal_those_of_a_plain_list)
         struct model_sum all = model_sum_of(&model, -2, -2, INT64_MIN, INT64_MAX);
         model_check_sum(&all, &snapshot->total, "for ever");
         model_check_list(&model, snapshot->by_user, snapshot->by_user_count, true, USERS, INT64_MIN, INT64_MAX);
+        model_check_course(&model, &snapshot->course, -2);
+        for (int user = -1; user < USERS; user++) {
+            char name[32];
+            tbus_cost_name_t *found;
+            snprintf(name, sizeof name, "user-%d", user);
+            cr_assert_eq(tbus_cost_find(cost, TBUS_COST_USER, user < 0 ? NULL : name, &found), 0);
+            struct model_sum of_user = model_sum_of(&model, user, -2, INT64_MIN, INT64_MAX);
+            model_check_sum(&of_user, &found->sum, name);
+            model_check_course(&model, &found->course, user);
+            tbus_cost_name_free(found);
+        }
         cr_assert_eq(snapshot->dropped_sums, 0);
         cr_assert_eq(snapshot->history_from_ns, (model.newest_hour - MODEL_HOURS + 1) * MODEL_HOUR_NS);
         tbus_cost_snapshot_free(snapshot);
