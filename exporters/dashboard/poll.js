@@ -64,7 +64,7 @@ function onDocuments(names, loaded) {
     documents[name] = loaded[i];
     missing[loaded[i] ? 'delete' : 'add'](name);
   });
-  serverNs = documents.slo?.time_ns ?? documents.budgets?.time_ns ?? null;
+  serverNs = documents.slo?.time_ns ?? null;
   answeredAt = new Date();
   history.add(performance.now(), false);
   showState('live', 'live');

@@ -86,10 +86,18 @@ class Browser:
             raise RuntimeError(f"{script}: {result['exceptionDetails']}")
         return result['result'].get('value')
 
+    def _holds(self, script):
+        try:
+            return self.run(script)
+        except RuntimeError as error:
+            if 'context' in str(error):  # it went with the page before
+                return False
+            raise
+
     def wait(self, script, what):
-        """Until the expression is true."""
+        """Until the expression is true, in whatever page there is by then."""
         deadline = time.monotonic() + PATIENCE_S
-        while not self.run(script):
+        while not self._holds(script):
             if time.monotonic() > deadline:
                 raise TimeoutError(f'{what}: waited for {PATIENCE_S} s; the page: ' + self.run(
                     'document.body ? document.body.innerText.slice(0, 2000) : null'))
