@@ -38,7 +38,8 @@ TBUS_API TBUS_CHECKED int tbus_stats_to_json(const tbus_t *bus, char **ret_text)
  *
  * One object each, its keys in a fixed order and by the names of the snapshot's fields; times are nanoseconds since the
  * epoch, money is decimal text in USD, exact. What is not a number, or has no end (a burn rate where the target is
- * 100 %), is null, counts past 2^63 - 1 are that, and bytes that are not UTF-8 become U+FFFD. Free the text with tbus_mem_free(). Errors: UV_EINVAL, UV_ENOMEM. [any thread] */
+ * 100 %), is null, counts past 2^63 - 1 are that, and bytes that are not UTF-8 become U+FFFD. Keys are there in their
+ * redacted form alone. Free the text with tbus_mem_free(). Errors: UV_EINVAL, UV_ENOMEM. [any thread] */
 
 /* A tracker's snapshot: what /metrics/... of web.h shows, and what stands in tbus_telemetry_json(). Schemas:
  * docs/errors.schema.json, and so on. */

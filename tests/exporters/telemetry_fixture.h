@@ -120,119 +120,96 @@ static inline void trace_close(struct trace_set *set)
 
 /* --- Documents --- */
 
-static const char *const trace_documents[] = {
-    "errors",         "requests",      "inference",   "streaming", "cost",           "budgets",           "models",
-    "kvcache",        "slo",           "cost-period", "cost-name", "models-ranking", "models-comparison", "telemetry",
-    "error-patterns", "recent-errors", "stream",      "bus-stats"};
+/* Of a snapshot `s` of the whole set. */
+#define TRACE_OF_SNAPSHOT(name, call)                                                                                  \
+    static inline int trace_##name(struct trace_set *set, char **ret)                                                  \
+    {                                                                                                                  \
+        tbus_telemetry_snapshot_t *s;                                                                                  \
+        int error = tbus_telemetry_snapshot(set->telemetry, set->now_ns, &s);                                          \
+        if (error)                                                                                                     \
+            return error;                                                                                              \
+        error = call;                                                                                                  \
+        tbus_telemetry_snapshot_free(s);                                                                               \
+        return error;                                                                                                  \
+    }
+TRACE_OF_SNAPSHOT(errors, tbus_errors_to_json(s->errors, ret))
+TRACE_OF_SNAPSHOT(slo, tbus_slo_to_json(s->errors, ret))
+TRACE_OF_SNAPSHOT(requests, tbus_requests_to_json(s->requests, ret))
+TRACE_OF_SNAPSHOT(inference, tbus_inference_to_json(s->inference, ret))
+TRACE_OF_SNAPSHOT(streaming, tbus_streaming_to_json(s->streaming, ret))
+TRACE_OF_SNAPSHOT(cost, tbus_cost_to_json(s->cost, ret))
+TRACE_OF_SNAPSHOT(budgets, tbus_budgets_to_json(s->budgets, ret))
+TRACE_OF_SNAPSHOT(models, tbus_models_to_json(s->models, ret))
+TRACE_OF_SNAPSHOT(kvcache, tbus_kvcache_to_json(s->kvcache, ret))
+TRACE_OF_SNAPSHOT(ranking, tbus_models_ranking_to_json(s->models, TBUS_MODEL_LATENCY_P95, 0, ret))
+TRACE_OF_SNAPSHOT(comparison, tbus_models_comparison_to_json(&s->models->models[0], &s->models->models[1], ret))
+#undef TRACE_OF_SNAPSHOT
+
+/* Of something that `take` makes and `let_go` frees. */
+#define TRACE_OF(name, type, take, put, let_go)                                                                        \
+    static inline int trace_##name(struct trace_set *set, char **ret)                                                  \
+    {                                                                                                                  \
+        type *made;                                                                                                    \
+        char key[TBUS_REDACTED_BYTES];                                                                                 \
+        tbus_redact_key(TRACE_KEY, key);                                                                               \
+        int error = take;                                                                                              \
+        if (error)                                                                                                     \
+            return error;                                                                                              \
+        error = put(made, ret);                                                                                        \
+        let_go(made);                                                                                                  \
+        return error;                                                                                                  \
+    }
+TRACE_OF(cost_period, tbus_cost_period_t,
+         tbus_cost_period(tbus_telemetry_cost(set->telemetry), set->now_ns - 3600 * TRACE_SECOND, set->now_ns, &made),
+         tbus_cost_period_to_json, tbus_cost_period_free)
+TRACE_OF(cost_name, tbus_cost_name_t, tbus_cost_find(tbus_telemetry_cost(set->telemetry), TBUS_COST_KEY, key, &made),
+         tbus_cost_name_to_json, tbus_cost_name_free)
+TRACE_OF(patterns, tbus_error_patterns_t, tbus_errors_patterns(tbus_telemetry_errors(set->telemetry), NULL, &made),
+         tbus_error_patterns_to_json, tbus_mem_free)
+TRACE_OF(recent, tbus_recent_errors_t, tbus_errors_recent(tbus_telemetry_errors(set->telemetry), NULL, &made),
+         tbus_recent_errors_to_json, tbus_mem_free)
+#undef TRACE_OF
+
+static inline int trace_stream(struct trace_set *set, char **ret)
+{
+    tbus_stream_info_t stream;
+    const int error = tbus_streaming_find(tbus_telemetry_streaming(set->telemetry), "req-1", &stream);
+    return error ? error : tbus_stream_to_json("req-1", &stream, ret);
+}
+
+static inline int trace_bus(struct trace_set *set, char **ret)
+{
+    return tbus_stats_to_json(set->hosted.bus, ret);
+}
+
+static inline int trace_telemetry(struct trace_set *set, char **ret)
+{
+    return tbus_telemetry_json(set->telemetry, set->now_ns, ret);
+}
+
+static const struct trace_document {
+    const char *name; /* of its schema */
+    int (*write)(struct trace_set *set, char **ret);
+    bool needs_requests; /* is not there for a set that has seen none */
+} trace_documents[] = {{"errors", trace_errors, false},
+                       {"slo", trace_slo, false},
+                       {"requests", trace_requests, false},
+                       {"inference", trace_inference, false},
+                       {"streaming", trace_streaming, false},
+                       {"cost", trace_cost, false},
+                       {"budgets", trace_budgets, false},
+                       {"models", trace_models, false},
+                       {"kvcache", trace_kvcache, false},
+                       {"models-ranking", trace_ranking, false},
+                       {"models-comparison", trace_comparison, true},
+                       {"cost-period", trace_cost_period, false},
+                       {"cost-name", trace_cost_name, true},
+                       {"error-patterns", trace_patterns, false},
+                       {"recent-errors", trace_recent, false},
+                       {"stream", trace_stream, true},
+                       {"bus-stats", trace_bus, false},
+                       {"telemetry", trace_telemetry, false}};
 
 enum { TRACE_DOCUMENTS = sizeof trace_documents / sizeof *trace_documents };
-
-static inline int trace_cost_document(struct trace_set *set, bool of_period, char **ret)
-{
-    tbus_cost_t *cost = tbus_telemetry_cost(set->telemetry);
-    tbus_cost_period_t *period;
-    tbus_cost_name_t *name;
-    int error;
-    if (of_period) {
-        error = tbus_cost_period(cost, set->now_ns - 3600 * TRACE_SECOND, set->now_ns, &period);
-        if (error)
-            return error;
-        error = tbus_cost_period_to_json(period, ret);
-        tbus_cost_period_free(period);
-        return error;
-    }
-    char key[TBUS_REDACTED_BYTES];
-    error = tbus_cost_find(cost, TBUS_COST_KEY, tbus_redact_key(TRACE_KEY, key), &name);
-    if (error)
-        return error;
-    error = tbus_cost_name_to_json(name, ret);
-    tbus_cost_name_free(name);
-    return error;
-}
-
-static inline int trace_list_document(struct trace_set *set, int number, char **ret)
-{
-    tbus_errors_t *errors = tbus_telemetry_errors(set->telemetry);
-    tbus_error_patterns_t *patterns;
-    tbus_recent_errors_t *recent;
-    tbus_stream_info_t stream;
-    int error;
-    switch (number) {
-    case 14:
-        error = tbus_errors_patterns(errors, NULL, &patterns);
-        if (error)
-            return error;
-        error = tbus_error_patterns_to_json(patterns, ret);
-        tbus_mem_free(patterns);
-        return error;
-    case 15:
-        error = tbus_errors_recent(errors, NULL, &recent);
-        if (error)
-            return error;
-        error = tbus_recent_errors_to_json(recent, ret);
-        tbus_mem_free(recent);
-        return error;
-    case 16:
-        error = tbus_streaming_find(tbus_telemetry_streaming(set->telemetry), "req-1", &stream);
-        return error ? error : tbus_stream_to_json("req-1", &stream, ret);
-    default:
-        return tbus_stats_to_json(set->hosted.bus, ret);
-    }
-}
-
-static inline int trace_snapshot_document(struct trace_set *set, int number, char **ret)
-{
-    tbus_telemetry_snapshot_t *s;
-    int error = tbus_telemetry_snapshot(set->telemetry, set->now_ns, &s);
-    if (error)
-        return error;
-    switch (number) {
-    case 0:
-        error = tbus_errors_to_json(s->errors, ret);
-        break;
-    case 1:
-        error = tbus_requests_to_json(s->requests, ret);
-        break;
-    case 2:
-        error = tbus_inference_to_json(s->inference, ret);
-        break;
-    case 3:
-        error = tbus_streaming_to_json(s->streaming, ret);
-        break;
-    case 4:
-        error = tbus_cost_to_json(s->cost, ret);
-        break;
-    case 5:
-        error = tbus_budgets_to_json(s->budgets, ret);
-        break;
-    case 6:
-        error = tbus_models_to_json(s->models, ret);
-        break;
-    case 7:
-        error = tbus_kvcache_to_json(s->kvcache, ret);
-        break;
-    case 8:
-        error = tbus_slo_to_json(s->errors, ret);
-        break;
-    case 11:
-        error = tbus_models_ranking_to_json(s->models, TBUS_MODEL_LATENCY_P95, 0, ret);
-        break;
-    default:
-        error = tbus_models_comparison_to_json(&s->models->models[0], &s->models->models[1], ret);
-        break;
-    }
-    tbus_telemetry_snapshot_free(s);
-    return error;
-}
-
-/* The document of a number among trace_documents[]. */
-static inline int trace_document(struct trace_set *set, int number, char **ret)
-{
-    if (number == 9 || number == 10)
-        return trace_cost_document(set, number == 9, ret);
-    if (number == 13)
-        return tbus_telemetry_json(set->telemetry, set->now_ns, ret);
-    return number > 13 ? trace_list_document(set, number, ret) : trace_snapshot_document(set, number, ret);
-}
 
 #endif

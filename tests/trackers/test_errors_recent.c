@@ -164,6 +164,7 @@ Test(errors_recent, random_filters_against_a_list)
     static const char *const names[] = {"", "a", "b", "c"};
     static struct {
         const char *type, *endpoint;
+        int64_t time_ns; /* in no order: what comes last need not have happened last */
     } all[ERRORS];
     uint64_t random = oracle_seed("errors_recent");
     tbus_errors_t *errors = open_with((tbus_errors_options_t){.recent_max = MAX});
@@ -171,19 +172,23 @@ Test(errors_recent, random_filters_against_a_list)
     for (int i = 0; i < ERRORS; i++) {
         all[i].type = names[oracle_random(&random) % 4];
         all[i].endpoint = names[oracle_random(&random) % 4];
-        tbus_error_t error = {.type = all[i].type, .endpoint = all[i].endpoint, .time_ns = i};
+        all[i].time_ns = (int64_t)(oracle_random(&random) % 100) - 50;
+        tbus_error_t error = {.type = all[i].type, .endpoint = all[i].endpoint, .time_ns = all[i].time_ns};
         cr_assert_eq(tbus_errors_record_error(errors, &error), 0);
-        tbus_recent_filter_t filter = {.limit = oracle_random(&random) % 20,
-                                       .type = oracle_random(&random) % 2 ? names[oracle_random(&random) % 4] : NULL,
-                                       .endpoint =
-                                           oracle_random(&random) % 2 ? names[oracle_random(&random) % 4] : NULL};
+        tbus_recent_filter_t filter = {
+            .after_ns = oracle_random(&random) % 2 ? (int64_t)(oracle_random(&random) % 100) - 50 : 0,
+            .limit = oracle_random(&random) % 20,
+            .type = oracle_random(&random) % 2 ? names[oracle_random(&random) % 4] : NULL,
+            .endpoint = oracle_random(&random) % 2 ? names[oracle_random(&random) % 4] : NULL};
         tbus_recent_errors_t *list = recent_of(errors, filter);
         size_t found = 0;
         for (int j = i; j >= 0 && j > i - MAX && (filter.limit == 0 || found < filter.limit); j--) {
+            if (filter.after_ns != 0 && all[j].time_ns <= filter.after_ns)
+                continue;
             if ((filter.type && filter.type != all[j].type) || (filter.endpoint && filter.endpoint != all[j].endpoint))
                 continue;
             cr_assert_lt(found, list->count);
-            cr_assert_eq(list->errors[found++].time_ns, j);
+            cr_assert_eq(list->errors[found++].time_ns, all[j].time_ns);
         }
         cr_assert_eq(found, list->count);
         tbus_mem_free(list);
