@@ -117,6 +117,10 @@ static void publish_all(tbus_t *bus)
     cr_assert_eq(tbus_publish_stream_started(
                      bus, &(tbus_stream_started_t){.base = at(16, 0, "r"), .stream_id = "r", .model = "o1"}),
                  0);
+    for (int i = 0; i < 300; i++) /* the wait in the queue is known of one event in 256 */
+        cr_assert_eq(tbus_publish_queue_depth_changed(
+                         bus, &(tbus_queue_depth_changed_t){.base = at(16, i, NULL), .depth = i % 4}),
+                     0);
     int64_t last = tbus_subscribe(bus, "request.started", -1, on_nothing, NULL);
     cr_assert_gt(last, 0);
     cr_assert_eq(tbus_unsubscribe_wait(bus, last), 0);
@@ -190,23 +194,37 @@ static void browse(struct host *host, const char *scenario)
     cr_assert_str_eq(last, "all is as it should be");
 }
 
+static void host_make(struct host *host)
+{
+    scratch_open();
+    cr_assert_eq(tbus_open(NULL, &host->bus), 0);
+    cr_assert_eq(tbus_telemetry_open(host->bus, NULL, &host->telemetry), 0);
+}
+
+static void host_feed(struct host *host)
+{
+    set_budgets(tbus_telemetry_budgets(host->telemetry));
+    publish_all(host->bus);
+}
+
+static void host_close(struct host *host)
+{
+    tbus_web_close(host->web);
+    cr_assert_eq(tbus_telemetry_close(host->telemetry), 0);
+    cr_assert_eq(tbus_free(host->bus), 0);
+}
+
 static void run(const char *scenario, bool has_events, const char *token)
 {
     struct host host = {.token = token};
     if (system("command -v chromium >/dev/null 2>&1 && command -v python3 >/dev/null 2>&1") != 0)
         cr_skip_test("chromium or python3 is not installed");
-    scratch_open();
-    cr_assert_eq(tbus_open(NULL, &host.bus), 0);
-    cr_assert_eq(tbus_telemetry_open(host.bus, NULL, &host.telemetry), 0);
-    if (has_events) {
-        set_budgets(tbus_telemetry_budgets(host.telemetry));
-        publish_all(host.bus);
-    }
+    host_make(&host);
+    if (has_events)
+        host_feed(&host);
     host_open(&host, true);
     browse(&host, scenario);
-    tbus_web_close(host.web);
-    cr_assert_eq(tbus_telemetry_close(host.telemetry), 0);
-    cr_assert_eq(tbus_free(host.bus), 0);
+    host_close(&host);
 }
 
 Test(web_dashboard, every_figure_is_that_of_the_json_and_every_text_stays_text)
@@ -232,6 +250,30 @@ Test(web_dashboard, it_says_that_there_is_nothing_yet)
 Test(web_dashboard, it_asks_for_the_token)
 {
     run("token", true, "s3cret-of-the-house");
+}
+
+Test(web_dashboard, grafanas_dashboard_asks_for_nothing_that_is_not_exported)
+{
+    struct host host = {0};
+    char path[128], command[1024];
+    if (system("command -v promtool >/dev/null 2>&1 && command -v python3 >/dev/null 2>&1") != 0)
+        cr_skip_test("promtool or python3 is not installed");
+    host_make(&host);
+    host_feed(&host);
+    host_open(&host, true);
+    struct web_got got = web_ask(host.port, "GET", "/metrics", "Accept: text/plain;version=0.0.4\r\n");
+    cr_assert_eq(got.status, 200);
+    snprintf(path, sizeof path, "%s/page", scratch_directory);
+    FILE *page = fopen(path, "w");
+    cr_assert_not_null(page);
+    cr_assert_eq(fwrite(got.body, 1, got.body_length, page), got.body_length);
+    cr_assert_eq(fclose(page), 0);
+    snprintf(command, sizeof command,
+             "python3 '%s/tests/exporters/grafana.py' '%s/docs/grafana/dashboard.json' '%s' '%s'", TBUS_SOURCE_DIR,
+             TBUS_SOURCE_DIR, path, scratch_directory);
+    cr_assert_eq(system(command), 0);
+    free(got.bytes);
+    host_close(&host);
 }
 
 Test(web_dashboard, the_page_is_for_everybody_and_takes_nothing_from_elsewhere)
