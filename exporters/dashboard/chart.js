@@ -4,12 +4,12 @@ const charts = []; /* all that are on the page, sparklines too */
 
 const CHART_MARGIN = { left: 52, right: 6, top: 8, bottom: 20 };
 
-/* 1, 2 or 5 times a power of ten, not below. */
+/* A number that is easily halved, not below. */
 function roundUp(number) {
   if (!(number > 0))
     return 1;
   const power = 10 ** Math.floor(Math.log10(number));
-  return [1, 2, 5, 10].find(step => step * power >= number) * power;
+  return [1, 1.2, 1.6, 2, 3, 4, 5, 6, 8, 10].find(step => step * power >= number) * power;
 }
 
 function pathOf(run, x, y) {

@@ -80,6 +80,7 @@ function onRefused() {
   sessionStorage.removeItem(TOKEN_KEY);
   const wasShown = !byId('access').hidden;
   showState('token', 'token needed');
+  byId('alerts').hidden = true;
   if (!wasShown)
     byId('token').focus();
 }

@@ -279,18 +279,27 @@ function bus() {
 
 /* --- Alerts, above all --- */
 
+/* One line for each SLO with an alert: its worst severity, and what it is about. */
+function alertOf(slo) {
+  const active = slo.alerts.filter(alert => alert.active);
+  const rules = active.map(alert => `more than ${writeShort('times', alert.factor)} over ${alert.long_window} and ` +
+    alert.short_window);
+  return active.length === 0 ? null : [active.some(alert => alert.severity === 'page') ? 'page' : 'ticket',
+    `: the error budget of ${slo.endpoint ?? 'all requests'} burns too fast: ${rules.join('; ')}`];
+}
+
 function showAlerts() {
+  const LIMIT = 4;
   const slos = documents.slo ? [documents.slo.all, ...documents.slo.endpoints] : [];
-  const lines = slos.flatMap(slo => slo.alerts.filter(alert => alert.active).map(alert => [alert.severity,
-    `: the error budget of ${slo.endpoint ?? 'all requests'} burns more than ${write('number', alert.factor)} times as ` +
-    `fast as it may, over ${alert.long_window} and ${alert.short_window}`]));
-  const node = byId('alerts'), text = lines.map(line => line.join('')).join('\n');
+  const lines = slos.map(alertOf).filter(line => line), text = lines.map(line => line.join('')).join('\n');
+  const node = byId('alerts');
   node.hidden = lines.length === 0;
   if (node.dataset.text === text)
     return;
   node.dataset.text = text;
-  node.replaceChildren(...lines.slice(0, 5).map(([severity, rest]) => element('p', {}, element('b', {}, severity), rest)),
-    ...lines.slice(5, 6).map(() => element('p', {}, `and ${lines.length - 5} more alerts`)));
+  node.replaceChildren(
+    ...lines.slice(0, LIMIT).map(([severity, rest]) => element('p', {}, element('b', {}, severity), rest)),
+    ...lines.length > LIMIT ? [element('p', {}, `and ${lines.length - LIMIT} more`)] : []);
 }
 
 function build(main) {
