@@ -18,7 +18,7 @@ function pathOf(run, x, y) {
 }
 
 function highest(runs) {
-  return runs.flat(2).length ? Math.max(...runs.flatMap(run => run.map(([, value]) => value))) : 0;
+  return Math.max(0, ...runs.flatMap(run => run.map(([, value]) => value)));
 }
 
 /* A line without axes, under a tile's figure. */

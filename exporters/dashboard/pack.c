@@ -33,19 +33,26 @@ static void append(struct piece *piece, const char *bytes, size_t length)
 static void append_file(struct piece *piece, const char *name)
 {
     char buffer[8192];
-    size_t got, begin = piece->length;
+    size_t got;
     FILE *file = fopen(name, "rb");
     if (!file)
         fail("can not be read", name);
-    append(piece, "\n", 1);
     while ((got = fread(buffer, 1, sizeof buffer, file)) > 0)
         append(piece, buffer, got);
     if (ferror(file))
         fail("can not be read", name);
     fclose(file);
-    /* A carriage return would be gone from what a browser hashes, and the others end the element or hide its end. */
-    if (strlen(piece->bytes + begin) != piece->length - begin || strpbrk(piece->bytes + begin, "\r") ||
-        strstr(piece->bytes + begin, "</") || strstr(piece->bytes + begin, "<!--"))
+}
+
+/* A style or script, on a line of its own. A carriage return would be gone from what a browser hashes; "</" may end the
+ * element, and "<!--" hide its end. */
+static void append_embedded(struct piece *piece, const char *name)
+{
+    size_t begin = piece->length;
+    append(piece, "\n", 1);
+    append_file(piece, name);
+    const char *text = piece->bytes + begin;
+    if (strlen(text) != piece->length - begin || strchr(text, '\r') || strstr(text, "</") || strstr(text, "<!--"))
         fail("has a NUL, a carriage return, \"</\" or \"<!--\"", name);
 }
 
@@ -96,15 +103,10 @@ int main(int argc, char **argv)
     char style_hash[HASH_TEXT_BYTES], script_hash[HASH_TEXT_BYTES];
     if (argc < 5)
         fail("usage", "pack OUTPUT PAGE.html STYLE.css SCRIPT.js...");
-    FILE *source = fopen(argv[2], "rb");
-    if (!source)
-        fail("can not be read", argv[2]);
-    for (int byte; (byte = getc(source)) != EOF;)
-        append(&html, &(char){(char)byte}, 1);
-    fclose(source);
-    append_file(&style, argv[3]);
+    append_file(&html, argv[2]);
+    append_embedded(&style, argv[3]);
     for (int i = 4; i < argc; i++)
-        append_file(&script, argv[i]);
+        append_embedded(&script, argv[i]);
     hash(&style, style_hash);
     hash(&script, script_hash);
     const char *rest = add_up_to(&page, html.bytes, "@style@", &style);

@@ -1,17 +1,17 @@
 /* Asking the server, again and again, and telling how that goes. */
 
-const PATHS = {
-  requests: '/metrics/requests',
-  streaming: '/metrics/streaming',
-  errors: '/metrics/errors',
-  slo: '/metrics/slo',
-  'error-patterns': '/metrics/error-patterns?limit=12',
-  costs: '/metrics/costs',
-  budgets: '/metrics/budgets',
-  models: '/metrics/models',
-  inference: '/metrics/inference',
-  'kv-cache': '/metrics/kv-cache',
-  bus: '/metrics/bus',
+const PATHS = { /* beside the page, wherever a proxy puts it */
+  requests: 'metrics/requests',
+  streaming: 'metrics/streaming',
+  errors: 'metrics/errors',
+  slo: 'metrics/slo',
+  'error-patterns': 'metrics/error-patterns?limit=12',
+  costs: 'metrics/costs',
+  budgets: 'metrics/budgets',
+  models: 'metrics/models',
+  inference: 'metrics/inference',
+  'kv-cache': 'metrics/kv-cache',
+  bus: 'metrics/bus',
 };
 
 const POLL_MS = 2000, HIDDEN_POLL_MS = 10000, PATIENCE_MS = 8000;
@@ -19,8 +19,18 @@ const MISSING_POLLS = 30; /* how often what the server did not have is asked for
 const TOKEN_KEY = 'tallybus-token'; /* of this tab's storage, which ends with the tab */
 
 class Refused extends Error {}
+class Gone extends Error {}
 
-let token = sessionStorage.getItem(TOKEN_KEY);
+/* A browser may be told to store nothing: then the token lasts as long as the page. */
+function stored(change) {
+  try {
+    return change(sessionStorage);
+  } catch {
+    return null;
+  }
+}
+
+let token = stored(storage => storage.getItem(TOKEN_KEY));
 let missing = new Set(), polls = 0, timer = null, isPolling = false, answeredAt = null;
 
 /* The document, or null where the server has none. */
@@ -28,15 +38,18 @@ async function load(name) {
   const headers = { Accept: 'application/json' };
   if (token)
     headers.Authorization = 'Bearer ' + token;
+  const gone = () => {
+    throw new Gone('no answer from the server');
+  };
   const reply = await fetch(PATHS[name], { headers, cache: 'no-store', credentials: 'omit', redirect: 'error',
-    signal: AbortSignal.timeout(PATIENCE_MS) });
+    signal: AbortSignal.timeout(PATIENCE_MS) }).catch(gone);
   if (reply.status === 401)
     throw new Refused();
   if (reply.status === 404 || reply.status === 406)
     return null;
   if (!reply.ok)
     throw new Error(`the server answers with status ${reply.status}`);
-  return reply.json();
+  return reply.json().catch(gone); /* cut short */
 }
 
 function showState(state, text) {
@@ -77,7 +90,7 @@ function onDocuments(names, loaded) {
 function onRefused() {
   byId('refused').hidden = !token;
   token = null;
-  sessionStorage.removeItem(TOKEN_KEY);
+  stored(storage => storage.removeItem(TOKEN_KEY));
   const wasShown = !byId('access').hidden;
   showState('token', 'token needed');
   byId('alerts').hidden = true;
@@ -85,14 +98,14 @@ function onRefused() {
     byId('token').focus();
 }
 
+/* Also where it is there and what it says can not be shown. */
 function onGone(error) {
   missing = new Set(); /* another server may come */
   history.add(performance.now(), true);
-  const why = error instanceof TypeError || error.name === 'TimeoutError' ? 'no answer from the server' : error.message;
-  setText(byId('notice'), why[0].toUpperCase() + why.slice(1) +
+  setText(byId('notice'), error.message[0].toUpperCase() + error.message.slice(1) +
     (answeredAt ? `. The figures are those of ${answeredAt.toLocaleTimeString()}` : '') +
     '. Asking again every few seconds.');
-  showState('gone', 'no answer');
+  showState('gone', error instanceof Gone ? 'no answer' : 'trouble');
 }
 
 async function poll() {
@@ -108,10 +121,13 @@ async function poll() {
   isPolling = false;
   if (failures.some(reason => reason instanceof Refused))
     return onRefused(); /* until there is a token */
-  if (failures.length > 0)
-    onGone(failures[0]);
-  else
+  try {
+    if (failures.length > 0)
+      throw failures[0];
     onDocuments(names, results.map(result => result.value));
+  } catch (error) {
+    onGone(error);
+  }
   timer = setTimeout(poll, document.hidden ? HIDDEN_POLL_MS : POLL_MS);
 }
 
@@ -119,7 +135,9 @@ byId('access').addEventListener('submit', event => {
   event.preventDefault();
   token = byId('token').value.trim();
   byId('token').value = '';
-  sessionStorage.setItem(TOKEN_KEY, token);
+  if (!/^[!-~]+$/.test(token)) /* no token has other letters, and no header could */
+    return onRefused();
+  stored(storage => storage.setItem(TOKEN_KEY, token));
   poll();
 });
 document.addEventListener('visibilitychange', () => {

@@ -281,8 +281,10 @@ def token(browser):
     browser.go(url)
     browser.wait("document.querySelector('#token')?.checkVisibility()", 'the question for the token')
     check(not browser.run("document.querySelector('main').checkVisibility()"), 'figures are shown')
-    type_token(browser, 'wrong')
-    browser.wait("document.querySelector('#refused').checkVisibility()", 'the token is refused')
+    for wrong in 'wrong', '\u20ac', 'two words':  # what no header can carry is refused, too
+        browser.run("document.querySelector('#refused').hidden = true")
+        type_token(browser, wrong)
+        browser.wait("document.querySelector('#refused').checkVisibility()", 'the token is refused')
     type_token(browser, 's3cret-of-the-house')
     browser.wait(LIVE, 'the token is taken')
     check(browser.run("document.querySelector('[data-figure=\"streaming/total_streams\"]').textContent") == '13', 'no figure')
