@@ -145,7 +145,7 @@ typedef struct tbus_cost_span {
     tbus_cost_sum_t sum; /* name "" */
 } tbus_cost_span_t;
 
-/* The course of the time: the 24 hours that end with the latest one recorded, and the days of the 31 times 24 that do
+/* The course of the time: the 24 hours that end with the latest one recorded under any name, and the days of the 31 times 24 that do
  * (up to 32 of the calendar, of which the first may not be whole); the earliest first, those without usage left out. */
 typedef struct tbus_cost_course {
     size_t hours_count, days_count;
