@@ -43,12 +43,14 @@ function milliseconds(ms) {
 
 /* Two digits behind the point, three below 0.1; never rounded to 100 or to 0. */
 function percent(number) {
-  if (number === 0 || number === 100)
-    return number + NARROW + '%';
-  if (number < 0.0005)
-    return '<0.001' + NARROW + '%';
-  const text = number < 0.1 ? number.toFixed(3) : number.toFixed(2);
-  return (text === '100.00' && number < 100 ? '>99.99' : text) + NARROW + '%';
+  return signed(number, n => {
+    if (n === 0 || n === 100)
+      return n + NARROW + '%';
+    if (n < 0.0005)
+      return '<0.001' + NARROW + '%';
+    const text = n < 0.1 ? n.toFixed(3) : grouped(n, 2);
+    return (text === '100.00' && n < 100 ? '>99.99' : text) + NARROW + '%';
+  });
 }
 
 /* Of decimal text, exact in the title. */
