@@ -1,6 +1,6 @@
 """A headless Chromium, driven over a pipe by the DevTools protocol: Python's own library is all it takes.
 
-Whatever happens, the browser's processes are gone when close() has returned, or the script has ended."""
+Whatever happens, the browser ends with close() or with the script: it is killed, or finds its pipe closed."""
 import atexit
 import json
 import os
