@@ -10,6 +10,7 @@ struct web_media {
     const char *type;         /* "text/plain" */
     const char *version;      /* what a "version" in Accept must equal; NULL = the kind has no versions */
     const char *content_type; /* as the header tells it */
+    const char *policy;       /* what it may load and run, as a Content-Security-Policy; NULL = nothing */
 };
 
 /* The place of the offer that the client likes best; of equals the first. -1 where it accepts none. `accept` is the

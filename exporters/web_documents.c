@@ -5,12 +5,14 @@
 #include <tallybus/json.h>
 #include <tallybus/prometheus.h>
 
+#include "exporters/dashboard/page.h"
 #include "exporters/web_documents.h"
 
-static const struct web_media json = {"application/json", NULL, "application/json"};
-static const struct web_media prometheus = {"text/plain", "0.0.4", "text/plain; version=0.0.4; charset=utf-8"};
+static const struct web_media json = {"application/json", NULL, "application/json", NULL};
+static const struct web_media prometheus = {"text/plain", "0.0.4", "text/plain; version=0.0.4; charset=utf-8", NULL};
 static const struct web_media openmetrics = {"application/openmetrics-text", "1.0.0",
-                                             "application/openmetrics-text; version=1.0.0; charset=utf-8"};
+                                             "application/openmetrics-text; version=1.0.0; charset=utf-8", NULL};
+static const struct web_media html = {"text/html", NULL, "text/html; charset=utf-8", dashboard_policy};
 
 int web_documents_add(struct text *text, int error, char *page)
 {
@@ -164,6 +166,14 @@ static int write_bus_json(const struct web_request *request, struct text *text)
     return web_documents_add(text, error, page);
 }
 
+/* The same for everybody: what it shows it asks for itself. */
+static int write_dashboard(const struct web_request *request, struct text *text)
+{
+    (void)request;
+    text_add_bytes(text, (const char *)dashboard_page, dashboard_page_bytes);
+    return 0;
+}
+
 static int write_health(const struct web_request *request, struct text *text)
 {
     (void)request;
@@ -184,6 +194,7 @@ static int write_health(const struct web_request *request, struct text *text)
 #define BOTH(write_json, write_prometheus) .forms = {{&json, write_json}, PROMETHEUS(write_prometheus)}
 
 const struct web_route web_documents[] = {
+    {"/", .forms = {{&html, write_dashboard}}, .is_open = true},
     {"/metrics", .parameters = part_parameters, .forms = {PROMETHEUS(write_all)}},
     {"/metrics/prometheus", .parameters = part_parameters, .forms = {PROMETHEUS(write_all)}},
     {"/metrics/streaming", SOURCE(streaming, "a streaming tracker"), .parameters = web_by_model,

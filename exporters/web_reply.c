@@ -59,16 +59,17 @@ static bool add_header(struct MHD_Response *response, const char *name, const ch
 
 /* Queues it with what every reply says, and lets it go. */
 static enum MHD_Result queue(struct MHD_Connection *connection, int status, struct MHD_Response *response,
-                             const char *content_type)
+                             const struct web_media *media)
 {
+    static const char nothing[] = "default-src 'none'; frame-ancestors 'none'";
     if (!response)
         return MHD_NO;
     bool whole =
-        add_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, content_type) &&
+        add_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, media->content_type) &&
         add_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store") &&
         add_header(response, MHD_HTTP_HEADER_VARY, "Accept, Accept-Encoding") &&
         add_header(response, "X-Content-Type-Options", "nosniff") &&
-        add_header(response, "Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'") &&
+        add_header(response, "Content-Security-Policy", media->policy ? media->policy : nothing) &&
         add_header(response, "Cross-Origin-Resource-Policy", "same-origin") &&
         add_header(response, "Referrer-Policy", "no-referrer") &&
         add_header(response, MHD_HTTP_HEADER_ALLOW, status == MHD_HTTP_METHOD_NOT_ALLOWED ? "GET, HEAD" : NULL) &&
@@ -85,7 +86,7 @@ static enum MHD_Result reply_no_memory(struct MHD_Connection *connection)
     return web_reply_fault(connection, &fault);
 }
 
-enum MHD_Result web_reply_document(struct MHD_Connection *connection, const char *content_type, struct text *text,
+enum MHD_Result web_reply_document(struct MHD_Connection *connection, const struct web_media *media, struct text *text,
                                    struct web_codings codings)
 {
     char *bytes, *packed;
@@ -110,11 +111,12 @@ enum MHD_Result web_reply_document(struct MHD_Connection *connection, const char
         MHD_destroy_response(response);
         return MHD_NO;
     }
-    return queue(connection, MHD_HTTP_OK, response, content_type);
+    return queue(connection, MHD_HTTP_OK, response, media);
 }
 
 enum MHD_Result web_reply_fault(struct MHD_Connection *connection, const struct web_fault *fault)
 {
+    static const struct web_media json = {.content_type = "application/json"};
     char bytes[FAULT_BYTES];
     struct span body = {.bytes = bytes, .room = sizeof bytes};
     span_add_text(&body, "{\"error\":{\"status\":");
@@ -123,5 +125,5 @@ enum MHD_Result web_reply_fault(struct MHD_Connection *connection, const struct 
     json_add_string(&body, fault->message);
     span_add_text(&body, "}}");
     struct MHD_Response *response = MHD_create_response_from_buffer(body.length, bytes, MHD_RESPMEM_MUST_COPY);
-    return queue(connection, fault->status, response, "application/json");
+    return queue(connection, fault->status, response, &json);
 }

@@ -10,7 +10,7 @@
 #include "exporters/web_query.h"
 
 /* Sends a document and takes its memory. */
-enum MHD_Result web_reply_document(struct MHD_Connection *connection, const char *content_type, struct text *text,
+enum MHD_Result web_reply_document(struct MHD_Connection *connection, const struct web_media *media, struct text *text,
                                    struct web_codings codings);
 
 /* Says in JSON why not; allocates nothing of ours. */

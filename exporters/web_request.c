@@ -137,7 +137,7 @@ static int write_status(int error, struct web_fault *fault)
 
 /* Finds what is asked for and writes it. Returns 0 with the text and its kind, or the status. */
 static int find_and_write(const tbus_web_t *web, char *url, const char *method, const struct headers *headers,
-                          struct text *text, const char **ret_type, struct web_fault *fault)
+                          struct text *text, const struct web_media **ret_media, struct web_fault *fault)
 {
     struct web_request request = {.sources = &web->sources};
     char *query = strchr(url, '?');
@@ -157,7 +157,7 @@ static int find_and_write(const tbus_web_t *web, char *url, const char *method, 
     if (form < 0)
         return fault->status;
     request.media = route->forms[form].media;
-    *ret_type = request.media->content_type;
+    *ret_media = request.media;
     int error = route->forms[form].write(&request, text);
     return error ? write_status(error, fault) : 0;
 }
@@ -170,7 +170,7 @@ enum MHD_Result web_request_answer(void *cls, struct MHD_Connection *connection,
     struct headers headers = {0};
     struct web_fault fault = {0};
     struct text text = {0};
-    const char *type = NULL;
+    const struct web_media *media = NULL;
     (void)url; /* as libmicrohttpd reads it */
     (void)version;
     (void)upload;
@@ -187,11 +187,11 @@ enum MHD_Result web_request_answer(void *cls, struct MHD_Connection *connection,
         return MHD_YES;
     }
     if (status == 0)
-        status = find_and_write(web, client->url, method, &headers, &text, &type, &fault);
+        status = find_and_write(web, client->url, method, &headers, &text, &media, &fault);
     if (status == 0 && codings.identity == 0 && codings.gzip == 0)
         status = web_fault_set(&fault, MHD_HTTP_NOT_ACCEPTABLE, "replies are sent plainly or as gzip");
     if (status == 0)
-        return web_reply_document(connection, type, &text, codings);
+        return web_reply_document(connection, media, &text, codings);
     tbus_mem_free(text.bytes);
     return web_reply_fault(connection, &fault);
 }

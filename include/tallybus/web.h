@@ -8,11 +8,15 @@
  * It has a thread of its own, so a slow or hostile client never delays the bus; all signals are blocked there. Nothing
  * is shown unless it was handed in.
  *
+ *   /                               the dashboard, for a browser: it asks for the documents below every 2 s and draws them
+ *                                   as they change. The page itself holds no figure, so that it is served without the
+ *                                   token; where one is set it asks for it and keeps it until its tab is closed
  *   /metrics, /metrics/prometheus   all that is served, and the process itself, for Prometheus: as OpenMetrics where Accept
  *                                   prefers that, else as text; ?only=bus|streaming|errors|costs|budgets|requests|
  *                                   models|inference|kv-cache|process
  *
- * These are JSON, or a Prometheus page of either format where Accept prefers it. Filters are of the JSON alone: with one it is all there is.
+ * These are JSON, or a Prometheus page of either format where Accept prefers it. Filters are of the JSON alone: with one
+ * it is all there is.
  *   /metrics/bus                    the bus
  *   /metrics/streaming              ?model=, ?limit=N
  *   /metrics/errors                 ?endpoint=, ?model=, ?limit=N
@@ -76,9 +80,10 @@ typedef struct tbus_web_options {
     const char *address; /* to listen on: an IPv4 or IPv6 address, no name; default "127.0.0.1". "::" and "0.0.0.0" are
                             all of the machine's: give a token then */
     uint16_t port;       /* default 0 = a free one; see tbus_web_port() */
-    const char *token;   /* (copied) every request but /health must bring "Authorization: Bearer TOKEN"; visible ASCII,
+    const char
+        *token;    /* (copied) every request but / and /health must bring "Authorization: Bearer TOKEN"; visible ASCII,
                             1 .. 256 bytes; NULL = no token is asked for */
-    bool any_host;       /* do not look at Host: for a proxy on this machine that hands on the name it was called by */
+    bool any_host; /* do not look at Host: for a proxy on this machine that hands on the name it was called by */
     uint32_t connections_max;             /* further ones wait until one ends: 1 .. 4,096; default 64 */
     uint32_t connections_per_address_max; /* further ones from the same address are closed; default: half of the above
                                            */

@@ -140,7 +140,6 @@ Test(web, what_can_not_be_answered_is_told_in_json)
     host_open(&host, (tbus_web_options_t){0});
     web_expect(host.port, "/nothing", "", 404,
                "{\"error\":{\"status\":404,\"message\":\"there is nothing at this path\"}}");
-    web_expect(host.port, "/", "", 404, "nothing at this path");
     web_expect(host.port, "/metrics/", "", 404, "nothing");
     web_expect(host.port, "/metrics/../metrics", "", 404, "nothing");
     web_expect(host.port, "/metrics%2Fbus", "", 404, "nothing");

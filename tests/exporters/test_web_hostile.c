@@ -44,7 +44,7 @@ static int write_segment(const struct web_request *request, struct text *text)
     return 0;
 }
 
-static const struct web_media plain = {"text/plain", NULL, "text/plain"};
+static const struct web_media plain = {"text/plain", NULL, "text/plain", NULL};
 static const struct web_route routes[] = {{"/slow", .forms = {{&plain, write_when_told}}},
                                           {"/much", .forms = {{&plain, write_much}}},
                                           {"/segment/{name}", .forms = {{&plain, write_segment}}},

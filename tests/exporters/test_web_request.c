@@ -120,9 +120,9 @@ static int nothing_in_json(const struct web_request *request, struct text *text)
     return nothing(request, text);
 }
 
-static const struct web_media plain = {"text/plain", "0.0.4", "text/plain; version=0.0.4"};
-static const struct web_media open_metrics = {"application/openmetrics-text", "1.0.0", "openmetrics"};
-static const struct web_media json = {"application/json", NULL, "application/json"};
+static const struct web_media plain = {"text/plain", "0.0.4", "text/plain; version=0.0.4", NULL};
+static const struct web_media open_metrics = {"application/openmetrics-text", "1.0.0", "openmetrics", NULL};
+static const struct web_media json = {"application/json", NULL, "application/json", NULL};
 
 static const struct web_route routes[] = {
     {.pattern = "/"},

@@ -1,0 +1,42 @@
+/* What was polled in the last minutes. A poll that failed leaves a gap. */
+
+const HISTORY_MS = 10 * 60 * 1000;
+
+const history = {
+  paths: new Set(), /* of the figures that are kept */
+  samples: [],      /* {ms, values: Map by path}; values is null for a gap */
+
+  add(ms, isGap) {
+    const values = isGap ? null : new Map([...this.paths].map(path => [path, valueAt(path) ?? null]));
+    if (isGap && this.samples.length > 0 && !this.samples[this.samples.length - 1].values)
+      return;
+    this.samples.push({ ms, values });
+    while (this.samples[0].ms < ms - HISTORY_MS)
+      this.samples.shift();
+  },
+
+  /* Runs of [ms, value] without a gap or a value that is not known. */
+  runs(path) {
+    const runs = [];
+    let run = null;
+    for (const { ms, values } of this.samples) {
+      const value = values ? values.get(path) ?? null : null;
+      if (value === null) {
+        run = null;
+        continue;
+      }
+      if (!run)
+        runs.push(run = []);
+      run.push([ms, value]);
+    }
+    return runs;
+  },
+
+  nearest(ms) {
+    let best = null;
+    for (const sample of this.samples)
+      if (sample.values && (!best || Math.abs(sample.ms - ms) < Math.abs(best.ms - ms)))
+        best = sample;
+    return best;
+  },
+};
