@@ -45,6 +45,16 @@ Test(host, the_version_is_the_same_everywhere)
     cr_assert_eq(run_script("version", ""), 0);
 }
 
+Test(host, each_figure_is_defined_and_each_definition_is_tested)
+{
+    cr_assert_eq(run_script("semantics", ""), 0);
+}
+
+Test(host, the_examples_for_contributors_compile_and_run)
+{
+    cr_assert_eq(run_script("contributing", "'" TBUS_CC "'"), 0);
+}
+
 Test(host, the_page_of_the_manual_tells_the_commands_and_options_that_there_are)
 {
     if (access(TBUS_TOOL, X_OK) != 0)

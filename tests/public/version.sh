@@ -1,5 +1,5 @@
 #!/bin/sh
-# version.sh SOURCE BUILD: base.h, meson.build, the pkg-config file, the Debian package, its symbols and the page
+# version.sh SOURCE BUILD: base.h, meson.build, the pkg-config file, the Debian package, its symbols, the changelog and the page
 # of the manual name the same version; soname and symbol version go together.
 set -eu
 number() {
@@ -14,6 +14,10 @@ if [ "$header" != "$meson" ] || [ "$header" != "$package" ]; then
     exit 1
 fi
 
+grep -qF "## [$header]" "$source/CHANGELOG.md" || {
+    echo "CHANGELOG.md does not tell of $header" >&2
+    exit 1
+}
 for place in "debian/changelog:tallybus ($header-1)" "debian/libtallybus0.symbols:(symver)TALLYBUS_0 $header" \
     "man/tallybus.1:\"tallybus $header\""; do
     grep -qF "${place#*:}" "$source/packaging/${place%%:*}" || {
