@@ -11,7 +11,7 @@ mkdir -p "$tree"
 tar -C "$source" --exclude=./build --exclude=./.git -cf - . | tar -C "$tree" -xf -
 cp -R "$source/packaging/debian" "$tree/debian"
 cd "$tree"
-# An incomplete list of symbols is an error, and what is new in the library as well.
+# A symbol without the version that the list of symbols knows is an error.
 DPKG_GENSYMBOLS_CHECK_LEVEL=4 dpkg-buildpackage --build=binary --no-sign -j"$(nproc)"
 cd ..
 run_as=

@@ -17,10 +17,10 @@ wrong += [f"{name}: no test cites it" for name in anchors if name not in cited]
 wrong += [f"{name}: cited by a test, and not defined" for name in sorted(cited - set(anchors))]
 
 STRUCTS = """streaming_snapshot streaming_model stream_info errors_snapshot slo_status error_pattern cost_snapshot cost_sum
-budget_status traffic requests_snapshot models_snapshot inference_figures inference_worker inference_level
+budget_status budgets_snapshot traffic model requests_snapshot models_snapshot inference_figures inference_worker inference_level
 inference_snapshot kvcache_figures kvcache_snapshot distribution""".split()
 # What names, counts or lists rows is no figure.
-ASIDE = re.compile(r".*_count|slo|slos|slo_of_all|all|models|endpoints|workers|worker|model|endpoint|name|reason|type|normalized|"
+ASIDE = re.compile(r".*_count|rows|slo|slos|slo_of_all|all|models|endpoints|workers|worker|model|endpoint|name|reason|type|normalized|"
                    r"request_ids|has_more_\w+|\w+_full|operation_name|provider_name|findings_\w+|p9[059]")
 headers = "".join(path.read_text() for path in sorted((source / "include/tallybus").glob("*.h")))
 named = set(re.findall(r"`([a-z0-9_]+)`", text))

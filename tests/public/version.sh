@@ -1,6 +1,6 @@
 #!/bin/sh
-# version.sh SOURCE BUILD: base.h, meson.build, the pkg-config file, the Debian package, its symbols, the changelog and the page
-# of the manual name the same version; soname and symbol version go together.
+# version.sh SOURCE BUILD: base.h, meson.build, the pkg-config file, the Debian package, its symbols, the changelog and
+# the page of the manual name the same version; soname and symbol version go together.
 set -eu
 number() {
     sed -n "s/^#define TBUS_VERSION_$1 \([0-9]*\)$/\1/p" "$source/include/tallybus/base.h"
