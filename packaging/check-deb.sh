@@ -28,11 +28,11 @@ has tallybus '/man1/tallybus\.1\.gz$'
 mirror=$(apt-get indextargets --format '$(REPO_URI)' "Codename: $suite" 'Identifier: Packages' 2>/dev/null | head -n 1)
 if [ "$(id -u)" -ne 0 ] || [ -z "$mirror" ] || ! command -v debootstrap >/dev/null ||
     ! debootstrap --variant=minbase "$suite" "$clean" "$mirror" >"$directory/debootstrap.log" 2>&1; then
-    rm -rf "$clean"
+    rm -rf --one-file-system "$clean"
     echo "[SKIP] no clean root could be made: only the contents of the packages were checked"
     exit 0
 fi
-trap 'rm -rf "$clean"' EXIT
+trap 'rm -rf --one-file-system "$clean"' EXIT
 
 mkdir "$clean/packages"
 cp "$directory"/*.deb "$clean/packages"
