@@ -1,6 +1,7 @@
 #!/bin/sh
 # symbols.sh SOURCE BUILD COMPILER: the functions that the headers mark with TBUS_API (the catalogue's typed ones come
-# out of the preprocessor) and the symbols that the shared library exports are the same set.
+# out of the preprocessor) and the symbols that the shared library exports are the same set, each with the soname's
+# version.
 set -eu
 source=$1 build=$2 compiler=$3
 scratch=$(mktemp -d)
@@ -11,7 +12,8 @@ trap 'rm -rf "$scratch"' EXIT
     tr '\n' ' ' | tr ';' '\n' | grep 'visibility("default")' |
     sed 's/__attribute__ *(([^()]*\(([^()]*)\)*[^()]*))//g' |
     sed -n 's/^[^(]*[^a-zA-Z0-9_]\(tbus_[a-zA-Z0-9_]*\) *(.*/\1/p' | sort -u >"$scratch/declared"
-nm -D --defined-only "$build/libtallybus.so" | awk '{ print $3 }' | sort -u >"$scratch/exported"
+nm -D --defined-only "$build/libtallybus.so" | awk '$2 != "A" { print $3 }' | sort -u >"$scratch/versioned"
+sed 's/@@TALLYBUS_0$//' "$scratch/versioned" >"$scratch/exported"
 
 [ "$(wc -l <"$scratch/declared")" -gt 100 ] || {
     echo "only these declarations were found in the headers, which can not be all:" >&2

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include "tests/check.h"
 
@@ -42,6 +43,28 @@ Test(host, the_shared_library_exports_what_the_headers_declare_and_nothing_else)
 Test(host, the_version_is_the_same_everywhere)
 {
     cr_assert_eq(run_script("version", ""), 0);
+}
+
+Test(host, each_figure_is_defined_and_each_definition_is_tested)
+{
+    cr_assert_eq(run_script("semantics", ""), 0);
+}
+
+Test(host, the_examples_for_contributors_compile_and_run)
+{
+    cr_assert_eq(run_script("contributing", "'" TBUS_CC "'"), 0);
+}
+
+Test(host, the_page_of_the_manual_tells_the_commands_and_options_that_there_are)
+{
+    if (access(TBUS_TOOL, X_OK) != 0)
+        cr_skip_test("the command was not built");
+    cr_assert_eq(run_script("manual", ""), 0);
+}
+
+Test(host, a_meson_project_can_have_the_library_as_a_subproject)
+{
+    cr_assert_eq(run_script("subproject", "'" TBUS_CC "'"), 0);
 }
 
 Test(host, the_program_in_the_readme_compiles_and_runs)

@@ -61,6 +61,7 @@ Test(ahead, clocks_at_the_ends_of_time_overflow_nothing)
     cr_assert(ahead_is_beyond(&ahead, 0));
 }
 
+/* semantics: times.ahead */
 Test(ahead, a_time_that_is_not_believed_counts_at_the_latest_that_was)
 {
     struct clock clock = {.now_ns = 1000};

@@ -4,6 +4,7 @@
 
 #include <limits.h>
 
+/* semantics: budget.status */
 Test(budget, check_tells_how_it_stands)
 {
     tbus_budgets_t *budgets = opened_with(ann_daily);
@@ -67,6 +68,7 @@ Test(budget, a_period_begins_with_nothing_used_and_the_lifetime_total_goes_on)
     tbus_budgets_close(budgets);
 }
 
+/* semantics: budget.threshold */
 Test(budget, each_threshold_is_told_once_for_each_period_however_many_requests)
 {
     tbus_budget_t budget = ann_daily;

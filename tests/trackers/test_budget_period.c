@@ -62,6 +62,7 @@ static void tell_cases(struct oracle *oracle, const struct period_rule *rule, co
     }
 }
 
+/* semantics: budget.period */
 Test(budget_period, calendar_periods_are_those_of_python)
 {
     enum { CASES = 60 };

@@ -40,6 +40,7 @@ static bool all_stand(tbus_budgets_t *budgets, const char *used, const char *res
            stands(budgets, TBUS_BUDGET_ALL, NULL, MONDAY, used, reserved);
 }
 
+/* semantics: budget.reserve */
 Test(budget_reserve, an_estimate_is_set_aside_in_all_budgets_or_in_none)
 {
     tbus_budgets_t *budgets = opened_with_four();

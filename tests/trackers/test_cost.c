@@ -9,6 +9,7 @@
 
 /* --- Sums --- */
 
+/* semantics: cost.sums */
 Test(cost, sums_are_kept_by_key_user_project_model_and_endpoint)
 {
     tbus_cost_t *cost = opened(NULL);
@@ -274,6 +275,7 @@ Test(cost, bad_arguments_are_refused)
     tbus_cost_close(cost);
 }
 
+/* semantics: cost.refused */
 Test(cost, negative_counts_are_refused_and_counted)
 {
     tbus_cost_t *cost = opened(NULL);

@@ -98,6 +98,7 @@ Test(cost_advice, what_the_history_gave_up_is_not_taken_for_days_without_cost)
     tbus_cost_close(cost);
 }
 
+/* semantics: cost.forecast */
 Test(cost_advice, a_forecast_is_the_sum_of_a_plain_list_over_its_time)
 {
     uint64_t seed = oracle_seed("forecast");

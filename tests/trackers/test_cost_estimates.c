@@ -27,6 +27,7 @@ static tbus_usage_t real_of(const tbus_usage_t *usage)
     return real;
 }
 
+/* semantics: cost.estimates */
 Test(cost_estimates, real_figures_take_the_place_of_an_estimate)
 {
     tbus_cost_t *cost = opened(NULL), *alone = opened(NULL);

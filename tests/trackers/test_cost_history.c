@@ -102,6 +102,7 @@ Test(cost_history, bad_arguments_are_refused)
 }
 
 /* Times wander over more than the 31 days, back and forth; names come and go. */
+/* semantics: cost.history */
 Test(cost_history, periods_equal_those_of_a_plain_list)
 {
     enum { ROUNDS = 20, USAGES = 3000, USERS = 12, PROJECTS = 4, DAYS = 50 };

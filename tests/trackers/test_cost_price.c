@@ -92,6 +92,7 @@ Test(cost_price, what_has_no_price_is_flagged_and_not_silently_free)
     tbus_cost_close(cost);
 }
 
+/* semantics: cost.savings */
 Test(cost_price, batch_requests_pay_the_batch_price_or_half)
 {
     tbus_cost_t *cost = opened(NULL);
@@ -177,6 +178,7 @@ Test(cost_price, more_cached_tokens_than_prompt_are_cut_and_counted)
     tbus_prices_close(prices);
 }
 
+/* semantics: cost.unpriced */
 Test(cost_price, unknown_models_are_priced_as_the_options_say)
 {
     const tbus_usage_t usage = {.model = "no-such-model", .prompt_tokens = 1000, .completion_tokens = 1000};
@@ -329,6 +331,7 @@ static void write_case(FILE *cases, const tbus_price_t *price, const tbus_usage_
     fputc('\n', cases);
 }
 
+/* semantics: cost.charge */
 Test(cost_price, charges_agree_with_decimal_arithmetic_to_the_last_digit)
 {
     uint64_t seed = oracle_seed("cost");

@@ -88,6 +88,7 @@ Test(distribution, selects_what_sorting_would_find_whatever_the_order)
 }
 
 /* Lists of all lengths up to 130 and longer ones: integers, ties, wide ranges. */
+/* semantics: percentiles.exact */
 Test(distribution, equals_pythons_statistics)
 {
     enum { LISTS = 300, LONGEST = 2000 };

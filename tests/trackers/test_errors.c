@@ -113,6 +113,7 @@ Test(errors, a_new_tracker_is_empty)
 
 /* --- What counts as an error --- */
 
+/* semantics: errors.error */
 Test(errors, a_status_of_500_and_more_is_an_error)
 {
     static const int64_t statuses[] = {200, 0, 301, 404, 429, 500, 500, 503, 599, 600, INT64_MAX, -1, INT64_MIN, 499};
@@ -162,6 +163,7 @@ Test(errors, client_errors_count_when_asked_for)
     tbus_errors_close(errors);
 }
 
+/* semantics: errors.excluded */
 Test(errors, the_excluded_status_can_be_chosen)
 {
     tbus_errors_t *errors = open_with((tbus_errors_options_t){.excluded_status = 503});
@@ -232,6 +234,7 @@ Test(errors, the_slo_is_of_all_requests)
 
 /* --- Lists and patterns --- */
 
+/* semantics: errors.counts */
 Test(errors, lists_go_by_falling_count_then_by_name)
 {
     static const char *const endpoints[] = {"b", "c", "a", "c", "", NULL};
@@ -254,6 +257,7 @@ Test(errors, lists_go_by_falling_count_then_by_name)
     tbus_errors_close(errors);
 }
 
+/* semantics: errors.pattern */
 Test(errors, alike_messages_make_one_pattern)
 {
     char fingerprint[TBUS_FINGERPRINT_BYTES];

@@ -72,6 +72,7 @@ static int64_t random_step(uint64_t *random)
     return (int64_t)(oracle_random(random) % (uint64_t)(most_s[oracle_random(random) % 10] * SECOND));
 }
 
+/* semantics: errors.burn */
 Test(errors_series, it_agrees_with_a_list_of_all_requests)
 {
     enum { ROUNDS = 30, REQUESTS = 2000 };

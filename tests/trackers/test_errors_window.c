@@ -126,6 +126,7 @@ static void compare(const struct model *model, tbus_errors_t *errors, int64_t no
     tbus_errors_snapshot_free(snapshot);
 }
 
+/* semantics: errors.rate */
 Test(errors_window, it_agrees_with_a_list_of_all_records)
 {
     static const int64_t windows[] = {300 * SECOND, 3600 * SECOND, 7, 86400 * SECOND};
@@ -167,6 +168,7 @@ static tbus_errors_t *open_with_clock(int64_t *now_ns)
     return open_with((tbus_errors_options_t){.ahead_max_ns = 300 * SECOND, .clock = clock_of, .clock_user = now_ns});
 }
 
+/* semantics: times.ahead */
 Test(errors_window, one_time_far_ahead_hides_nothing_that_comes_behind_it)
 {
     static const int64_t wrong[] = {INT64_MAX, 1000000 * SECOND, 1301 * SECOND};

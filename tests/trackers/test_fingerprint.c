@@ -217,6 +217,7 @@ static void put_hex(FILE *file, const char *text)
     fputc(' ', file);
 }
 
+/* semantics: errors.fingerprint */
 Test(fingerprint, one_pass_equals_four)
 {
     enum { MESSAGES = 120000 };

@@ -24,6 +24,7 @@ static bool within(double a, double exact, double relative)
     return fabs(a - exact) <= relative * exact + 1e-12;
 }
 
+/* semantics: percentiles.histogram */
 Test(histogram, percentiles_are_within_half_a_per_cent_of_the_exact_ones)
 {
     enum { SAMPLES = 2000, ROUNDS = 200 };

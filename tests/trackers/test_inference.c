@@ -17,6 +17,7 @@ static tbus_inference_snapshot_t *snapshot_at(tbus_inference_t *inference, int64
 }
 
 /* Random journeys; each figure is worked out beside the tracker and its percentiles by Python. */
+/* semantics: inference.phases inference.rates */
 Test(inference, equals_a_plain_reckoning_of_each_request)
 {
     enum { REQUESTS = 600, FIGURES = 7 };
@@ -84,6 +85,7 @@ Test(inference, equals_a_plain_reckoning_of_each_request)
     oracle_check(&oracle, "tests/trackers/statistics_oracle.py", "");
 }
 
+/* semantics: inference.ghosts */
 Test(inference, ghosts_duplicates_orphans_and_time_running_backwards_are_counted)
 {
     tbus_inference_t *inference;
@@ -110,6 +112,7 @@ Test(inference, ghosts_duplicates_orphans_and_time_running_backwards_are_counted
     tbus_inference_close(inference);
 }
 
+/* semantics: inference.workers */
 Test(inference, workers_have_their_requests_tokens_latency_and_share)
 {
     tbus_inference_t *inference;
@@ -137,6 +140,7 @@ Test(inference, workers_have_their_requests_tokens_latency_and_share)
     tbus_inference_close(inference);
 }
 
+/* semantics: inference.levels */
 Test(inference, the_depth_is_of_all_queues_and_its_mean_is_weighted_by_time)
 {
     tbus_inference_t *inference;

@@ -14,6 +14,7 @@ static tbus_kvcache_snapshot_t *snapshot_of(tbus_kvcache_t *kvcache)
     return snapshot;
 }
 
+/* semantics: kvcache.hits kvcache.reuse kvcache.speedup */
 Test(kvcache, equals_sums_over_a_list)
 {
     enum { EVENTS = 2000, NAMES = 3 };
@@ -67,6 +68,7 @@ Test(kvcache, equals_sums_over_a_list)
     tbus_kvcache_close(kvcache);
 }
 
+/* semantics: kvcache.refused */
 Test(kvcache, hostile_input_is_refused_and_counted)
 {
     static const double wrong[] = {0,        -1,     NAN,

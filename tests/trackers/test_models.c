@@ -17,6 +17,7 @@ static tbus_models_snapshot_t *snapshot_of(tbus_models_t *models)
     return snapshot;
 }
 
+/* semantics: models.figures */
 Test(models, equal_counts_over_a_list_and_pythons_percentiles)
 {
     enum { EVENTS = 2000, NAMES = 2, USERS = 40, PLACES = 5 };
@@ -71,6 +72,7 @@ Test(models, equal_counts_over_a_list_and_pythons_percentiles)
     oracle_check(&oracle, "tests/trackers/statistics_oracle.py", "");
 }
 
+/* semantics: models.compare */
 Test(models, two_models_are_compared_by_each_figure_and_ranked_by_any)
 {
     tbus_models_t *models;

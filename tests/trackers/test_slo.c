@@ -6,6 +6,7 @@
 #include "tests/oracle.h"
 #include "trackers/slo.h"
 
+/* semantics: errors.violated */
 Test(slo, of_1000_requests_at_99_9_percent_one_may_fail)
 {
     tbus_slo_status_t status = tbus_slo_status(1000, 1, 999000);
@@ -34,6 +35,7 @@ Test(slo, of_1000_requests_at_99_9_percent_one_may_fail)
     cr_assert_eq(status.burn_rate, 0);
 }
 
+/* semantics: errors.budget */
 Test(slo, the_budget_is_rounded_down)
 {
     cr_assert_eq(tbus_slo_status(999, 0, 999000).budget_total, 0);
@@ -110,6 +112,7 @@ Test(slo, random_numbers_against_fractions)
 
 /* --- Alerts --- */
 
+/* semantics: errors.alerts */
 Test(slo, alerts_are_those_of_the_table)
 {
     static const struct {

@@ -3,6 +3,7 @@
 
 #include "tests/trackers/streaming_fixture.h"
 
+/* semantics: streaming.tps */
 Test(streaming, the_figures_of_one_stream_are_those_of_the_definitions)
 {
     tbus_streaming_t *streaming = open_with(NULL);
@@ -80,6 +81,7 @@ static double ttft_of(tbus_first_token_t policy, const tbus_token_kind_t *kinds,
     return ttft;
 }
 
+/* semantics: streaming.ttft */
 Test(streaming, which_token_is_the_first_is_a_policy)
 {
     static const tbus_token_kind_t kinds[] = {TBUS_TOKEN_ROLE, TBUS_TOKEN_REASONING, TBUS_TOKEN_TOOL,
@@ -89,6 +91,7 @@ Test(streaming, which_token_is_the_first_is_a_policy)
     cr_assert(ttft_of(TBUS_FIRST_TOKEN_CONTENT, kinds, 4) == 4);
 }
 
+/* semantics: streaming.first_token */
 Test(streaming, a_measured_first_token_counts_unless_a_token_came_before)
 {
     static const struct {
@@ -126,6 +129,7 @@ Test(streaming, a_measured_first_token_past_the_end_of_time_is_at_it)
     tbus_streaming_close(streaming);
 }
 
+/* semantics: streaming.itl */
 Test(streaming, a_chunk_of_n_tokens_gives_n_itl_samples_and_one_icl_sample)
 {
     tbus_streaming_t *streaming = open_with(NULL);
@@ -173,6 +177,7 @@ static void follow(tbus_numbering_t numbering, const struct numbered *events, si
         follow(numbering, events, sizeof events / sizeof *events, gaps, jumps);                                        \
     } while (0)
 
+/* semantics: streaming.icl */
 Test(streaming, a_gap_over_shed_tokens_gives_no_sample)
 {
     FOLLOW(TBUS_NUMBERING_EVENTS, 2, 1, {1, 1}, {2, 1}, {5, 1}, {6, 1});
@@ -227,6 +232,7 @@ Test(streaming, tokens_shed_before_the_first_that_came_are_told_too)
     FOLLOW(TBUS_NUMBERING_EVENTS, 1, 1, {3, 1}, {4, 1});
 }
 
+/* semantics: streaming.oversized */
 Test(streaming, one_huge_event_does_not_outweigh_the_others)
 {
     tbus_streaming_t *streaming = open_uncached();
@@ -274,6 +280,7 @@ static double goodput_with(double ttft_max_ms, double tpot_max_ms, double durati
     return goodput;
 }
 
+/* semantics: streaming.goodput */
 Test(streaming, goodput_is_the_share_within_all_limits_that_are_set)
 {
     cr_assert(isnan(goodput_with(0, 0, 0)), "no limits, no figure");
@@ -289,6 +296,7 @@ Test(streaming, goodput_is_the_share_within_all_limits_that_are_set)
     tbus_streaming_close(streaming);
 }
 
+/* semantics: streaming.models */
 Test(streaming, models_are_counted_for_ever_and_within_the_window)
 {
     tbus_streaming_t *streaming =
@@ -319,6 +327,7 @@ Test(streaming, models_are_counted_for_ever_and_within_the_window)
     tbus_streaming_close(streaming);
 }
 
+/* semantics: streaming.histograms */
 Test(streaming, histograms_have_each_finished_stream_once)
 {
     tbus_streaming_t *streaming = open_uncached();
@@ -385,6 +394,7 @@ Test(streaming, the_host_sets_bounds_and_labels_and_may_forget_them)
     tbus_streaming_snapshot_free(s);
 }
 
+/* semantics: streaming.tokens */
 Test(streaming, tokens_are_the_larger_of_those_seen_and_those_told)
 {
     tbus_streaming_t *streaming = open_with(NULL);
@@ -407,6 +417,7 @@ Test(streaming, tokens_are_the_larger_of_those_seen_and_those_told)
     tbus_streaming_close(streaming);
 }
 
+/* semantics: streaming.refused */
 Test(streaming, what_does_not_fit_a_stream_is_refused_and_counted)
 {
     tbus_streaming_t *streaming = open_with(&(tbus_streaming_options_t){.active_max = 2});

@@ -5,6 +5,7 @@
 
 #include "tests/trackers/streaming_fixture.h"
 
+/* semantics: streaming.backpressure */
 Test(streaming_find, an_active_stream_tells_how_far_it_is)
 {
     tbus_streaming_t *streaming = open_with(NULL);
@@ -35,6 +36,7 @@ Test(streaming_find, an_active_stream_tells_how_far_it_is)
     tbus_streaming_close(streaming);
 }
 
+/* semantics: streaming.find */
 Test(streaming_find, a_finished_stream_tells_how_it_ended_and_why)
 {
     static const struct {

@@ -406,6 +406,7 @@ static void live(uint64_t seed, struct oracle *oracle)
     free(plain);
 }
 
+/* semantics: streaming.outcomes streaming.tpot */
 Test(streaming_random, lives_agree_with_a_plain_model)
 {
     enum { LIVES = 60 };
@@ -417,6 +418,7 @@ Test(streaming_random, lives_agree_with_a_plain_model)
     }
 }
 
+/* semantics: streaming.duration */
 Test(streaming_random, lives_agree_with_pythons_statistics)
 {
     enum { LIVES = 6 };

@@ -4,6 +4,7 @@
 
 #include "tests/trackers/streaming_fixture.h"
 
+/* semantics: streaming.abandoned */
 Test(streaming_time, idle_streams_are_abandoned_and_make_room)
 {
     tbus_streaming_t *streaming = open_with(
@@ -139,6 +140,7 @@ static void run_for(tbus_streaming_t *streaming, int64_t begin_ns, int64_t durat
     cr_assert_eq(complete(streaming, "s", begin_ns + duration_ns), 0);
 }
 
+/* semantics: streaming.aggregate */
 Test(streaming_time, percentiles_are_cached_for_ten_seconds_and_counters_are_not)
 {
     tbus_streaming_t *streaming = open_with(NULL);
