@@ -184,6 +184,9 @@ int home_open(tbus_t *bus);
 /* home.c: waits for the thread to end, closes its loop. [any thread but the bus's own] */
 void home_close(tbus_t *bus);
 
+/* home.c: CPU time of the bus's own loop thread, or 0. [any thread] */
+uint64_t home_cpu_ns(const tbus_t *bus);
+
 /* subscribe.c: whether the calling thread is that of an isolated subscriber. */
 bool subscribe_is_own_thread(tbus_t *bus);
 

@@ -3,6 +3,8 @@
 #include "bus/bus.h"
 
 #include <assert.h>
+#include <pthread.h>
+#include <time.h>
 
 #include "bus/relax.h"
 #include "bus/thread.h"
@@ -224,6 +226,15 @@ int home_open(tbus_t *bus)
     }
     uv_loop_close(bus->loop);
     return error;
+}
+
+uint64_t home_cpu_ns(const tbus_t *bus)
+{
+    clockid_t clock;
+    struct timespec used;
+    if (!bus->own_loop || pthread_getcpuclockid(bus->thread, &clock) != 0 || clock_gettime(clock, &used) != 0)
+        return 0;
+    return (uint64_t)used.tv_sec * 1000000000 + (uint64_t)used.tv_nsec;
 }
 
 void home_close(tbus_t *bus)

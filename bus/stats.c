@@ -88,6 +88,7 @@ int tbus_stats(const tbus_t *bus, tbus_stats_t *ret_stats)
         .overflow_events = overflow,
         .batches = get(&bus->batches),
         .wakeups = get(&bus->wakeups),
+        .loop_cpu_ns = home_cpu_ns(bus),
         .stalled_ns = stalled_since && now > stalled_since ? now - stalled_since : 0,
         .stalled_type = stalled_since ? atomic_load_explicit(&bus->stalled_type, memory_order_relaxed) : 0,
     };

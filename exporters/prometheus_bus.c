@@ -44,6 +44,10 @@ static void add_totals(struct page *page, const tbus_stats_t *stats)
     prometheus_one_uint(page, METRIC_COUNTER, "tallybus_bus_batches_total", "Batches.", stats->batches);
     prometheus_one_uint(page, METRIC_COUNTER, "tallybus_bus_wakeups_total", "Times that the loop had to be woken.",
                         stats->wakeups);
+    if (stats->loop_cpu_ns > 0)
+        prometheus_one_double(page, METRIC_COUNTER, "tallybus_bus_loop_cpu_seconds_total",
+                              "CPU time of the bus's loop thread: at a rate of 1 it can do no more.",
+                              (double)stats->loop_cpu_ns / 1e9);
 }
 
 static void add_queue(struct page *page, const tbus_stats_t *stats)

@@ -9,7 +9,7 @@ static const struct json_field figures[] = {
     JSON_FIELD(tbus_stats_t, queued_bytes),  JSON_FIELD(tbus_stats_t, queued_bytes_max),
     JSON_FIELD(tbus_stats_t, ring_bytes),    JSON_FIELD(tbus_stats_t, overflow_events),
     JSON_FIELD(tbus_stats_t, batches),       JSON_FIELD(tbus_stats_t, wakeups),
-    JSON_FIELD(tbus_stats_t, stalled_ns),
+    JSON_FIELD(tbus_stats_t, loop_cpu_ns),   JSON_FIELD(tbus_stats_t, stalled_ns),
 };
 
 static const struct json_field latency[] = {

@@ -264,6 +264,7 @@ typedef struct tbus_stats {
     uint64_t overflow_events; /* of the queued events: in the list beside the ring */
     uint64_t batches;
     uint64_t wakeups;         /* times that a publisher had to wake the loop */
+    uint64_t loop_cpu_ns;     /* CPU time of the bus's own loop thread; 0 = the loop is the host's, or it has ended */
     uint64_t latency_samples; /* publish to dispatch, of one event in 256: the latest 1,024 samples at most; in ns */
     uint64_t latency_p50_ns, latency_p95_ns, latency_p99_ns, latency_max_ns;
     uint64_t stalled_ns; /* how long the reservation has been waited for that holds everything up now; 0 = none does */

@@ -113,3 +113,20 @@ Test(stats, the_document_keeps_to_its_schema)
     }
     hosted_close(&hosted);
 }
+
+Test(stats, the_loops_own_thread_tells_its_cpu_time)
+{
+    tbus_t *bus;
+    tbus_stats_t before, after;
+    cr_assert_eq(tbus_open(NULL, &bus), 0);
+    cr_assert_eq(tbus_stats(bus, &before), 0);
+    for (int i = 0; i < 20000; i++)
+        cr_assert_eq(tbus_publish_request_failed(bus, &(tbus_request_failed_t){.error_message = "x"}), 0);
+    cr_assert_eq(tbus_close(bus, 0, NULL, NULL), 0);
+    cr_assert_eq(tbus_stats(bus, &after), 0);
+    cr_assert(before.loop_cpu_ns > 0 && (after.loop_cpu_ns == 0 || after.loop_cpu_ns > before.loop_cpu_ns));
+    char *page;
+    cr_assert_eq(tbus_prometheus_bus(bus, &page), 0);
+    tbus_mem_free(page);
+    cr_assert_eq(tbus_free(bus), 0);
+}
