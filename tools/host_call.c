@@ -1,0 +1,45 @@
+#include <stdio.h>
+
+#include "tools/host_call.h"
+
+struct host_call *host_call_new(struct host *host, struct MHD_Connection *connection)
+{
+    struct host_call *call = tbus_mem_alloc(sizeof *call);
+    if (!call)
+        return NULL;
+    if (uv_mutex_init(&call->mu)) {
+        tbus_mem_free(call);
+        return NULL;
+    }
+    call->host = host;
+    call->connection = connection;
+    call->references = 1;
+    call->arrived_hr = uv_hrtime();
+    call->created_s = tbus_now(host->bus) / 1000000000;
+    /* Ids are the host's own, never a client's: budgets tell requests apart by them. */
+    snprintf(call->id, sizeof call->id, "chatcmpl-%016llx%08llx", (unsigned long long)host->opened_hr,
+             (unsigned long long)atomic_fetch_add(&host->next_id, 1));
+    return call;
+}
+
+void host_call_release(struct host_call *call)
+{
+    uv_mutex_lock(&call->mu);
+    bool is_last = --call->references == 0;
+    uv_mutex_unlock(&call->mu);
+    if (!is_last)
+        return;
+    uv_mutex_destroy(&call->mu);
+    host_text_free(&call->body);
+    host_text_free(&call->out);
+    tbus_mem_free(call->input_hashes);
+    tbus_mem_free(call);
+}
+
+void host_call_wake(struct host_call *call)
+{
+    if (!call->is_suspended)
+        return;
+    call->is_suspended = false;
+    MHD_resume_connection(call->connection);
+}
