@@ -1,4 +1,6 @@
+#include <errno.h>
 #include <stdio.h>
+#include <sys/socket.h>
 
 #include "tools/host_call.h"
 
@@ -42,4 +44,15 @@ void host_call_wake(struct host_call *call)
         return;
     call->is_suspended = false;
     MHD_resume_connection(call->connection);
+}
+
+bool host_call_is_gone(const struct host_call *call)
+{
+    char byte;
+    if (call->is_gone)
+        return true;
+    /* The socket is open: before libmicrohttpd closes it, it says that the request is over. */
+    const union MHD_ConnectionInfo *info = MHD_get_connection_info(call->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+    ssize_t length = recv(info->connect_fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+    return length == 0 || (length < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR);
 }

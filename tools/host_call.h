@@ -59,6 +59,7 @@ struct host_call {
     bool is_over;      /* nothing is added to `out` any more */
     bool is_gone;      /* nobody is there to take it */
     bool is_suspended; /* the connection waits for us */
+    bool is_cut_off;   /* the connection is to be cut */
     int retry_after_s; /* 0 = is not told */
 };
 
@@ -68,6 +69,9 @@ void host_call_release(struct host_call *call);
 
 /* Lets the connection go on where it waits. [mu held] */
 void host_call_wake(struct host_call *call);
+
+/* Whether the client has closed its connection. libmicrohttpd finds out only when it writes twice. [mu held] */
+bool host_call_is_gone(const struct host_call *call);
 
 /* host_reply.c: what goes to the client, in OpenAI's form, added to `call->out`. [mu held, or nobody else has it] */
 void host_reply_error(struct host_call *call, const struct host_failure *failure, const char *message);

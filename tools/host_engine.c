@@ -63,6 +63,15 @@ static void fail_by_fault(struct host_call *call)
     }
 }
 
+/* Nobody reads what is left: the connection is cut. */
+static void cancel(struct host_call *call)
+{
+    host_tell_cancelled(call);
+    uv_mutex_lock(&call->mu);
+    call->is_cut_off = true;
+    uv_mutex_unlock(&call->mu);
+}
+
 static int64_t begin(struct host_call *call)
 {
     call->is_begun = true;
@@ -137,10 +146,10 @@ static int64_t step(struct host_call *call, bool is_hurried)
 {
     static const struct host_failure shutting_down = {503, "server_error", "shutting_down"};
     uv_mutex_lock(&call->mu);
-    bool is_gone = call->is_gone, has_failed = call->out.failed;
+    bool is_gone = call->streams && call->is_begun && host_call_is_gone(call), has_failed = call->out.failed;
     uv_mutex_unlock(&call->mu);
-    if (is_gone && call->is_begun && call->streams) {
-        host_tell_cancelled(call);
+    if (is_gone) {
+        cancel(call);
         return -1;
     }
     if (is_hurried || has_failed) {

@@ -25,7 +25,7 @@ static ssize_t read_stream(void *user, uint64_t at, char *to, size_t room)
     ssize_t result = 0;
     (void)at;
     uv_mutex_lock(&call->mu);
-    size_t there = call->out.length - call->sent;
+    size_t there = call->is_cut_off ? 0 : call->out.length - call->sent;
     if (there > 0) {
         size_t length = there < room ? there : room;
         memcpy(to, call->out.bytes + call->sent, length);
@@ -34,7 +34,8 @@ static ssize_t read_stream(void *user, uint64_t at, char *to, size_t room)
             call->sent = call->out.length = 0;
         result = (ssize_t)length;
     } else if (call->is_over) {
-        result = call->out.failed ? MHD_CONTENT_READER_END_WITH_ERROR : MHD_CONTENT_READER_END_OF_STREAM;
+        result =
+            call->out.failed || call->is_cut_off ? MHD_CONTENT_READER_END_WITH_ERROR : MHD_CONTENT_READER_END_OF_STREAM;
     } else {
         call->is_suspended = true;
         MHD_suspend_connection(call->connection);
@@ -130,7 +131,7 @@ static enum MHD_Result on_request(void *user, struct MHD_Connection *connection,
     }
     uv_mutex_lock(&call->mu);
     bool is_resumed = call->is_submitted;
-    enum MHD_Result result = is_resumed ? send_answer(call) : MHD_YES;
+    enum MHD_Result result = is_resumed && !call->is_cut_off ? send_answer(call) : MHD_NO;
     uv_mutex_unlock(&call->mu);
     return is_resumed ? result : begin(server, call, method, path);
 }

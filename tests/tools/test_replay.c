@@ -569,21 +569,21 @@ Test(simulate, is_served_while_it_runs)
     if (!TBUS_WITH_HTTP)
         cr_skip_test("built without HTTP");
     need("python3", "/usr/bin/python3 -c 0");
-    expect_run(0,
-               "/usr/bin/python3 -c '\n"
-               "import re, subprocess, sys, urllib.request\n"
-               "played = subprocess.Popen([sys.argv[1], \"simulate\", \"--speed\", \"10\", \"--web\", \"[127.0.0.1]:0\"],\n"
-               "                        stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)\n"
-               "try:\n"
-               "    url = re.search(\"http://[^ ]*\", played.stderr.readline()).group()\n"
-               "    while True:\n"
-               "        page = urllib.request.urlopen(url).read().decode()\n"
-               "        streams = re.search(\"^streaming_total_streams (.*)$\", page, re.M).group(1)\n"
-               "        if int(streams) > 0: break\n"
-               "    assert \"tallybus_bus_published_total\" in page and \"cost_total_usd\" in page, page\n"
-               "finally:\n"
-               "    played.kill()\n"
-               "' \"$T\"");
+    expect_run(
+        0, "/usr/bin/python3 -c '\n"
+           "import re, subprocess, sys, urllib.request\n"
+           "played = subprocess.Popen([sys.argv[1], \"simulate\", \"--speed\", \"10\", \"--web\", \"[127.0.0.1]:0\"],\n"
+           "                        stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)\n"
+           "try:\n"
+           "    url = re.search(\"http://[^ ]*\", played.stderr.readline()).group()\n"
+           "    while True:\n"
+           "        page = urllib.request.urlopen(url).read().decode()\n"
+           "        streams = re.search(\"^streaming_total_streams (.*)$\", page, re.M).group(1)\n"
+           "        if int(streams) > 0: break\n"
+           "    assert \"tallybus_bus_published_total\" in page and \"cost_total_usd\" in page, page\n"
+           "finally:\n"
+           "    played.kill()\n"
+           "' \"$T\"");
 }
 
 /* --- The command line --- */
