@@ -166,7 +166,7 @@ int host_report(struct host *host, enum output output)
                             .elapsed_s = host->elapsed_s};
     const struct report_input input = {
         .file = "demo", .format = "demo", .rows = atomic_load(&host->counts.requests), .streams_max = UINT32_MAX};
-    return report_write(&input, &rig, atomic_load(&host->counts.refused), output);
+    return report_write(&input, &rig, atomic_load(&host->counts.unpublished), output);
 }
 
 void host_close(struct host *host)
@@ -187,5 +187,5 @@ void host_close(struct host *host)
 void host_published(struct host *host, int error)
 {
     if (error)
-        atomic_fetch_add(&host->counts.refused, 1);
+        atomic_fetch_add(&host->counts.unpublished, 1);
 }

@@ -22,12 +22,13 @@ struct host_server;
 struct host_counts {
     _Atomic uint64_t requests;                         /* to /v1/...: answered, refused or hung up on */
     _Atomic uint64_t completed;                        /* with status 200, to the last byte generated */
-    _Atomic uint64_t failed;                           /* all others but the cancelled ones */
+    _Atomic uint64_t refused;                          /* with status 400 .. 498 */
+    _Atomic uint64_t failed;                           /* with 500 or more */
     _Atomic uint64_t cancelled;                        /* streams whose client hung up */
     _Atomic uint64_t streams;                          /* that began */
-    _Atomic uint64_t over_budget, unknown_key;         /* of the failed */
+    _Atomic uint64_t over_budget, unknown_key;         /* of the refused */
     _Atomic uint64_t prompt_tokens, completion_tokens; /* of the completed and the cancelled */
-    _Atomic uint64_t refused;                          /* events that the bus did not take */
+    _Atomic uint64_t unpublished;                      /* events that the bus did not take */
 };
 
 struct host {

@@ -15,6 +15,7 @@ struct host_call *host_call_new(struct host *host, struct MHD_Connection *connec
     }
     call->host = host;
     call->connection = connection;
+    call->socket = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
     call->references = 1;
     call->arrived_hr = uv_hrtime();
     call->created_s = tbus_now(host->bus) / 1000000000;
@@ -51,8 +52,6 @@ bool host_call_is_gone(const struct host_call *call)
     char byte;
     if (call->is_gone)
         return true;
-    /* The socket is open: before libmicrohttpd closes it, it says that the request is over. */
-    const union MHD_ConnectionInfo *info = MHD_get_connection_info(call->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
-    ssize_t length = recv(info->connect_fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+    ssize_t length = recv(call->socket, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
     return length == 0 || (length < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR);
 }

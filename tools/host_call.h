@@ -26,6 +26,7 @@ struct host_failure {
 struct host_call {
     struct host *host;
     struct MHD_Connection *connection;
+    int socket;            /* of the connection; open until `is_gone` */
     struct host_text body; /* what came */
     bool is_too_large;
     uint64_t arrived_hr;
@@ -36,7 +37,7 @@ struct host_call {
     const struct host_key *key;
     const struct host_model *model;
     bool streams, tells_usage;
-    bool is_told; /* request.started was published, so that an end must follow */
+    bool is_told; /* request.started was published */
     bool is_base64;
     uint64_t hash; /* of the prompt */
     uint32_t prompt_tokens, cached_tokens, prefix_tokens;
@@ -90,6 +91,7 @@ void host_tell_token(struct host_call *call);
 void host_tell_pressure(struct host_call *call);
 void host_tell_completed(struct host_call *call);
 void host_tell_cancelled(struct host_call *call);
+void host_tell_refused(struct host_call *call, const struct host_failure *failure); /* its status is 400 .. 498 */
 void host_tell_failed(struct host_call *call, const struct host_failure *failure, const char *message);
 
 /* host_routes.c: what a request whose body is there wants. True: the engine is to generate the answer. False: it is in

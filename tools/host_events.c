@@ -97,14 +97,21 @@ void host_tell_cancelled(struct host_call *call)
     tell_usage(call, 499, "cancelled");
 }
 
+/* That a client asked for what it can not have is no failure of the service's: its SLO counts it as served. */
+void host_tell_refused(struct host_call *call, const struct host_failure *failure)
+{
+    atomic_fetch_add(&call->host->counts.refused, 1);
+    PUBLISH(request_completed, .endpoint = call->endpoint, .model = model_of(call),
+            .duration_ms = ms_since(call->arrived_hr), .status_code = failure->status, .finish_reason = failure->code);
+}
+
 void host_tell_failed(struct host_call *call, const struct host_failure *failure, const char *message)
 {
     atomic_fetch_add(&call->host->counts.failed, 1);
     if (call->streams && call->is_begun)
         PUBLISH(stream_failed, .stream_id = call->id, .endpoint = call->endpoint,
                 .duration_ms = ms_since(call->arrived_hr), .error_message = message, .token_count = call->told);
-    if (call->is_told)
-        PUBLISH(request_failed, .endpoint = call->endpoint, .model = model_of(call),
-                .duration_ms = ms_since(call->arrived_hr), .error_type = failure->code ? failure->code : failure->type,
-                .error_message = message, .status_code = failure->status);
+    PUBLISH(request_failed, .endpoint = call->endpoint, .model = model_of(call),
+            .duration_ms = ms_since(call->arrived_hr), .error_type = failure->code ? failure->code : failure->type,
+            .error_message = message, .status_code = failure->status);
 }

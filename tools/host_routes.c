@@ -23,7 +23,10 @@ static bool refuse(struct host_call *call, const struct host_failure *failure, c
     if (call->endpoint) {
         if (!call->is_told)
             host_tell_started(call);
-        host_tell_failed(call, failure, message);
+        if (failure->status < 500)
+            host_tell_refused(call, failure);
+        else
+            host_tell_failed(call, failure, message);
     }
     host_reply_error(call, failure, message);
     return false;

@@ -45,9 +45,8 @@ void host_status_show(struct host_status *status)
             (double)(requests - status->requests) * 1e9 / (double)since,
             (unsigned long long)host_engine_active(status->host->engine),
             (unsigned long long)atomic_load(&counts->completion_tokens), ttft_ms, cost,
-            (unsigned long long)(atomic_load(&counts->failed) - atomic_load(&counts->over_budget)),
-            (unsigned long long)atomic_load(&counts->over_budget), (unsigned long long)atomic_load(&counts->cancelled),
-            status->is_terminal ? "" : "\n");
+            (unsigned long long)atomic_load(&counts->failed), (unsigned long long)atomic_load(&counts->over_budget),
+            (unsigned long long)atomic_load(&counts->cancelled), status->is_terminal ? "" : "\n");
     fflush(stderr);
     status->shown_hr = now;
     status->requests = requests;

@@ -627,6 +627,7 @@ static const struct {
     {"simulate --web 127.0.0.1:", 2, "--web wants"},
     {"simulate --web ''", 2, "--web wants"},
     {"replay --web 80 a", 2, "there is no option '--web'"},
+    {"demo a", TBUS_WITH_HTTP &&TBUS_WITH_JSON ? 2 : 3, ""},
     {"replay -- --help", 3, "--help: there is no such file"},
 };
 
