@@ -44,7 +44,7 @@ static ssize_t read_stream(void *user, uint64_t at, char *to, size_t room)
     return result;
 }
 
-static void add_headers(struct MHD_Response *response, const struct host_call *call, bool is_stream)
+static void add_headers(struct MHD_Response *response, const struct host_call *call, int status, bool is_stream)
 {
     char seconds[24];
     MHD_add_response_header(response, "Content-Type", is_stream ? "text/event-stream" : "application/json");
@@ -56,46 +56,58 @@ static void add_headers(struct MHD_Response *response, const struct host_call *c
         MHD_add_response_header(response, "Retry-After", seconds);
         MHD_add_response_header(response, "X-Should-Retry", "false"); /* the client's patience does not reach there */
     }
-    if (call->status == MHD_HTTP_METHOD_NOT_ALLOWED)
+    if (status == MHD_HTTP_METHOD_NOT_ALLOWED)
         MHD_add_response_header(response, "Allow", call->endpoint ? "POST" : "GET, HEAD");
 }
 
-/* Sends the answer; the call lives until libmicrohttpd is done with the request. [mu held] */
+/* Sends the answer; the call lives until libmicrohttpd is done with the request. Not with `mu` held: libmicrohttpd locks
+ * a response here, and holds that lock when it reads a stream. What is no stream is over, and changes no more. */
 static enum MHD_Result send_answer(struct host_call *call)
 {
-    bool is_stream = call->streams && call->status == MHD_HTTP_OK;
+    uv_mutex_lock(&call->mu);
+    int status = call->status;
+    bool is_cut_off = call->is_cut_off, is_stream = call->streams && status == MHD_HTTP_OK;
+    if (!is_stream && call->out.failed)
+        status = MHD_HTTP_INTERNAL_SERVER_ERROR;
+    uv_mutex_unlock(&call->mu);
+    if (is_cut_off)
+        return MHD_NO;
     struct MHD_Response *response =
         is_stream ? MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, BLOCK_BYTES, read_stream, call, NULL)
                   : MHD_create_response_from_buffer(call->out.length, call->out.bytes ? call->out.bytes : "",
                                                     MHD_RESPMEM_PERSISTENT);
     if (!response)
         return MHD_NO;
-    add_headers(response, call, is_stream);
-    enum MHD_Result result = MHD_queue_response(
-        call->connection, call->out.failed && !is_stream ? MHD_HTTP_INTERNAL_SERVER_ERROR : (unsigned)call->status,
-        response);
+    add_headers(response, call, status, is_stream);
+    enum MHD_Result result = MHD_queue_response(call->connection, (unsigned)status, response);
     MHD_destroy_response(response);
     return result;
 }
 
-/* The body is there, or is not wanted. */
-static enum MHD_Result begin(struct host_server *server, struct host_call *call, const char *method, const char *path)
+/* Hands the call to the engine, and lets the connection wait for it; false without memory. */
+static bool submit(struct host_call *call)
 {
-    static const struct host_failure no_memory = {500, "server_error", "out_of_memory"};
-    enum MHD_Result result = MHD_YES;
-    bool generates = host_route(call, method, path);
     uv_mutex_lock(&call->mu);
-    if (generates && host_engine_submit(server->host->engine, call)) {
+    bool is_taken = host_engine_submit(call->host->engine, call);
+    if (is_taken) {
         call->is_suspended = true;
         MHD_suspend_connection(call->connection);
-    } else if (generates) {
+    }
+    uv_mutex_unlock(&call->mu);
+    return is_taken;
+}
+
+/* The body is there, or is not wanted. */
+static enum MHD_Result begin(struct host_call *call, const char *method, const char *path)
+{
+    static const struct host_failure no_memory = {500, "server_error", "out_of_memory"};
+    if (host_route(call, method, path)) {
+        if (submit(call))
+            return MHD_YES;
         host_tell_failed(call, &no_memory, "the server ran out of memory");
         host_reply_error(call, &no_memory, "the server ran out of memory");
     }
-    if (!call->is_suspended)
-        result = send_answer(call);
-    uv_mutex_unlock(&call->mu);
-    return result;
+    return send_answer(call);
 }
 
 /* --- What libmicrohttpd calls --- */
@@ -110,7 +122,7 @@ static enum MHD_Result on_begin(struct host_server *server, struct MHD_Connectio
     atomic_fetch_add(&server->calls, 1);
     const char *length = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Content-Length");
     call->is_too_large = length && strtoull(length, NULL, 10) > HOST_BODY_MAX;
-    return call->is_too_large ? begin(server, call, method, path) : MHD_YES;
+    return call->is_too_large ? begin(call, method, path) : MHD_YES;
 }
 
 static enum MHD_Result on_request(void *user, struct MHD_Connection *connection, const char *path, const char *method,
@@ -131,9 +143,8 @@ static enum MHD_Result on_request(void *user, struct MHD_Connection *connection,
     }
     uv_mutex_lock(&call->mu);
     bool is_resumed = call->is_submitted;
-    enum MHD_Result result = is_resumed && !call->is_cut_off ? send_answer(call) : MHD_NO;
     uv_mutex_unlock(&call->mu);
-    return is_resumed ? result : begin(server, call, method, path);
+    return is_resumed ? send_answer(call) : begin(call, method, path);
 }
 
 static void on_end(void *user, struct MHD_Connection *connection, void **ret_call, enum MHD_RequestTerminationCode code)

@@ -99,7 +99,7 @@ class Demo:
     def end(self, number=signal.SIGTERM):
         self.process.send_signal(number)
         out, _ = self.process.communicate(timeout=LIMIT_S)
-        same("exit code", self.process.returncode, 0)
+        expect(self.process.returncode == 0, "exit code", self.process.returncode, self.said())
         return out
 
     def __enter__(self):
