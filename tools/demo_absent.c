@@ -1,4 +1,4 @@
-/* tallybus demo where HTTP or JSON was left out. */
+/* tallybus demo and soak where HTTP or JSON was left out. */
 #include "tools/tool.h"
 
 int demo_main(int argc, char **argv)
@@ -9,4 +9,9 @@ int demo_main(int argc, char **argv)
              : TBUS_WITH_JSON ? "HTTP (libmicrohttpd, zlib)"
                               : "HTTP and JSON");
     return TOOL_UNUSABLE;
+}
+
+int soak_main(int argc, char **argv)
+{
+    return demo_main(argc, argv);
 }

@@ -30,10 +30,14 @@ static int open_bus(struct host *host, int64_t (*clock)(void *user), void *clock
 {
     const tbus_cost_options_t cost = {.prices = host->prices};
     const tbus_errors_options_t errors = {.slo_target_ppm = host->options->slo_ppm};
+    /* Ids are the host's own and never come twice, so few need to be remembered. */
+    const tbus_budgets_options_t budgets = {.settled_max = 4096, .reservations_max = 8192};
     int error = tbus_open(&(tbus_options_t){.clock = clock, .clock_user = clock_user}, &host->bus);
     if (!error)
         error = tbus_telemetry_open(
-            host->bus, &(tbus_telemetry_options_t){.cost_options = &cost, .errors_options = &errors}, &host->telemetry);
+            host->bus,
+            &(tbus_telemetry_options_t){.cost_options = &cost, .errors_options = &errors, .budgets_options = &budgets},
+            &host->telemetry);
     if (!error)
         error = host_keys_set_budgets(&host->keys, tbus_telemetry_budgets(host->telemetry));
     return error;

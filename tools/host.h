@@ -28,6 +28,7 @@ struct host_counts {
     _Atomic uint64_t streams;                          /* that began */
     _Atomic uint64_t over_budget, unknown_key;         /* of the refused */
     _Atomic uint64_t prompt_tokens, completion_tokens; /* of the completed and the cancelled */
+    _Atomic uint64_t stream_tokens;                    /* of streams, however they ended */
     _Atomic uint64_t unpublished;                      /* events that the bus did not take */
 };
 

@@ -56,6 +56,7 @@ void host_tell_prefilled(struct host_call *call)
 
 void host_tell_token(struct host_call *call)
 {
+    atomic_fetch_add(&call->host->counts.stream_tokens, 1);
     if (call->told == 1)
         PUBLISH(stream_first_token, .stream_id = call->id, .ttft_ms = ms_since(call->arrived_hr));
     PUBLISH(stream_token_generated, .stream_id = call->id, .token = host_token(call->hash, call->told - 1),

@@ -59,7 +59,7 @@ static void count_answer(struct host_load *load, const struct client *client)
         return;
     atomic_fetch_add(&counts->prompt_tokens, answer->prompt_tokens);
     atomic_fetch_add(&counts->completion_tokens, answer->completion_tokens);
-    atomic_fetch_add(&counts->tokens_seen, answer->pieces);
+    atomic_fetch_add(&counts->disagreed, answer->is_stream && answer->pieces != answer->completion_tokens);
 }
 
 static void on_closed(uv_handle_t *handle)

@@ -29,7 +29,7 @@ struct host_load_counts {
     _Atomic uint64_t skipped;        /* not sent: too many were under way */
     /* of those that were done */
     _Atomic uint64_t prompt_tokens, completion_tokens;
-    _Atomic uint64_t tokens_seen; /* of the streams_done: pieces of content that came */
+    _Atomic uint64_t disagreed; /* of the streams_done: pieces of content were not as many as the usage says */
 };
 
 /* Begins. Errors: UV_ENOMEM, the system's. */

@@ -150,6 +150,19 @@ static const char *read_duration(struct options *options, const char *value)
     return read_seconds(value, &options->duration_ns);
 }
 
+static const char *read_minutes(const char *value, int64_t *ret_ns)
+{
+    int64_t millis = 0;
+    bool is_good = number_decimal(value, strlen(value), 3, INT64_C(100000) * 1000, &millis) && millis > 0;
+    *ret_ns = millis * 60000000;
+    return is_good ? NULL : "minutes above 0, such as 10 or 0.5";
+}
+
+static const char *read_check_every(struct options *options, const char *value)
+{
+    return read_minutes(value, &options->check_ns);
+}
+
 static const char *read_faults(struct options *options, const char *value)
 {
     int64_t permille = 0;
@@ -193,7 +206,7 @@ static const struct option {
 } known[] = {
     {"--prices", OPTIONS_REPLAY | OPTIONS_SIMULATE | OPTIONS_DEMO, true, read_prices},
     {"--model", OPTIONS_REPLAY, true, read_model},
-    {"--threads", OPTIONS_REPLAY | OPTIONS_SIMULATE | OPTIONS_DEMO, true, read_threads},
+    {"--threads", OPTIONS_REPLAY | OPTIONS_SIMULATE | OPTIONS_DEMO | OPTIONS_SOAK, true, read_threads},
     {"--slo", OPTIONS_REPLAY | OPTIONS_SIMULATE | OPTIONS_DEMO, true, read_slo},
     {"--speed", OPTIONS_REPLAY | OPTIONS_SIMULATE, true, read_speed},
     {"--prefill-ms-per-token", OPTIONS_REPLAY, true, read_prefill},
@@ -202,15 +215,16 @@ static const struct option {
     {"--seed", OPTIONS_SIMULATE, true, read_seed},
     {"--web", OPTIONS_SIMULATE | OPTIONS_DEMO, true, read_web},
     {"--listen", OPTIONS_DEMO, true, read_listen},
-    {"--load", OPTIONS_DEMO, true, read_load},
-    {"--pace", OPTIONS_DEMO, true, read_pace},
+    {"--load", OPTIONS_DEMO | OPTIONS_SOAK, true, read_load},
+    {"--pace", OPTIONS_DEMO | OPTIONS_SOAK, true, read_pace},
     {"--duration", OPTIONS_DEMO, true, read_duration},
+    {"--check-every", OPTIONS_SOAK, true, read_check_every},
     {"--faults", OPTIONS_DEMO, true, read_faults},
     {"--key", OPTIONS_DEMO, true, read_key},
     {"--json", OPTIONS_REPLAY | OPTIONS_SIMULATE | OPTIONS_DEMO, false, set_json},
     {"--prometheus", OPTIONS_REPLAY | OPTIONS_SIMULATE | OPTIONS_DEMO, false, set_prometheus},
-    {"--help", OPTIONS_REPLAY | OPTIONS_SIMULATE | OPTIONS_DEMO, false, set_help},
-    {"-h", OPTIONS_REPLAY | OPTIONS_SIMULATE | OPTIONS_DEMO, false, set_help},
+    {"--help", OPTIONS_REPLAY | OPTIONS_SIMULATE | OPTIONS_DEMO | OPTIONS_SOAK, false, set_help},
+    {"-h", OPTIONS_REPLAY | OPTIONS_SIMULATE | OPTIONS_DEMO | OPTIONS_SOAK, false, set_help},
 };
 
 /* The option that an argument names, "--name" or "--name=value"; NULL when there is none. */
@@ -272,6 +286,13 @@ bool options_read(struct options *options, unsigned subcommand, int argc, char *
     host_keys_init(&options->keys);
     if (subcommand == OPTIONS_DEMO)
         options->web.port = 9464;
+    if (subcommand == OPTIONS_SOAK) {
+        options->listen.port = 0; /* both ports: any that is free */
+        options->load = 60;
+        options->pace = 4;
+        options->faults_permille = 50;
+        options->check_ns = INT64_C(60000000000);
+    }
     bool only_files = false;
     for (int i = 1; i < argc; i++) {
         bool is_option = !only_files && argv[i][0] == '-' && argv[i][1] != '\0';
@@ -280,7 +301,7 @@ bool options_read(struct options *options, unsigned subcommand, int argc, char *
         } else if (is_option) {
             if (!read_option(options, subcommand, argc, argv, &i))
                 return false;
-        } else if (subcommand == OPTIONS_REPLAY && !options->file) {
+        } else if ((subcommand == OPTIONS_REPLAY || subcommand == OPTIONS_SOAK) && !options->file) {
             options->file = argv[i];
         } else {
             return refuse(argv[0], NULL, "too many arguments", NULL);
@@ -289,5 +310,10 @@ bool options_read(struct options *options, unsigned subcommand, int argc, char *
     if (subcommand == OPTIONS_REPLAY && !options->file && !options->help)
         return refuse(argv[0], NULL,
                       "which file? Name a trace (CSV), a file of events (JSON lines), or - for standard input", NULL);
+    if (subcommand == OPTIONS_SOAK && !options->help) {
+        const char *minutes = options->file ? options->file : "",
+                   *expected = read_minutes(minutes, &options->duration_ns);
+        return expected ? refuse(argv[0], "MINUTES", expected, minutes) : true;
+    }
     return true;
 }

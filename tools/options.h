@@ -15,7 +15,7 @@ struct place {
 };
 
 struct options {
-    const char *file; /* replay alone */
+    const char *file; /* replay; of soak the minutes */
     const char *prices, *model;
     uint32_t threads;
     uint32_t slo_ppm; /* 0 = the tracker's default */
@@ -30,6 +30,7 @@ struct options {
     double load; /* requests each second */
     double pace;
     int64_t duration_ns; /* 0 = until a signal comes */
+    int64_t check_ns;    /* soak alone */
     uint32_t faults_permille;
     struct host_keys keys;
     bool help;

@@ -18,6 +18,7 @@ static const char usage[] = "Usage: tallybus COMMAND [OPTIONS]\n"
                             "  replay FILE   play a trace or a file of events through the bus, and report\n"
                             "  simulate      play an hour of traffic made up on the spot, and report\n"
                             "  demo          serve OpenAI's protocol with a made-up model, on a bus, under load\n"
+                            "  soak MINUTES  run the demo under load and faults, and check that all counts agree\n"
                             "  help          this text\n"
                             "  version       the version of the library\n"
                             "\n"
@@ -81,6 +82,8 @@ int main(int argc, char **argv)
         return simulate_main(argc - 1, argv + 1);
     if (strcmp(command, "demo") == 0)
         return demo_main(argc - 1, argv + 1);
+    if (strcmp(command, "soak") == 0)
+        return soak_main(argc - 1, argv + 1);
     if (strcmp(command, "help") == 0 || strcmp(command, "--help") == 0 || strcmp(command, "-h") == 0) {
         fputs(usage, stdout);
         return fflush(stdout) ? TOOL_UNUSABLE : TOOL_GOOD;
