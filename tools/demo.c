@@ -34,11 +34,13 @@ static const char usage[] =
     "  --json            the report as JSON\n"
     "  --prometheus      the report as Prometheus text\n"
     "\n"
-    "The API keys are sk-demo-search-5f1c9e7a2b and its like, told at the start. A request with the header\n"
+    "API keys: sk-demo-search-5f1c9e7a2b, sk-demo-support-81d03c44ee, sk-demo-batch-0b7de9f21c and\n"
+    "sk-demo-mobile-c2a6f0819d for 1,000 USD a day, sk-demo-intern-77e4b1a05f for 5 cents. A request with the header\n"
     "\"X-Demo-Fault: before\" or \"midway\" fails, one with \"none\" does not.\n"
     "\n"
     "Exit codes: 0 good, 2 the command line is wrong, 3 no report.\n";
 
+#define URL_BYTES 96
 #define GRACE_MS 10000 /* for what is under way at the end */
 #define TICK_NS INT64_C(200000000)
 
@@ -63,17 +65,24 @@ static void run(struct host *host, struct host_load *load, const sigset_t *signa
     host_status_end(&status);
 }
 
+/* "http://ADDRESS:PORT" */
+static const char *url_of(const struct place *place, uint16_t port, char text[static URL_BYTES])
+{
+    const char *address = place->address[0] ? place->address : "127.0.0.1";
+    const bool is_ipv6 = strchr(address, ':') != NULL;
+    snprintf(text, URL_BYTES, "http://%s%s%s:%u", is_ipv6 ? "[" : "", address, is_ipv6 ? "]" : "", port);
+    return text;
+}
+
 static void tell_addresses(const struct host *host)
 {
     const struct options *options = host->options;
-    const char *listen = options->listen.address[0] ? options->listen.address : "127.0.0.1";
-    const char *web = options->web.address[0] ? options->web.address : "127.0.0.1";
-    tool_say("serving the API at http://%s%s%s:%u/v1", strchr(listen, ':') ? "[" : "", listen,
-             strchr(listen, ':') ? "]" : "", host_server_port(host->server));
-    tool_say("serving the metrics at http://%s%s%s:%u/metrics", strchr(web, ':') ? "[" : "", web,
-             strchr(web, ':') ? "]" : "", tbus_web_port(host->web));
-    tool_say("try: curl -H 'Authorization: Bearer %s' http://%s%s%s:%u/v1/models", host->keys.list[0].key,
-             strchr(listen, ':') ? "[" : "", listen, strchr(listen, ':') ? "]" : "", host_server_port(host->server));
+    char api[URL_BYTES], web[URL_BYTES];
+    url_of(&options->listen, host_server_port(host->server), api);
+    url_of(&options->web, tbus_web_port(host->web), web);
+    tool_say("serving the API at %s/v1", api);
+    tool_say("serving the metrics at %s/metrics, the dashboard at %s/", web, web);
+    tool_say("try: curl -H 'Authorization: Bearer %s' %s/v1/models", host->keys.list[0].key, api);
 }
 
 static int play(const struct options *options)

@@ -70,7 +70,7 @@ class Demo:
 
     def addresses(self):
         expect(self.process.poll() is None, "the host ended:", self.said())
-        found = re.findall(r"serving the \w+ at (http://\S+)", self.said())
+        found = re.findall(r"serving the \w+ at (http://[\w.:]+/\w+)\b", self.said())
         return (found[0], found[1].removesuffix("/metrics")) if len(found) == 2 else None
 
     @staticmethod

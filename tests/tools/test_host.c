@@ -105,3 +105,50 @@ Test(host, says_why_it_can_not_listen)
     cr_assert_eq(run("grep -q 'can not serve the metrics at 192.0.2.1, port 0: address not available' \"$D/err\""), 0);
     cr_assert_eq(run("\"$T\" demo --listen localhost:0 2>\"$D/err\""), 3);
 }
+
+Test(soak, finds_all_counts_in_agreement_under_faults)
+{
+    prepare();
+    need_host();
+    cr_assert_eq(run("\"$T\" soak 0.1 --check-every 0.05 >\"$D/out\" || { cat \"$D/out\" >&2; exit 1; }"), 0);
+    cr_assert_eq(run("tail -n 1 \"$D/out\" | grep -qx '3 passed, 0 failed'"), 0);
+}
+
+static const struct {
+    const char *arguments;
+    const char *said;
+} wrong_lines[] = {
+    {"demo a", "too many arguments"},
+    {"demo --rows 5", "there is no option"},
+    {"demo --listen :80", "--listen wants [ADDRESS:]PORT"},
+    {"demo --load -1", "--load wants requests each second"},
+    {"demo --load 10001", "--load wants"},
+    {"demo --pace 0", "--pace wants a factor"},
+    {"demo --duration 0", "--duration wants seconds above 0"},
+    {"demo --faults 1001", "--faults wants requests that fail"},
+    {"demo --key ''", "--key wants KEY or KEY=USD"},
+    {"demo --key a=b", "--key wants"},
+    {"demo --key a=-1", "--key wants"},
+    {"demo --key =1", "--key wants"},
+    {"soak", "MINUTES wants minutes above 0"},
+    {"soak 0", "MINUTES wants"},
+    {"soak x", "MINUTES wants"},
+    {"soak 1 2", "too many arguments"},
+    {"soak --check-every 0 1", "--check-every wants"},
+    {"soak --listen 80 1", "there is no option"},
+};
+
+Test(host, says_how_it_is_used)
+{
+    char command[512];
+    prepare();
+    need_host();
+    for (size_t i = 0; i < sizeof wrong_lines / sizeof *wrong_lines; i++) {
+        snprintf(command, sizeof command, "\"$T\" %s >\"$D/out\" 2>\"$D/err\"", wrong_lines[i].arguments);
+        cr_assert_eq(run(command), 2, "%s", wrong_lines[i].arguments);
+        snprintf(command, sizeof command, "grep -qF -- '%s' \"$D/err\"", wrong_lines[i].said);
+        cr_assert_eq(run(command), 0, "%s", wrong_lines[i].arguments);
+    }
+    cr_assert_eq(run("\"$T\" demo --help | grep -q 'Usage: tallybus demo'"), 0);
+    cr_assert_eq(run("\"$T\" soak -h | grep -q 'Usage: tallybus soak'"), 0);
+}
