@@ -1,5 +1,6 @@
 /* Putting the host together, and taking it apart in an order in which nothing is lost. */
 #include <string.h>
+#include <sys/resource.h>
 
 #include "tools/host_call.h"
 #include "tools/host_server.h"
@@ -10,6 +11,7 @@
 #define DRAIN_MAX_MS (60 * 1000)
 
 #define POLL_MS 5
+#define DESCRIPTORS 16384
 
 /* Prices that are read are laid over the built-in ones. */
 static int open_prices(struct host *host)
@@ -43,6 +45,19 @@ static int open_bus(struct host *host, int64_t (*clock)(void *user), void *clock
     return error;
 }
 
+/* Each connection takes a descriptor, and those of the load's clients two. */
+static void raise_descriptor_limit(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return;
+    rlim_t wanted = limit.rlim_max < DESCRIPTORS ? limit.rlim_max : DESCRIPTORS;
+    if (limit.rlim_cur == RLIM_INFINITY || limit.rlim_cur >= wanted)
+        return;
+    limit.rlim_cur = wanted;
+    setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 static int fail_to_serve(const char *what, const char *address, uint16_t port, int error)
 {
     tool_say("can not serve %s at %s, port %u: %s", what, address, port, uv_strerror(error));
@@ -74,6 +89,7 @@ int host_open(struct host *host, const struct options *options, int64_t (*clock)
     host->keys = options->keys;
     host->opened_hr = uv_hrtime();
     host_models_init(host->models, options->pace);
+    raise_descriptor_limit();
     int error = open_prices(host);
     if (!error)
         error = open_bus(host, clock, clock_user);

@@ -9,6 +9,7 @@
 #include "tools/host_text.h"
 
 #define HOST_BODY_MAX ((size_t)1024 * 1024)
+#define HOST_BODIES_MAX ((uint64_t)128 * 1024 * 1024) /* of all requests together */
 
 enum host_fault {
     HOST_FAULT_NONE = 0,
@@ -28,6 +29,7 @@ struct host_call {
     struct MHD_Connection *connection;
     int socket;            /* of the connection; open until `is_gone` */
     struct host_text body; /* what came */
+    size_t received;       /* bytes of it, kept or not */
     bool is_too_large;
     uint64_t arrived_hr;
     /* known once it is routed; read only from then on */
@@ -71,7 +73,8 @@ void host_call_release(struct host_call *call);
 /* Lets the connection go on where it waits. [mu held] */
 void host_call_wake(struct host_call *call);
 
-/* Whether the client has closed its connection. libmicrohttpd finds out only when it writes twice. [mu held] */
+/* Whether the client has closed its connection, if only its own side of it. libmicrohttpd finds out only when it writes
+ * twice. [mu held] */
 bool host_call_is_gone(const struct host_call *call);
 
 /* host_reply.c: what goes to the client, in OpenAI's form, added to `call->out`. [mu held, or nobody else has it] */
@@ -101,10 +104,10 @@ bool host_route(struct host_call *call, const char *method, const char *path);
 /* host_engine.c */
 int host_engine_open(struct host *host, uint32_t threads, struct host_engine **ret);
 
-/* The engine takes the call, and holds on to it until it is over; false without memory. [mu held] */
+/* The engine takes the call, and holds on to it until it is over; false without memory, and in a hurry. [mu held] */
 bool host_engine_submit(struct host_engine *engine, struct host_call *call);
 uint64_t host_engine_active(struct host_engine *engine); /* calls under way */
-void host_engine_hurry(struct host_engine *engine);      /* what is under way, and all that comes, fails at once */
+void host_engine_hurry(struct host_engine *engine);      /* what is under way fails at once, nothing more is taken */
 void host_engine_close(struct host_engine *engine);      /* all must be over */
 
 #endif

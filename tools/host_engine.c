@@ -232,8 +232,8 @@ bool host_engine_submit(struct host_engine *engine, struct host_call *call)
     call->is_submitted = true;
     atomic_fetch_add(&engine->active, 1);
     uv_mutex_lock(&worker->mu);
-    bool is_taken = heap_push(
-        &worker->heap, (struct heap_entry){.due_ns = (int64_t)uv_hrtime(), .number = worker->next++, .item = call});
+    const struct heap_entry entry = {.due_ns = (int64_t)uv_hrtime(), .number = worker->next++, .item = call};
+    bool is_taken = !worker->is_hurried && heap_push(&worker->heap, entry);
     uv_cond_signal(&worker->wake);
     uv_mutex_unlock(&worker->mu);
     if (!is_taken) {

@@ -13,6 +13,7 @@ struct host_server {
     struct host *host;
     struct MHD_Daemon *daemon;
     _Atomic uint64_t calls;
+    _Atomic uint64_t body_bytes; /* of all that are there */
     uint16_t port;
 };
 
@@ -100,12 +101,13 @@ static bool submit(struct host_call *call)
 /* The body is there, or is not wanted. */
 static enum MHD_Result begin(struct host_call *call, const char *method, const char *path)
 {
-    static const struct host_failure no_memory = {500, "server_error", "out_of_memory"};
+    static const struct host_failure not_taken = {503, "server_error", "overloaded"};
+    static const char message[] = "the server has no room for this, or is shutting down";
     if (host_route(call, method, path)) {
         if (submit(call))
             return MHD_YES;
-        host_tell_failed(call, &no_memory, "the server ran out of memory");
-        host_reply_error(call, &no_memory, "the server ran out of memory");
+        host_tell_failed(call, &not_taken, message);
+        host_reply_error(call, &not_taken, message);
     }
     return send_answer(call);
 }
@@ -134,9 +136,12 @@ static enum MHD_Result on_request(void *user, struct MHD_Connection *connection,
     if (!call)
         return on_begin(server, connection, method, path, ret_call);
     if (*upload_bytes > 0) {
-        /* A body without a length that goes on and on is not waited for. */
-        if (call->body.length + *upload_bytes > HOST_BODY_MAX)
+        /* A body without a length that goes on and on is not waited for; and all together have a limit. */
+        if (call->body.length + *upload_bytes > HOST_BODY_MAX ||
+            atomic_load(&server->body_bytes) + *upload_bytes > HOST_BODIES_MAX)
             return MHD_NO;
+        atomic_fetch_add(&server->body_bytes, *upload_bytes);
+        call->received += *upload_bytes;
         host_text_add(&call->body, upload, *upload_bytes);
         *upload_bytes = 0;
         return MHD_YES;
@@ -156,6 +161,7 @@ static void on_end(void *user, struct MHD_Connection *connection, void **ret_cal
     if (!call)
         return;
     *ret_call = NULL;
+    atomic_fetch_sub(&server->body_bytes, call->received);
     uv_mutex_lock(&call->mu);
     call->is_gone = true;
     uv_mutex_unlock(&call->mu);
