@@ -31,6 +31,7 @@ struct host_call {
     struct host_text body; /* what came */
     size_t received;       /* bytes of it, kept or not */
     bool is_too_large;
+    bool is_whole; /* all of it has come, or as much as is wanted: an answer is owed */
     uint64_t arrived_hr;
     /* known once it is routed; read only from then on */
     char id[48];

@@ -251,6 +251,7 @@ static bool read_and_generate(struct host_call *call, bool embeds)
         snprintf(message, sizeof message, "the body is not JSON: line %d, column %d", why.line, why.column);
         return refuse(call, &bad_request, message);
     }
+    host_text_free(&call->body);
     bool is_admitted = generate(call, body, embeds);
     json_decref(body);
     return is_admitted;

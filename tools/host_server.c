@@ -99,10 +99,12 @@ static bool submit(struct host_call *call)
 }
 
 /* The body is there, or is not wanted. */
-static enum MHD_Result begin(struct host_call *call, const char *method, const char *path)
+static enum MHD_Result begin(struct host_server *server, struct host_call *call, const char *method, const char *path)
 {
     static const struct host_failure not_taken = {503, "server_error", "overloaded"};
     static const char message[] = "the server has no room for this, or is shutting down";
+    call->is_whole = true;
+    atomic_fetch_add(&server->calls, 1);
     if (host_route(call, method, path)) {
         if (submit(call))
             return MHD_YES;
@@ -121,10 +123,9 @@ static enum MHD_Result on_begin(struct host_server *server, struct MHD_Connectio
     if (!call)
         return MHD_NO;
     *ret_call = call;
-    atomic_fetch_add(&server->calls, 1);
     const char *length = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Content-Length");
     call->is_too_large = length && strtoull(length, NULL, 10) > HOST_BODY_MAX;
-    return call->is_too_large ? begin(call, method, path) : MHD_YES;
+    return call->is_too_large ? begin(server, call, method, path) : MHD_YES;
 }
 
 static enum MHD_Result on_request(void *user, struct MHD_Connection *connection, const char *path, const char *method,
@@ -149,7 +150,7 @@ static enum MHD_Result on_request(void *user, struct MHD_Connection *connection,
     uv_mutex_lock(&call->mu);
     bool is_resumed = call->is_submitted;
     uv_mutex_unlock(&call->mu);
-    return is_resumed ? send_answer(call) : begin(call, method, path);
+    return is_resumed ? send_answer(call) : begin(server, call, method, path);
 }
 
 static void on_end(void *user, struct MHD_Connection *connection, void **ret_call, enum MHD_RequestTerminationCode code)
@@ -165,8 +166,9 @@ static void on_end(void *user, struct MHD_Connection *connection, void **ret_cal
     uv_mutex_lock(&call->mu);
     call->is_gone = true;
     uv_mutex_unlock(&call->mu);
+    if (call->is_whole)
+        atomic_fetch_sub(&server->calls, 1);
     host_call_release(call);
-    atomic_fetch_sub(&server->calls, 1);
 }
 
 /* --- Opening --- */

@@ -8,7 +8,7 @@
 int host_server_open(struct host *host, const char *address, uint16_t port, struct host_server **ret);
 uint16_t host_server_port(const struct host_server *server);
 void host_server_quiesce(struct host_server *server);   /* no new connections */
-uint64_t host_server_calls(struct host_server *server); /* requests whose answers are not sent yet */
+uint64_t host_server_calls(struct host_server *server); /* whole requests whose answers are not sent yet */
 void host_server_close(struct host_server *server);     /* the engine must have nothing under way; NULL is allowed */
 
 #endif

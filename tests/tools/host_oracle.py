@@ -2,6 +2,7 @@
 
 host_oracle.py sdk TOOL DIRECTORY PACKAGES   the OpenAI SDK for Node (installed under PACKAGES), through openai_client.mjs
 host_oracle.py plain TOOL DIRECTORY          curl and plain sockets
+host_oracle.py hostile TOOL DIRECTORY        what is no HTTP, or no whole request
 host_oracle.py end TOOL DIRECTORY SIGNAL     under load until a signal comes
 
 Costs are computed by decimal from a price file of its own. Says "all good" in the end.
@@ -297,6 +298,47 @@ def plain(tool, directory):
         demo.end()
 
 
+# --- Hostile clients ---
+
+def hostile(tool, directory):
+    """What is no request, half of one, or two at once, harms nobody; what was asked properly is answered and counted."""
+    with Demo(tool, directory, "--load", "0", "--faults", "0", "--pace", "20", "--key", "sk-rich") as demo:
+        host, port = re.match(r"http://([\d.]+):(\d+)", demo.api).groups()
+        body = chat("gpt-3.5-turbo", "hello", stream=True, max_tokens=4)
+        good = (b"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer sk-rich\r\n"
+                b"Content-Length: %d\r\n\r\n%s" % (len(body), body))
+        bad = [b"", b"\0" * 1000, b"GET\r\n\r\n", b"POST / HTTP/9.9\r\n\r\n", b"\r\n" * 5000, b"X" * 100000, good[:-1],
+               good[:60], good.replace(b"Content-Length: ", b"Content-Length: -"),
+               good.replace(b"Content-Length: ", b"Content-Length: 99999999999999999999"),
+               good.replace(b"Content-Length: %d" % len(body), b"Transfer-Encoding: chunked"),
+               b"POST /v1/chat/completions HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer " + b"k" * 60000 + b"\r\n\r\n"]
+        for words in bad * 3:
+            with socket.create_connection((host, int(port)), timeout=LIMIT_S) as client:
+                try:
+                    client.sendall(words)
+                except OSError:
+                    pass # it was cut off, which is its right
+        before = demo.get("/metrics/requests")["all"]["requests"]
+
+        # Two requests in one packet are answered one after the other, in one connection.
+        with socket.create_connection((host, int(port)), timeout=LIMIT_S) as client:
+            client.sendall(good * 2)
+            got = b""
+            while got.count(b"data: [DONE]") < 2:
+                more = client.recv(65536)
+                expect(more, "the host hung up on two requests at once:", got)
+                got += more
+        same("pieces", got.count(b'"content":"'), 8)
+        # Those that were cut short may end later than these two: they are the same or nothing.
+        demo.wait_for(lambda: demo.get("/metrics/streaming")["active_streams"] == 0 and
+                      demo.get("/metrics/requests")["all"]["in_flight"] == 0)
+        streaming, requests = demo.get("/metrics/streaming"), demo.get("/metrics/requests")["all"]
+        expect(requests["requests"] >= before + 2, requests)
+        same("streams", streaming["completed_streams"] + streaming["cancelled_streams"], streaming["total_streams"])
+        expect(streaming["completed_streams"] >= 2, streaming)
+        demo.end()
+
+
 # --- The end ---
 
 def end(tool, directory, name):
@@ -313,7 +355,7 @@ def end(tool, directory, name):
 
 
 def main():
-    {"sdk": sdk, "plain": plain, "end": end}[sys.argv[1]](*sys.argv[2:])
+    {"sdk": sdk, "plain": plain, "hostile": hostile, "end": end}[sys.argv[1]](*sys.argv[2:])
     print("all good")
 
 

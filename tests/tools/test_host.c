@@ -72,6 +72,13 @@ Test(host, counts_what_curl_sees_and_who_hangs_up)
     expect_all_good("plain \"$T\" \"$D\"");
 }
 
+Test(host, is_harmed_by_nothing_that_is_no_request)
+{
+    prepare();
+    need_host();
+    expect_all_good("hostile \"$T\" \"$D\"");
+}
+
 Test(host, drains_what_it_has_when_it_is_interrupted)
 {
     prepare();
