@@ -4,6 +4,14 @@
 
 #include "tools/host_call.h"
 
+/* What a client does not take waits here, where it is seen, and not in the system's buffers, which would take whole
+ * answers. */
+static void limit_buffer(int socket)
+{
+    const int bytes = 8192;
+    setsockopt(socket, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof bytes);
+}
+
 struct host_call *host_call_new(struct host *host, struct MHD_Connection *connection)
 {
     struct host_call *call = tbus_mem_alloc(sizeof *call);
@@ -16,6 +24,7 @@ struct host_call *host_call_new(struct host *host, struct MHD_Connection *connec
     call->host = host;
     call->connection = connection;
     call->socket = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
+    limit_buffer(call->socket);
     call->references = 1;
     call->arrived_hr = uv_hrtime();
     call->created_s = tbus_now(host->bus) / 1000000000;

@@ -5,7 +5,7 @@
 #include "tools/heap.h"
 #include "tools/host_call.h"
 
-#define PENDING_MAX ((size_t)64 * 1024) /* bytes of a stream that its client has not taken: the model waits */
+#define PENDING_MAX ((size_t)4 * 1024) /* bytes of a stream that its client has not taken: the model waits */
 #define PRESSED_NS INT64_C(20000000)
 
 struct worker {

@@ -3,6 +3,7 @@
 host_oracle.py sdk TOOL DIRECTORY PACKAGES   the OpenAI SDK for Node (installed under PACKAGES), through openai_client.mjs
 host_oracle.py plain TOOL DIRECTORY          curl and plain sockets
 host_oracle.py hostile TOOL DIRECTORY        what is no HTTP, or no whole request
+host_oracle.py slow TOOL DIRECTORY           one that does not read
 host_oracle.py end TOOL DIRECTORY SIGNAL     under load until a signal comes
 
 Costs are computed by decimal from a price file of its own. Says "all good" in the end.
@@ -339,6 +340,39 @@ def hostile(tool, directory):
         demo.end()
 
 
+# --- A client that does not read ---
+
+def slow(tool, directory):
+    """The model waits for a client that does not read, which is told; in the end nothing is missing."""
+    with Demo(tool, directory, "--load", "0", "--faults", "0", "--pace", "20", "--key", "sk-rich") as demo:
+        host, port = re.match(r"http://([\d.]+):(\d+)", demo.api).groups()
+        # The longest answer of some prompts: found by asking for each as a whole.
+        texts = ["tell me %d" % i for i in range(40)]
+        usages = [json.loads(curl(demo, "/chat/completions", chat("gpt-3.5-turbo", text))[1])["usage"] for text in texts]
+        longest = max(range(len(texts)), key=lambda i: usages[i]["completion_tokens"])
+        tokens = usages[longest]["completion_tokens"]
+        expect(tokens > 150, "the longest answer has", tokens, "tokens")
+        body = chat("gpt-3.5-turbo", texts[longest], stream=True)
+        with socket.socket() as client:
+            client.settimeout(LIMIT_S)
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1024)
+            client.connect((host, int(port)))
+            client.sendall(b"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer sk-rich\r\n"
+                           b"Content-Length: %d\r\n\r\n%s" % (len(body), body))
+            demo.wait_for(lambda: demo.get("/metrics/streaming")["backpressure_events"] > 0)
+            same("active", demo.get("/metrics/streaming")["active_streams"], 1)
+            got = b""
+            while b"data: [DONE]" not in got:
+                more = client.recv(4096)
+                expect(more, "the host hung up")
+                got += more
+        same("pieces", got.count(b'"content":"'), tokens)
+        demo.settle(1, len(texts) + 1)
+        same("tokens", demo.get("/metrics/streaming")["total_tokens"], tokens)
+        same("completed", demo.get("/metrics/streaming")["completed_streams"], 1)
+        demo.end()
+
+
 # --- The end ---
 
 def end(tool, directory, name):
@@ -355,7 +389,7 @@ def end(tool, directory, name):
 
 
 def main():
-    {"sdk": sdk, "plain": plain, "hostile": hostile, "end": end}[sys.argv[1]](*sys.argv[2:])
+    {"sdk": sdk, "plain": plain, "hostile": hostile, "slow": slow, "end": end}[sys.argv[1]](*sys.argv[2:])
     print("all good")
 
 

@@ -79,6 +79,14 @@ Test(host, is_harmed_by_nothing_that_is_no_request)
     expect_all_good("hostile \"$T\" \"$D\"");
 }
 
+Test(host, waits_for_a_client_that_does_not_read)
+{
+    prepare();
+    need_host();
+    need("curl", "command -v curl >/dev/null");
+    expect_all_good("slow \"$T\" \"$D\"");
+}
+
 Test(host, drains_what_it_has_when_it_is_interrupted)
 {
     prepare();
