@@ -4,7 +4,7 @@
 
 #include "tools/host_call.h"
 
-enum { INPUTS_MAX = 64, MESSAGE_TOKENS = 4, REPLY_TOKENS = 3, IMAGE_TOKENS = 85 };
+enum { INPUTS_MAX = 32, MESSAGE_TOKENS = 4, REPLY_TOKENS = 3, IMAGE_TOKENS = 85 };
 
 static const struct host_failure bad_request = {400, "invalid_request_error", "invalid_request"};
 static const struct host_failure no_key = {401, "invalid_request_error", "invalid_api_key"};
@@ -129,7 +129,7 @@ static bool add_input(struct host_call *call, const json_t *input)
 
 static const char *read_embeddings(struct host_call *call, const json_t *body)
 {
-    static const char expected[] = "'input' must be a text, or a list of 1 to 64 texts";
+    static const char expected[] = "'input' must be a text, or a list of 1 to 32 texts";
     const json_t *input = json_object_get(body, "input"), *format = json_object_get(body, "encoding_format");
     size_t count = json_is_array(input) ? json_array_size(input) : 1;
     json_int_t dimensions;

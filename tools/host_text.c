@@ -34,16 +34,20 @@ void host_text_add(struct host_text *text, const char *bytes, size_t length)
 
 void host_text_print(struct host_text *text, const char *format, ...)
 {
-    va_list args;
-    va_start(args, format);
-    int length = vsnprintf(NULL, 0, format, args);
-    va_end(args);
-    if (length < 0 || !make_room(text, (size_t)length))
-        return;
-    va_start(args, format);
-    vsnprintf(text->bytes + text->length, (size_t)length + 1, format, args);
-    va_end(args);
-    text->length += (size_t)length;
+    /* Most fits into the room that is there; what does not is written once more. */
+    for (int tries = 0; tries < 2; tries++) {
+        va_list args;
+        size_t room = text->room - text->length;
+        va_start(args, format);
+        int length = vsnprintf(text->bytes ? text->bytes + text->length : NULL, room, format, args);
+        va_end(args);
+        if (length >= 0 && (size_t)length < room && !text->failed) {
+            text->length += (size_t)length;
+            return;
+        }
+        if (length < 0 || !make_room(text, (size_t)length))
+            return;
+    }
 }
 
 void host_text_free(struct host_text *text)
