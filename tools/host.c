@@ -2,6 +2,7 @@
 #include <string.h>
 #include <sys/resource.h>
 
+#include "tools/drain.h"
 #include "tools/host_call.h"
 #include "tools/host_server.h"
 #include "tools/report.h"
@@ -139,37 +140,12 @@ static void stop_serving(struct host *host, uint32_t wait_ms)
     host->engine = NULL;
 }
 
-struct drained {
-    uv_sem_t done;
-    uint64_t remained;
-};
-
-static void on_closed(tbus_t *bus, const tbus_close_report_t *report, void *user)
-{
-    struct drained *drained = user;
-    (void)bus;
-    drained->remained = report->remained;
-    uv_sem_post(&drained->done);
-}
-
 int host_drain(struct host *host, uint32_t wait_ms)
 {
-    struct drained drained = {.remained = 0};
     stop_serving(host, wait_ms);
     tbus_web_close(host->web);
     host->web = NULL;
-    int error = uv_sem_init(&drained.done, 0);
-    if (error) {
-        tool_say("can not close the bus: %s", uv_strerror(error));
-        return TOOL_UNUSABLE;
-    }
-    error = tbus_close(host->bus, DRAIN_MAX_MS, on_closed, &drained);
-    if (!error)
-        uv_sem_wait(&drained.done);
-    uv_sem_destroy(&drained.done);
-    if (!error)
-        error = tbus_stats(host->bus, &host->stats);
-    host->remained = drained.remained;
+    int error = drain_bus(host->bus, DRAIN_MAX_MS, &host->stats, &host->remained);
     host->elapsed_s = (double)(uv_hrtime() - host->opened_hr) / 1e9;
     if (error)
         tool_say("can not close the bus: %s", uv_strerror(error));

@@ -3,9 +3,12 @@
 
 #include "tools/host_call.h"
 #include "tools/host_status.h"
+#include "tools/tool.h"
 
 #define TERMINAL_EVERY_NS UINT64_C(200000000)
 #define LINE_EVERY_NS UINT64_C(2000000000)
+
+enum { COLUMNS = 80 };
 
 void host_status_begin(struct host_status *status, struct host *host, struct host_load *load)
 {
@@ -34,19 +37,23 @@ void host_status_show(struct host_status *status)
     struct host_counts *counts = &status->host->counts;
     uint64_t now = uv_hrtime(), since = now - status->shown_hr, requests = atomic_load(&counts->requests);
     char cost[TBUS_MONEY_TEXT_MAX];
+    char line[512];
     double ttft_ms;
     if (since < (status->is_terminal ? TERMINAL_EVERY_NS : LINE_EVERY_NS))
         return;
     read_trackers(status->host, &ttft_ms, cost);
-    fprintf(stderr,
-            "%s%llu requests (%.0f/s), %llu under way, %llu tokens, first token p50 %.0f ms, %s USD, "
-            "%llu failed, %llu over budget, %llu hung up%s",
-            status->is_terminal ? "\r\033[K  " : "tallybus: ", (unsigned long long)requests,
-            (double)(requests - status->requests) * 1e9 / (double)since,
-            (unsigned long long)host_engine_active(status->host->engine),
-            (unsigned long long)atomic_load(&counts->completion_tokens), ttft_ms, cost,
-            (unsigned long long)atomic_load(&counts->failed), (unsigned long long)atomic_load(&counts->over_budget),
-            (unsigned long long)atomic_load(&counts->cancelled), status->is_terminal ? "" : "\n");
+    snprintf(line, sizeof line,
+             "%llu requests (%.0f/s), %llu active, %llu tokens, TTFT %.0f ms, %s USD, "
+             "%llu failed, %llu over budget, %llu hung up",
+             (unsigned long long)requests, (double)(requests - status->requests) * 1e9 / (double)since,
+             (unsigned long long)host_engine_active(status->host->engine),
+             (unsigned long long)atomic_load(&counts->completion_tokens), ttft_ms, cost,
+             (unsigned long long)atomic_load(&counts->failed), (unsigned long long)atomic_load(&counts->over_budget),
+             (unsigned long long)atomic_load(&counts->cancelled));
+    if (status->is_terminal)
+        fprintf(stderr, "\r\033[K  %.*s", COLUMNS - 3, line); /* a line that wraps could not be renewed */
+    else
+        tool_say("%s", line);
     fflush(stderr);
     status->shown_hr = now;
     status->requests = requests;
