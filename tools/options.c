@@ -89,7 +89,7 @@ static const char *read_seed(struct options *options, const char *value)
 }
 
 /* "PORT", "ADDRESS:PORT" or "[ADDRESS]:PORT". Whether the address is one, the server says. */
-static const char *read_web(struct options *options, const char *value)
+static const char *read_place(const char *value, struct place *ret)
 {
     static const char expected[] = "[ADDRESS:]PORT, such as 9464 or 127.0.0.1:9464";
     const char *colon = strrchr(value, ':'), *port = colon ? colon + 1 : value;
@@ -99,14 +99,82 @@ static const char *read_web(struct options *options, const char *value)
         value++;
         length -= 2;
     }
-    if (!number_whole(port, strlen(port), UINT16_MAX, &number) || length >= sizeof options->web.address ||
+    if (!number_whole(port, strlen(port), UINT16_MAX, &number) || length >= sizeof ret->address ||
         (colon && length == 0))
         return expected;
-    memcpy(options->web.address, value, length);
-    options->web.address[length] = '\0';
-    options->web.port = (uint16_t)number;
-    options->web.wanted = true;
+    memcpy(ret->address, value, length);
+    ret->address[length] = '\0';
+    ret->port = (uint16_t)number;
+    ret->wanted = true;
     return NULL;
+}
+
+static const char *read_web(struct options *options, const char *value)
+{
+    return read_place(value, &options->web);
+}
+
+static const char *read_listen(struct options *options, const char *value)
+{
+    return read_place(value, &options->listen);
+}
+
+/* A decimal above or at 0 with 3 digits behind the point. */
+static bool read_thousandths(const char *value, int64_t max, double *ret)
+{
+    int64_t thousandths;
+    bool is_good = number_decimal(value, strlen(value), 3, max * 1000, &thousandths);
+    *ret = is_good ? (double)thousandths / 1000 : 0;
+    return is_good;
+}
+
+static const char *read_load(struct options *options, const char *value)
+{
+    return read_thousandths(value, 10000, &options->load) ? NULL : "requests each second from 0 to 10000";
+}
+
+static const char *read_pace(struct options *options, const char *value)
+{
+    bool is_good = read_thousandths(value, 1000, &options->pace) && options->pace >= 0.01;
+    return is_good ? NULL : "a factor from 0.01 to 1000, such as 2 for models twice as fast";
+}
+
+static const char *read_seconds(const char *value, int64_t *ret_ns)
+{
+    bool is_good = number_decimal(value, strlen(value), 9, INT64_C(1000000) * 1000000000, ret_ns);
+    return is_good && *ret_ns > 0 ? NULL : "seconds above 0, such as 30";
+}
+
+static const char *read_duration(struct options *options, const char *value)
+{
+    return read_seconds(value, &options->duration_ns);
+}
+
+static const char *read_minutes(const char *value, int64_t *ret_ns)
+{
+    int64_t millis = 0;
+    bool is_good = number_decimal(value, strlen(value), 3, INT64_C(100000) * 1000, &millis) && millis > 0;
+    *ret_ns = millis * 60000000;
+    return is_good ? NULL : "minutes above 0, such as 10 or 0.5";
+}
+
+static const char *read_check_every(struct options *options, const char *value)
+{
+    return read_minutes(value, &options->check_ns);
+}
+
+static const char *read_faults(struct options *options, const char *value)
+{
+    int64_t permille = 0;
+    if (!number_whole(value, strlen(value), 1000, &permille))
+        return "requests that fail of each thousand, 0 to 1000";
+    options->faults_permille = (uint32_t)permille;
+    return NULL;
+}
+
+static const char *read_key(struct options *options, const char *value)
+{
+    return host_keys_add(&options->keys, value);
 }
 
 static const char *set_json(struct options *options, const char *value)
@@ -136,20 +204,27 @@ static const struct option {
     bool takes_value;
     read_value read;
 } known[] = {
-    {"--prices", OPTIONS_REPLAY | OPTIONS_DEMO, true, read_prices},
+    {"--prices", OPTIONS_REPLAY | OPTIONS_SIMULATE | OPTIONS_DEMO, true, read_prices},
     {"--model", OPTIONS_REPLAY, true, read_model},
-    {"--threads", OPTIONS_REPLAY | OPTIONS_DEMO, true, read_threads},
-    {"--slo", OPTIONS_REPLAY | OPTIONS_DEMO, true, read_slo},
-    {"--speed", OPTIONS_REPLAY | OPTIONS_DEMO, true, read_speed},
+    {"--threads", OPTIONS_REPLAY | OPTIONS_SIMULATE | OPTIONS_DEMO | OPTIONS_SOAK, true, read_threads},
+    {"--slo", OPTIONS_REPLAY | OPTIONS_SIMULATE | OPTIONS_DEMO, true, read_slo},
+    {"--speed", OPTIONS_REPLAY | OPTIONS_SIMULATE, true, read_speed},
     {"--prefill-ms-per-token", OPTIONS_REPLAY, true, read_prefill},
     {"--itl-ms", OPTIONS_REPLAY, true, read_itl},
-    {"--rows", OPTIONS_DEMO, true, read_rows},
-    {"--seed", OPTIONS_DEMO, true, read_seed},
-    {"--web", OPTIONS_DEMO, true, read_web},
-    {"--json", OPTIONS_REPLAY | OPTIONS_DEMO, false, set_json},
-    {"--prometheus", OPTIONS_REPLAY | OPTIONS_DEMO, false, set_prometheus},
-    {"--help", OPTIONS_REPLAY | OPTIONS_DEMO, false, set_help},
-    {"-h", OPTIONS_REPLAY | OPTIONS_DEMO, false, set_help},
+    {"--rows", OPTIONS_SIMULATE, true, read_rows},
+    {"--seed", OPTIONS_SIMULATE, true, read_seed},
+    {"--web", OPTIONS_SIMULATE | OPTIONS_DEMO, true, read_web},
+    {"--listen", OPTIONS_DEMO, true, read_listen},
+    {"--load", OPTIONS_DEMO | OPTIONS_SOAK, true, read_load},
+    {"--pace", OPTIONS_DEMO | OPTIONS_SOAK, true, read_pace},
+    {"--duration", OPTIONS_DEMO, true, read_duration},
+    {"--check-every", OPTIONS_SOAK, true, read_check_every},
+    {"--faults", OPTIONS_DEMO, true, read_faults},
+    {"--key", OPTIONS_DEMO, true, read_key},
+    {"--json", OPTIONS_REPLAY | OPTIONS_SIMULATE | OPTIONS_DEMO, false, set_json},
+    {"--prometheus", OPTIONS_REPLAY | OPTIONS_SIMULATE | OPTIONS_DEMO, false, set_prometheus},
+    {"--help", OPTIONS_REPLAY | OPTIONS_SIMULATE | OPTIONS_DEMO | OPTIONS_SOAK, false, set_help},
+    {"-h", OPTIONS_REPLAY | OPTIONS_SIMULATE | OPTIONS_DEMO | OPTIONS_SOAK, false, set_help},
 };
 
 /* The option that an argument names, "--name" or "--name=value"; NULL when there is none. */
@@ -203,7 +278,21 @@ bool options_read(struct options *options, unsigned subcommand, int argc, char *
         .timing = {.first_ns = 20 * NS_PER_MS, .prefill_ns = NS_PER_MS / 4, .itl_ns = 15 * NS_PER_MS},
         .rows = 20000,
         .seed = 1,
+        .listen = {.port = 8080},
+        .load = 20,
+        .pace = 1,
+        .faults_permille = 10,
     };
+    host_keys_init(&options->keys);
+    if (subcommand == OPTIONS_DEMO)
+        options->web.port = 9464;
+    if (subcommand == OPTIONS_SOAK) {
+        options->listen.port = 0; /* both ports: any that is free */
+        options->load = 60;
+        options->pace = 4;
+        options->faults_permille = 50;
+        options->check_ns = INT64_C(60000000000);
+    }
     bool only_files = false;
     for (int i = 1; i < argc; i++) {
         bool is_option = !only_files && argv[i][0] == '-' && argv[i][1] != '\0';
@@ -212,7 +301,7 @@ bool options_read(struct options *options, unsigned subcommand, int argc, char *
         } else if (is_option) {
             if (!read_option(options, subcommand, argc, argv, &i))
                 return false;
-        } else if (subcommand == OPTIONS_REPLAY && !options->file) {
+        } else if ((subcommand == OPTIONS_REPLAY || subcommand == OPTIONS_SOAK) && !options->file) {
             options->file = argv[i];
         } else {
             return refuse(argv[0], NULL, "too many arguments", NULL);
@@ -221,5 +310,10 @@ bool options_read(struct options *options, unsigned subcommand, int argc, char *
     if (subcommand == OPTIONS_REPLAY && !options->file && !options->help)
         return refuse(argv[0], NULL,
                       "which file? Name a trace (CSV), a file of events (JSON lines), or - for standard input", NULL);
+    if (subcommand == OPTIONS_SOAK && !options->help) {
+        const char *minutes = options->file ? options->file : "",
+                   *expected = read_minutes(minutes, &options->duration_ns);
+        return expected ? refuse(argv[0], "MINUTES", expected, minutes) : true;
+    }
     return true;
 }

@@ -9,7 +9,7 @@
 
 struct report_input {
     const char *file;
-    const char *format; /* "csv", "events" or "demo" */
+    const char *format; /* "csv", "events" or "simulation" */
     uint64_t lines, rows, broken_lines;
     uint32_t streams_max; /* what the rig was opened for */
 };

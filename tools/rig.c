@@ -1,4 +1,5 @@
 #include "tools/rig.h"
+#include "tools/drain.h"
 #include "tools/tool.h"
 
 /* Long enough for what a full queue holds, on any machine. */
@@ -77,43 +78,17 @@ int rig_open(struct rig *rig, const char *prices_path, uint32_t slo_ppm, uint32_
     return code;
 }
 
-struct drained {
-    uv_sem_t done;
-    uint64_t remained;
-};
-
-static void on_closed(tbus_t *bus, const tbus_close_report_t *report, void *user)
-{
-    struct drained *drained = user;
-    (void)bus;
-    drained->remained = report->remained;
-    uv_sem_post(&drained->done);
-}
-
-static int fail_to_close(int error)
-{
-    tool_say("can not close the bus: %s", uv_strerror(error));
-    return TOOL_UNUSABLE;
-}
-
 int rig_drain(struct rig *rig)
 {
-    struct drained drained = {.remained = 0};
-    int error = uv_sem_init(&drained.done, 0);
-    if (error)
-        return fail_to_close(error);
-    error = tbus_close(rig->bus, DRAIN_MAX_MS, on_closed, &drained);
-    if (!error)
-        uv_sem_wait(&drained.done);
+    int error = drain_bus(rig->bus, DRAIN_MAX_MS, &rig->stats, &rig->remained);
     rig->elapsed_s = (double)(uv_hrtime() - rig->opened_hr) / 1e9;
-    if (!error)
-        error = tbus_stats(rig->bus, &rig->stats);
-    rig->remained = drained.remained;
     int free_error = tbus_free(rig->bus);
     error = error ? error : free_error;
     rig->bus = free_error ? rig->bus : NULL;
-    uv_sem_destroy(&drained.done);
-    return error ? fail_to_close(error) : 0;
+    if (!error)
+        return 0;
+    tool_say("can not close the bus: %s", uv_strerror(error));
+    return TOOL_UNUSABLE;
 }
 
 void rig_close(struct rig *rig)

@@ -16,7 +16,9 @@
 static const char usage[] = "Usage: tallybus COMMAND [OPTIONS]\n"
                             "\n"
                             "  replay FILE   play a trace or a file of events through the bus, and report\n"
-                            "  demo          play a trace made up on the spot, and report\n"
+                            "  simulate      play an hour of traffic made up on the spot, and report\n"
+                            "  demo          serve OpenAI's protocol with a made-up model, on a bus, under load\n"
+                            "  soak MINUTES  run the demo under load and faults, and check that all counts agree\n"
                             "  help          this text\n"
                             "  version       the version of the library\n"
                             "\n"
@@ -76,8 +78,12 @@ int main(int argc, char **argv)
     const char *command = argc > 1 ? argv[1] : "";
     if (strcmp(command, "replay") == 0)
         return replay_main(argc - 1, argv + 1);
+    if (strcmp(command, "simulate") == 0)
+        return simulate_main(argc - 1, argv + 1);
     if (strcmp(command, "demo") == 0)
         return demo_main(argc - 1, argv + 1);
+    if (strcmp(command, "soak") == 0)
+        return soak_main(argc - 1, argv + 1);
     if (strcmp(command, "help") == 0 || strcmp(command, "--help") == 0 || strcmp(command, "-h") == 0) {
         fputs(usage, stdout);
         return fflush(stdout) ? TOOL_UNUSABLE : TOOL_GOOD;

@@ -18,7 +18,9 @@ enum {
 
 /* The subcommands; `argv[0]` is the subcommand's name. Each returns how the command ends. */
 int replay_main(int argc, char **argv);
+int simulate_main(int argc, char **argv);
 int demo_main(int argc, char **argv);
+int soak_main(int argc, char **argv);
 
 /* Says one sentence on stderr, behind "tallybus: ". What a terminal might obey is shown as '?'. */
 __attribute__((format(printf, 1, 2))) void tool_say(const char *format, ...);

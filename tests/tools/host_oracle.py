@@ -1,0 +1,397 @@
+"""Clients of `tallybus demo`, and whether its trackers counted what they saw.
+
+host_oracle.py sdk TOOL DIRECTORY PACKAGES   the OpenAI SDK for Node (installed under PACKAGES), through openai_client.mjs
+host_oracle.py plain TOOL DIRECTORY          curl and plain sockets
+host_oracle.py hostile TOOL DIRECTORY        what is no HTTP, or no whole request
+host_oracle.py slow TOOL DIRECTORY           one that does not read
+host_oracle.py end TOOL DIRECTORY SIGNAL     under load until a signal comes
+
+Costs are computed by decimal from a price file of its own. Says "all good" in the end.
+"""
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from decimal import Decimal
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+LIMIT_S = 30  # for anything that is waited for
+
+# Digits that no rounding survives.
+PRICES = {
+    "gpt-4o": ("2.500000000001e-06", "1.0000000000007e-05", "1.250000000003e-06"),
+    "gpt-4o-mini": ("1.50000000011e-07", "6.00000000013e-07", "7.5000000017e-08"),
+    "gpt-4-turbo": ("1.0000000000019e-05", "3.0000000000023e-05", None),
+    "gpt-3.5-turbo": ("5.00000000029e-07", "1.500000000031e-06", None),
+    "o1-mini": ("3.000000000037e-06", "1.2000000000041e-05", None),
+    "text-embedding-3-small": ("2.0000000043e-08", "0", None),
+}
+PRICES = {model: tuple(p if p is None else str(Decimal(p).quantize(Decimal("1e-12"))) for p in prices)
+          for model, prices in PRICES.items()}
+
+
+def expect(condition, *said):
+    if not condition:
+        raise AssertionError(" ".join(str(word) for word in said))
+
+
+def same(what, got, wanted):
+    expect(got == wanted, f"{what}: got {got}, wanted {wanted}")
+
+
+def cost(model, usage):
+    prompt_price, output_price, cached_price = PRICES[model]
+    cached = usage.get("prompt_tokens_details", {}).get("cached_tokens", 0)
+    return ((usage["prompt_tokens"] - cached) * Decimal(prompt_price) +
+            cached * Decimal(cached_price or prompt_price) +
+            usage.get("completion_tokens", 0) * Decimal(output_price))
+
+
+class Demo:
+    def __init__(self, tool, directory, *options):
+        path = os.path.join(directory, "prices.json")
+        with open(path, "w", encoding="utf-8") as file:
+            file.write("{" + ",".join(
+                f'"{model}": {{"input_cost_per_token": {a}, "output_cost_per_token": {b}' +
+                (f', "cache_read_input_token_cost": {c}' if c else "") + "}" for model, (a, b, c) in PRICES.items()) + "}")
+        self.process = subprocess.Popen(
+            [tool, "demo", "--listen", "0", "--web", "0", "--prices", path, *options],
+            stdout=subprocess.PIPE, stderr=open(os.path.join(directory, "stderr"), "w+", encoding="utf-8"), text=True)
+        self.stderr = os.path.join(directory, "stderr")
+        self.api, self.web = self.wait_for(self.addresses)
+
+    def said(self):
+        with open(self.stderr, encoding="utf-8") as file:
+            return file.read()
+
+    def addresses(self):
+        expect(self.process.poll() is None, "the host ended:", self.said())
+        found = re.findall(r"serving the \w+ at (http://[\w.:]+/\w+)\b", self.said())
+        return (found[0], found[1].removesuffix("/metrics")) if len(found) == 2 else None
+
+    @staticmethod
+    def wait_for(look):
+        end = time.monotonic() + LIMIT_S
+        while time.monotonic() < end:
+            found = look()
+            if found:
+                return found
+            time.sleep(0.01)
+        raise AssertionError(f"{look.__name__}: waited for {LIMIT_S} s")
+
+    def get(self, path):
+        with urllib.request.urlopen(self.web + path, timeout=LIMIT_S) as answer:
+            return json.loads(answer.read(), parse_float=Decimal)
+
+    def settle(self, streams, requests):
+        """Waits until so many streams and requests are over and every event is delivered."""
+        def all_over():
+            bus, streaming = self.get("/metrics/bus"), self.get("/metrics/streaming")
+            of = self.get("/metrics/requests")["all"]
+            return (streaming["total_streams"] == streams and streaming["active_streams"] == 0 and
+                    of["responses"] == requests and bus["queued_events"] == 0)
+        self.wait_for(all_over)
+
+    def end(self, number=signal.SIGTERM):
+        self.process.send_signal(number)
+        out, _ = self.process.communicate(timeout=LIMIT_S)
+        expect(self.process.returncode == 0, "exit code", self.process.returncode, self.said())
+        return out
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+
+
+def check_cost(demo, total, usages, refused):
+    """What was refused is told with no tokens and costs nothing."""
+    costs = demo.get("/metrics/costs")
+    same("cost", Decimal(costs["total_usd"]), total)
+    same("requests", costs["requests"], len(usages) + refused)
+    same("prompt tokens", costs["prompt_tokens"], sum(u["prompt_tokens"] for _, u in usages))
+    same("completion tokens", costs["completion_tokens"], sum(u.get("completion_tokens", 0) for _, u in usages))
+    for row in costs["by_model"]:
+        same("cost of " + row["name"], Decimal(row["usd"]), sum(cost(m, u) for m, u in usages if m == row["name"]))
+
+
+def check_hung_up(demo, stream, usages, model, prompt, cached, seen_at_least):
+    info = demo.get("/metrics/streaming/" + stream)
+    same("status of the stream that was hung up on", info["status"], "cancelled")
+    expect(seen_at_least <= info["tokens"] < 60, f"{info['tokens']} tokens of the stream that was hung up on")
+    usages.append((model, {"prompt_tokens": prompt, "completion_tokens": info["tokens"],
+                           "prompt_tokens_details": {"cached_tokens": cached}}))
+
+
+# --- The SDK ---
+
+ERRORS = [
+    ("over budget", "RateLimitError", 429, "insufficient_quota"),
+    ("unknown key", "AuthenticationError", 401, "invalid_api_key"),
+    ("unknown model", "NotFoundError", 404, "model_not_found"),
+    ("bad request", "BadRequestError", 400, "invalid_request"),
+    ("too large", "APIError", 413, "request_too_large"),
+    ("internal", "InternalServerError", 500, "internal_error"),
+    ("midway", "APIError", None, "upstream_error"),
+]
+
+
+def check_ttft(demo, streams):
+    """The host's figure begins with the request's headers and ends when the token is made: within what the client saw."""
+    for stream in streams:
+        info = demo.get("/metrics/streaming/" + stream["id"])
+        same("tokens of " + stream["id"], info["tokens"], stream["pieces"])
+        same("status", info["status"], "completed")
+        behind = stream["first_ms"] - float(info["ttft_ms"])
+        expect(0 <= behind < 5000, f"the first token came {behind} ms after it was made")
+
+
+def sdk(tool, directory, packages):
+    # Enough for one: (1 + 4 + 3) prompt tokens and 5 of the answer.
+    once = cost("gpt-4o", {"prompt_tokens": 8, "completion_tokens": 5})
+    with Demo(tool, directory, "--load", "0", "--faults", "0", "--pace", "4", "--key", "sk-rich",
+              "--key", f"sk-poor={once}") as demo:
+        out = subprocess.run(["node", os.path.join(HERE, "openai_client.mjs"), packages, demo.api, "sk-rich", "sk-poor"],
+                             check=True, stdout=subprocess.PIPE, timeout=60, text=True).stdout
+        seen = json.loads(out)
+        streams = seen["streams"]
+        same("models", "gpt-4o" in seen["models"] and len(seen["models"]) == 7, True)
+        same("errors", [(e["what"], e["name"], e["status"], e["code"]) for e in seen["errors"]], ERRORS)
+        same("streams", len(streams), 24)
+        for stream in streams:
+            same("pieces", stream["pieces"], stream["usage"]["completion_tokens"])
+            expect(stream["text"] and stream["finish"] in ("stop", "length"), stream)
+        for request in seen["requests"]:
+            same("words", len(request["text"].split()), request["usage"]["completion_tokens"])
+        same("finish", sorted(r["finish"] for r in seen["requests"]), ["length", "length", "stop"])
+        pairs = zip(*[[x for vector in e["vectors"] for x in vector] for e in seen["embeddings"]])
+        expect(all(abs(a - b) < 1e-7 for a, b in pairs), "embeddings as base64 and as numbers differ")
+
+        # 3 plain, 24 streams, 2 embeddings, 1 hung up, 1 of the poor, 7 errors; 26 streams: one broke off
+        demo.settle(26, 38)
+        usages = [(r["model"], r["usage"]) for r in seen["requests"]] + [(s["model"], s["usage"]) for s in streams]
+        usages += [("text-embedding-3-small", e["usage"]) for e in seen["embeddings"]]
+        usages.append(("gpt-4o", {"prompt_tokens": 8, "completion_tokens": 5}))
+        cached = streams[0]["usage"]["prompt_tokens_details"]["cached_tokens"] or 128
+        check_hung_up(demo, seen["hung_up"], usages, "gpt-4-turbo", streams_prompt("hang"), cached, 2)
+        check_cost(demo, sum(cost(m, u) for m, u in usages), usages, 5)
+        check_ttft(demo, streams)
+
+        streaming, errors, budgets = demo.get("/metrics/streaming"), demo.get("/metrics/errors"), demo.get("/metrics/budgets")
+        same("completed", streaming["completed_streams"], 24)
+        same("failed", streaming["failed_streams"], 1)
+        same("cancelled", streaming["cancelled_streams"], 1)
+        same("errors of the server", (errors["failed"], errors["errors"]), (2, 2))
+        same("excluded", errors["excluded"], 1)
+        same("denied", budgets["denied"], 1)
+        same("reservations", budgets["reservations"], 0)
+        same("settled", Decimal(budgets["settled_usd"]), sum(cost(m, u) for m, u in usages))
+        poor = [b for b in budgets["budgets"] if Decimal(b["limit_usd"]) == once]
+        same("the poor key", [(Decimal(b["used_usd"]), Decimal(b["remaining_usd"])) for b in poor], [(once, 0)])
+        bus = demo.get("/metrics/bus")
+        same("published and delivered", bus["published"], bus["delivered"])
+        expect(not any(bus["undelivered"].values()), bus["undelivered"])
+        demo.end()
+
+
+def tokens_of(text):
+    return (len(text.encode()) + 3) // 4
+
+
+def streams_prompt(text):
+    return tokens_of("Be exact. " * 80) + tokens_of(text) + 4 + 4 + 3
+
+
+# --- curl and sockets ---
+
+def curl(demo, path, body, *options):
+    out = subprocess.run(["curl", "-sS", "-N", "-m", str(LIMIT_S), "-w", "\n%{http_code}", demo.api + path,
+                          "-H", "Authorization: Bearer sk-rich", *options, "--data-binary", "@-"],
+                         input=body, check=True, stdout=subprocess.PIPE).stdout.decode()
+    text, _, status = out.rpartition("\n")
+    return int(status), text
+
+
+def chat(model, text, **more):
+    return json.dumps({"model": model, "messages": [{"role": "user", "content": text}], **more}).encode()
+
+
+def read_events(text):
+    events = [line[6:] for line in text.split("\n") if line.startswith("data: ")]
+    same("the last event", events[-1], "[DONE]")
+    return [json.loads(event) for event in events[:-1]]
+
+
+def hang_up(demo, pieces):
+    """A client that closes its socket after so many tokens; returns the stream's id."""
+    host, port = re.match(r"http://([\d.]+):(\d+)", demo.api).groups()
+    body = chat("gpt-4-turbo", "hang up", stream=True)
+    with socket.create_connection((host, int(port)), timeout=LIMIT_S) as client:
+        client.sendall(b"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer sk-rich\r\n"
+                       b"Content-Length: %d\r\n\r\n%s" % (len(body), body))
+        got = b""
+        while got.count(b'"content":"') < pieces:
+            more = client.recv(4096)
+            expect(more, "the host hung up first")
+            got += more
+    return re.search(rb'"id":"([^"]+)"', got).group(1).decode()
+
+
+REFUSED = [
+    (b"", 400), (b"{", 400), (b"[]", 400), (b"null", 400), (b"\xff\xfe", 400), (b'{"model":"gpt-4o"}', 400),
+    (b'{"model":5,"messages":[]}', 400), (b'{"model":"gpt-4o","messages":[7]}', 400),
+    (b'{"model":"gpt-4o","messages":[{"role":"user","content":[7]}]}', 400),
+    (chat("gpt-4o", "x", max_tokens=0), 400), (chat("gpt-4o", "x", max_tokens=-1), 400),
+    (chat("gpt-4o", "x", max_tokens=1e300), 400), (chat("gpt-4o", "x", n=2), 400),
+    (chat("gpt-4o", "x", stream="yes"), 400), (chat("gpt-17", "x"), 404), (chat("text-embedding-3-small", "x"), 404),
+    (chat("gpt-3.5-turbo", "x" * 70000), 400), (b"[" * 100000, 400), (chat("gpt-4o", "x" * 1100000), 413),
+]
+
+
+def plain(tool, directory):
+    with Demo(tool, directory, "--load", "0", "--faults", "0", "--pace", "4", "--key", "sk-rich") as demo:
+        usages = []
+        for i, (body, wanted) in enumerate(REFUSED):
+            status, text = curl(demo, "/chat/completions", body)
+            same(f"status of refused body {i}", status, wanted)
+            error = json.loads(text)["error"]
+            same("error", (sorted(error), error["type"]), (["code", "message", "param", "type"], "invalid_request_error"))
+        same("path", curl(demo, "/nothing", b"{}")[0], 404)
+        same("method", curl(demo, "/models", b"{}")[0], 405)
+
+        status, text = curl(demo, "/chat/completions", chat("gpt-4o-mini", "hello", max_tokens=9))
+        same("status", status, 200)
+        usages.append(("gpt-4o-mini", json.loads(text)["usage"]))
+        same("prompt tokens", usages[0][1]["prompt_tokens"], tokens_of("hello") + 7)
+
+        body = chat("gpt-4o", "hello", stream=True, stream_options={"include_usage": True})
+        status, text = curl(demo, "/chat/completions", body)
+        events = read_events(text)
+        usage = events[-1]["usage"]
+        pieces = [e["choices"][0]["delta"]["content"] for e in events[:-2]]
+        same("the usage's choices", events[-1]["choices"], [])
+        same("pieces", len(pieces), usage["completion_tokens"])
+        usages.append(("gpt-4o", usage))
+        same("the same prompt's answer", "".join(pieces),
+             json.loads(curl(demo, "/chat/completions", chat("gpt-4o", "hello"))[1])["choices"][0]["message"]["content"])
+        usages.append(("gpt-4o", usage))
+
+        body = chat("gpt-4o", "hello", stream=True, max_tokens=3)
+        events = read_events(curl(demo, "/chat/completions", body)[1])
+        expect(all("usage" not in event for event in events), "usage that was not asked for")
+        usages.append(("gpt-4o", {"prompt_tokens": tokens_of("hello") + 7, "completion_tokens": 3}))
+
+        hung_up = [hang_up(demo, n) for n in (1, 2, 5)]
+        demo.settle(5, len(REFUSED) + 4 + 3)
+        for stream, pieces in zip(hung_up, (1, 2, 5)):
+            check_hung_up(demo, stream, usages, "gpt-4-turbo", tokens_of("hang up") + 7, 0, pieces)
+        check_cost(demo, sum(cost(m, u) for m, u in usages), usages, len(REFUSED))
+        same("cancelled", demo.get("/metrics/streaming")["cancelled_streams"], 3)
+        demo.end()
+
+
+# --- Hostile clients ---
+
+def hostile(tool, directory):
+    """What is no request, half of one, or two at once, harms nobody; what was asked properly is answered and counted."""
+    with Demo(tool, directory, "--load", "0", "--faults", "0", "--pace", "20", "--key", "sk-rich") as demo:
+        host, port = re.match(r"http://([\d.]+):(\d+)", demo.api).groups()
+        body = chat("gpt-3.5-turbo", "hello", stream=True, max_tokens=4)
+        good = (b"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer sk-rich\r\n"
+                b"Content-Length: %d\r\n\r\n%s" % (len(body), body))
+        bad = [b"", b"\0" * 1000, b"GET\r\n\r\n", b"POST / HTTP/9.9\r\n\r\n", b"\r\n" * 5000, b"X" * 100000, good[:-1],
+               good[:60], good.replace(b"Content-Length: ", b"Content-Length: -"),
+               good.replace(b"Content-Length: ", b"Content-Length: 99999999999999999999"),
+               good.replace(b"Content-Length: %d" % len(body), b"Transfer-Encoding: chunked"),
+               b"POST /v1/chat/completions HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer " + b"k" * 60000 + b"\r\n\r\n"]
+        for words in bad * 3:
+            with socket.create_connection((host, int(port)), timeout=LIMIT_S) as client:
+                try:
+                    client.sendall(words)
+                except OSError:
+                    pass # it was cut off, which is its right
+        before = demo.get("/metrics/requests")["all"]["requests"]
+
+        # Two requests in one packet are answered one after the other, in one connection.
+        with socket.create_connection((host, int(port)), timeout=LIMIT_S) as client:
+            client.sendall(good * 2)
+            got = b""
+            while got.count(b"data: [DONE]") < 2:
+                more = client.recv(65536)
+                expect(more, "the host hung up on two requests at once:", got)
+                got += more
+        same("pieces", got.count(b'"content":"'), 8)
+        # Those that were cut short may end later than these two: they are the same or nothing.
+        demo.wait_for(lambda: demo.get("/metrics/streaming")["active_streams"] == 0 and
+                      demo.get("/metrics/requests")["all"]["in_flight"] == 0)
+        streaming, requests = demo.get("/metrics/streaming"), demo.get("/metrics/requests")["all"]
+        expect(requests["requests"] >= before + 2, requests)
+        same("streams", streaming["completed_streams"] + streaming["cancelled_streams"], streaming["total_streams"])
+        expect(streaming["completed_streams"] >= 2, streaming)
+        demo.end()
+
+
+# --- A client that does not read ---
+
+def slow(tool, directory):
+    """The model waits for a client that does not read, which is told; in the end nothing is missing."""
+    with Demo(tool, directory, "--load", "0", "--faults", "0", "--pace", "20", "--key", "sk-rich") as demo:
+        host, port = re.match(r"http://([\d.]+):(\d+)", demo.api).groups()
+        # The longest answer of some prompts: found by asking for each as a whole.
+        texts = ["tell me %d" % i for i in range(40)]
+        usages = [json.loads(curl(demo, "/chat/completions", chat("gpt-3.5-turbo", text))[1])["usage"] for text in texts]
+        longest = max(range(len(texts)), key=lambda i: usages[i]["completion_tokens"])
+        tokens = usages[longest]["completion_tokens"]
+        expect(tokens > 150, "the longest answer has", tokens, "tokens")
+        body = chat("gpt-3.5-turbo", texts[longest], stream=True)
+        with socket.socket() as client:
+            client.settimeout(LIMIT_S)
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1024)
+            client.connect((host, int(port)))
+            client.sendall(b"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer sk-rich\r\n"
+                           b"Content-Length: %d\r\n\r\n%s" % (len(body), body))
+            demo.wait_for(lambda: demo.get("/metrics/streaming")["backpressure_events"] > 0)
+            same("active", demo.get("/metrics/streaming")["active_streams"], 1)
+            got = b""
+            while b"data: [DONE]" not in got:
+                more = client.recv(4096)
+                expect(more, "the host hung up")
+                got += more
+        same("pieces", got.count(b'"content":"'), tokens)
+        demo.settle(1, len(texts) + 1)
+        same("tokens", demo.get("/metrics/streaming")["total_tokens"], tokens)
+        same("completed", demo.get("/metrics/streaming")["completed_streams"], 1)
+        demo.end()
+
+
+# --- The end ---
+
+def end(tool, directory, name):
+    with Demo(tool, directory, "--load", "80", "--faults", "50", "--pace", "4", "--json") as demo:
+        demo.wait_for(lambda: demo.get("/metrics/streaming")["completed_streams"] > 20)
+        report = json.loads(demo.end(getattr(signal, name)))
+        events, streams = report["events"], report["streaming"]
+        same("delivered", events["delivered"], events["published"])
+        same("refused", events["refused"], 0)
+        same("active", streams["active_streams"], 0)
+        same("streams", streams["completed_streams"] + streams["failed_streams"] + streams["cancelled_streams"],
+             streams["total_streams"])
+        expect(streams["completed_streams"] > 20, streams)
+
+
+def main():
+    {"sdk": sdk, "plain": plain, "hostile": hostile, "slow": slow, "end": end}[sys.argv[1]](*sys.argv[2:])
+    print("all good")
+
+
+if __name__ == "__main__":
+    main()

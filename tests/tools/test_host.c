@@ -1,0 +1,169 @@
+/* The demonstration host, asked by real clients: host_oracle.py compares what they saw with what its trackers counted. */
+#define _GNU_SOURCE 1 /* mkdtemp(), setenv() */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "tests/check.h"
+
+static char directory[64];
+
+static void remove_directory(void)
+{
+    char command[128];
+    snprintf(command, sizeof command, "rm -rf '%s'", directory);
+    if (system(command) != 0)
+        fprintf(stderr, "%s is left behind\n", directory);
+}
+
+static void prepare(void)
+{
+    snprintf(directory, sizeof directory, "/tmp/tallybus-test-XXXXXX");
+    cr_assert_not_null(mkdtemp(directory));
+    setenv("T", TBUS_TOOL, 1);
+    setenv("S", TBUS_SOURCE_DIR, 1);
+    setenv("D", directory, 1);
+    atexit(remove_directory);
+}
+
+static int run(const char *command)
+{
+    int status = system(command);
+    cr_assert(WIFEXITED(status), "%s", command);
+    return WEXITSTATUS(status);
+}
+
+static void need(const char *what, const char *test)
+{
+    if (run(test) != 0)
+        cr_skip_test("%s is not there", what);
+}
+
+static void need_host(void)
+{
+    if (!TBUS_WITH_HTTP || !TBUS_WITH_JSON)
+        cr_skip_test("built without HTTP or JSON");
+    need("python3", "/usr/bin/python3 -c 0");
+}
+
+static void expect_all_good(const char *arguments)
+{
+    char command[512];
+    snprintf(command, sizeof command, "/usr/bin/python3 \"$S/tests/tools/host_oracle.py\" %s 2>&1", arguments);
+    cr_assert_eq(run(command), 0, "%s", arguments);
+}
+
+Test(host, counts_what_the_openai_sdk_sees)
+{
+    prepare();
+    need_host();
+    need("node", "command -v node >/dev/null");
+    need("the OpenAI SDK", "test -n \"$TBUS_NPM\" -a -e \"$TBUS_NPM/node_modules/openai/index.mjs\"");
+    expect_all_good("sdk \"$T\" \"$D\" \"$TBUS_NPM\"");
+}
+
+Test(host, counts_what_curl_sees_and_who_hangs_up)
+{
+    prepare();
+    need_host();
+    need("curl", "command -v curl >/dev/null");
+    expect_all_good("plain \"$T\" \"$D\"");
+}
+
+Test(host, is_harmed_by_nothing_that_is_no_request)
+{
+    prepare();
+    need_host();
+    expect_all_good("hostile \"$T\" \"$D\"");
+}
+
+Test(host, waits_for_a_client_that_does_not_read)
+{
+    prepare();
+    need_host();
+    need("curl", "command -v curl >/dev/null");
+    expect_all_good("slow \"$T\" \"$D\"");
+}
+
+Test(host, drains_what_it_has_when_it_is_interrupted)
+{
+    prepare();
+    need_host();
+    expect_all_good("end \"$T\" \"$D\" SIGINT");
+}
+
+Test(host, drains_what_it_has_when_it_is_terminated)
+{
+    prepare();
+    need_host();
+    expect_all_good("end \"$T\" \"$D\" SIGTERM");
+}
+
+Test(host, says_what_was_left_out_of_the_build)
+{
+    prepare();
+    if (TBUS_WITH_HTTP && TBUS_WITH_JSON)
+        cr_skip_test("built with HTTP and JSON");
+    cr_assert_eq(run("\"$T\" demo 2>\"$D/err\""), 3);
+    cr_assert_eq(run("grep -q 'built without' \"$D/err\""), 0);
+}
+
+Test(host, says_why_it_can_not_listen)
+{
+    prepare();
+    need_host();
+    cr_assert_eq(run("\"$T\" demo --listen 192.0.2.1:0 --web 0 2>\"$D/err\""), 3);
+    cr_assert_eq(run("grep -q 'can not serve the API at 192.0.2.1, port 0: ' \"$D/err\""), 0);
+    cr_assert_eq(run("\"$T\" demo --listen 0 --web 192.0.2.1:0 2>\"$D/err\""), 3);
+    cr_assert_eq(run("grep -q 'can not serve the metrics at 192.0.2.1, port 0: address not available' \"$D/err\""), 0);
+    cr_assert_eq(run("\"$T\" demo --listen localhost:0 2>\"$D/err\""), 3);
+}
+
+Test(soak, finds_all_counts_in_agreement_under_faults)
+{
+    prepare();
+    need_host();
+    cr_assert_eq(run("\"$T\" soak 0.1 --check-every 0.05 >\"$D/out\" || { cat \"$D/out\" >&2; exit 1; }"), 0);
+    cr_assert_eq(run("tail -n 1 \"$D/out\" | grep -qx '3 passed, 0 failed'"), 0);
+}
+
+static const struct {
+    const char *arguments;
+    const char *said;
+} wrong_lines[] = {
+    {"demo a", "too many arguments"},
+    {"demo --rows 5", "there is no option"},
+    {"demo --listen :80", "--listen wants [ADDRESS:]PORT"},
+    {"demo --load -1", "--load wants requests each second"},
+    {"demo --load 10001", "--load wants"},
+    {"demo --pace 0", "--pace wants a factor"},
+    {"demo --duration 0", "--duration wants seconds above 0"},
+    {"demo --faults 1001", "--faults wants requests that fail"},
+    {"demo --key ''", "--key wants KEY or KEY=USD"},
+    {"demo --key a=b", "--key wants"},
+    {"demo --key a=-1", "--key wants"},
+    {"demo --key =1", "--key wants"},
+    {"soak", "MINUTES wants minutes above 0"},
+    {"soak 0", "MINUTES wants"},
+    {"soak x", "MINUTES wants"},
+    {"soak 1 2", "too many arguments"},
+    {"soak --check-every 0 1", "--check-every wants"},
+    {"soak --listen 80 1", "there is no option"},
+};
+
+Test(host, says_how_it_is_used)
+{
+    char command[512];
+    prepare();
+    need_host();
+    for (size_t i = 0; i < sizeof wrong_lines / sizeof *wrong_lines; i++) {
+        snprintf(command, sizeof command, "\"$T\" %s >\"$D/out\" 2>\"$D/err\"", wrong_lines[i].arguments);
+        cr_assert_eq(run(command), 2, "%s", wrong_lines[i].arguments);
+        snprintf(command, sizeof command, "grep -qF -- '%s' \"$D/err\"", wrong_lines[i].said);
+        cr_assert_eq(run(command), 0, "%s", wrong_lines[i].arguments);
+    }
+    cr_assert_eq(run("\"$T\" demo --help | grep -q 'Usage: tallybus demo'"), 0);
+    cr_assert_eq(run("\"$T\" soak -h | grep -q 'Usage: tallybus soak'"), 0);
+}

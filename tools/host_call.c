@@ -1,0 +1,66 @@
+#include <errno.h>
+#include <stdio.h>
+#include <sys/socket.h>
+
+#include "tools/host_call.h"
+
+/* What a client does not take waits here, where it is seen, and not in the system's buffers, which would take whole
+ * answers. */
+static void limit_buffer(int socket)
+{
+    const int bytes = 8192;
+    setsockopt(socket, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof bytes);
+}
+
+struct host_call *host_call_new(struct host *host, struct MHD_Connection *connection)
+{
+    struct host_call *call = tbus_mem_alloc(sizeof *call);
+    if (!call)
+        return NULL;
+    if (uv_mutex_init(&call->mu)) {
+        tbus_mem_free(call);
+        return NULL;
+    }
+    call->host = host;
+    call->connection = connection;
+    call->socket = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
+    limit_buffer(call->socket);
+    call->references = 1;
+    call->arrived_hr = uv_hrtime();
+    call->created_s = tbus_now(host->bus) / 1000000000;
+    /* Ids are the host's own, never a client's: budgets tell requests apart by them. */
+    snprintf(call->id, sizeof call->id, "chatcmpl-%016llx%08llx", (unsigned long long)host->opened_hr,
+             (unsigned long long)atomic_fetch_add(&host->next_id, 1));
+    return call;
+}
+
+void host_call_release(struct host_call *call)
+{
+    uv_mutex_lock(&call->mu);
+    bool is_last = --call->references == 0;
+    uv_mutex_unlock(&call->mu);
+    if (!is_last)
+        return;
+    uv_mutex_destroy(&call->mu);
+    host_text_free(&call->body);
+    host_text_free(&call->out);
+    tbus_mem_free(call->input_hashes);
+    tbus_mem_free(call);
+}
+
+void host_call_wake(struct host_call *call)
+{
+    if (!call->is_suspended)
+        return;
+    call->is_suspended = false;
+    MHD_resume_connection(call->connection);
+}
+
+bool host_call_is_gone(const struct host_call *call)
+{
+    char byte;
+    if (call->is_gone)
+        return true;
+    ssize_t length = recv(call->socket, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+    return length == 0 || (length < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR);
+}
