@@ -152,17 +152,21 @@ def _read_document(function, *arguments):
 
 _numbers = itertools.count(1)
 _subscriptions = {}  # by number: what is subscribed, or was and may still be running
+_running = threading.local()  # `bus`: whose handler this thread is in
 
 
 @_ON_EVENT
 def _on_event(topic, text, length, number):
     subscription = _subscriptions[number]
+    _running.bus = subscription.bus
     try:
         result = subscription.handler(topic.decode(), json.loads(ctypes.string_at(text, length)))
         return STOP if result == STOP else 0
     except BaseException as error:  # nothing may leave a function that C calls
         subscription.show(error)
         return _HANDLER_FAILED
+    finally:
+        _running.bus = None
 
 
 @_ON_CLOSE
@@ -178,20 +182,20 @@ class Subscription:
     """What Bus.subscribe() returns; keep it only to end it."""
 
     def __init__(self, bus, handler):
-        self._bus = bus
+        self.bus = bus
         self._id = None
         self.handler = handler
 
     def show(self, error):
         try:
-            self._bus.on_exception(error)
+            self.bus.on_exception(error)
         except BaseException:
             traceback.print_exc(file=sys.stderr)
 
     def close(self):
         """Ends it. What was published before is still handled; when this returns no handler runs any more. In a handler
         nobody can be waited for: there it ends after the event at hand, an isolated one after what is in its queue."""
-        handle = self._bus._handle
+        handle = self.bus._handle
         if handle is None:
             return  # with its bus
         code = _lib.tbus_unsubscribe_wait(handle, self._id)
@@ -227,9 +231,9 @@ class Bus:
             raise Error(-errno.ESHUTDOWN, "the bus is closed")
         return self._handle
 
-    def publish(self, topic, /, **fields):
+    def publish(self, type, **fields):
         """Publishes an event. Fields that are None are left out; `metadata` is a dict of strings."""
-        event = {"type": topic}
+        event = {"type": type}
         event.update((name, value) for name, value in fields.items() if value is not None)
         self.publish_json(json.dumps(event, allow_nan=False))
 
@@ -253,7 +257,7 @@ class Bus:
         )
         if code < 0:
             del _subscriptions[number]
-        subscription._id = _check(code)
+        subscription._id = _check(code, f"there is no event type '{pattern}'" if code == -errno.ENOENT else "")
         return subscription
 
     def stats(self):
@@ -269,6 +273,8 @@ class Bus:
     def close(self):
         """Delivers what is queued, ends the thread. Not in a handler, which would wait for itself. Closing again does
         nothing. No other thread may be using the bus any more."""
+        if getattr(_running, "bus", None) is self:
+            raise Error(-errno.EBUSY, "a handler can not close its bus: it would wait for itself")
         with self._closing:
             if self._handle is None:
                 return
