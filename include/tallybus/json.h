@@ -42,8 +42,8 @@ typedef int (*tbus_json_handler)(const char *topic, const char *text, size_t len
 /* Subscribes like tbus_subscribe() for languages that can not read the structs. `options` (copied; NULL = the defaults)
  * gives the rest as for tbus_subscriber_add() - name, owner, on_batch_end and on_close, mode, queue, circuit breaker,
  * wants_last; its routes and its user must be absent. Each text is written into memory that the subscription keeps,
- * 4 KiB at first, more where an event wants more: an event for which there is none is not told, and counted as an error
- * of the handler. Errors: UV_EINVAL (no handler, or options with routes or a user), UV_ENOMEM, and those of
+ * 4 KiB at first, doubled until the longest event fits: an event for which there is none is not told, and counted as an
+ * error of the handler. Errors: UV_EINVAL (no handler, or options with routes or a user), UV_ENOMEM, and those of
  * tbus_subscriber_add(). [any thread, handlers too] */
 TBUS_API TBUS_CHECKED int64_t tbus_subscribe_json(tbus_t *bus, const char *pattern, int32_t priority,
                                                   tbus_json_handler handler, void *user,
