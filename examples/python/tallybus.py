@@ -36,8 +36,9 @@ import sys
 import threading
 import traceback
 
-STOP = 1  # from a handler: no subscriber of lower priority sees this event
+STOP = object()  # from a handler: no subscriber of lower priority sees this event
 
+_STOP = 1
 _ISOLATED = 1
 _WHY_BYTES = 512
 _HANDLER_FAILED = -errno.ECANCELED  # UV_ECANCELED: what the bus is told of a handler that raised
@@ -145,6 +146,12 @@ def _read_document(function, *arguments):
         _lib.tbus_mem_free(text)
 
 
+def _c_string(text):
+    if "\0" in text:
+        raise ValueError("a NUL, where C would take the text to end")
+    return text.encode()
+
+
 # --- Handlers ---
 #
 # C calls two functions that live as long as this module, and hands them a number that stands for the subscription. A
@@ -161,7 +168,7 @@ def _on_event(topic, text, length, number):
     _running.bus = subscription.bus
     try:
         result = subscription.handler(topic.decode(), json.loads(ctypes.string_at(text, length)))
-        return STOP if result == STOP else 0
+        return _STOP if result is STOP else 0
     except BaseException as error:  # nothing may leave a function that C calls
         subscription.show(error)
         return _HANDLER_FAILED
@@ -246,14 +253,15 @@ class Bus:
 
     def subscribe(self, pattern, handler, priority=0, *, isolated=False, name="", wants_last=False):
         """Calls handler(topic, event) with each event that the pattern matches, as a dict, API keys as they are."""
+        handle, pattern_bytes = self._open_handle(), _c_string(pattern)
         subscription = Subscription(self, handler)
         options = _Subscriber(
-            name=name.encode(), mode=_ISOLATED if isolated else 0, wants_last=wants_last, on_close=_on_close
+            name=_c_string(name), mode=_ISOLATED if isolated else 0, wants_last=wants_last, on_close=_on_close
         )
         number = next(_numbers)
         _subscriptions[number] = subscription  # before the first event
         code = _lib.tbus_subscribe_json(
-            self._open_handle(), pattern.encode(), priority, _on_event, number, ctypes.byref(options)
+            handle, pattern_bytes, priority, _on_event, number, ctypes.byref(options)
         )
         if code < 0:
             del _subscriptions[number]
@@ -271,8 +279,8 @@ class Bus:
         return telemetry
 
     def close(self):
-        """Delivers what is queued, ends the thread. Not in a handler, which would wait for itself. Closing again does
-        nothing. No other thread may be using the bus any more."""
+        """Delivers what is queued, as far as that takes no longer than 5 seconds, and ends the thread. Not in a handler,
+        which would wait for itself. Closing again does nothing. No other thread may be using the bus any more."""
         if getattr(_running, "bus", None) is self:
             raise Error(-errno.EBUSY, "a handler can not close its bus: it would wait for itself")
         with self._closing:

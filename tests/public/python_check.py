@@ -131,6 +131,9 @@ class Events(unittest.TestCase):
         with self.assertRaises(tallybus.Error) as caught:
             self.bus.subscribe("cache..mist", self.hear)
         self.assertEqual(str(caught.exception), "invalid argument")
+        with self.assertRaises(ValueError):
+            self.bus.subscribe("cache.miss\0", self.hear)
+        self.assertEqual(tallybus._subscriptions, {})
 
     def test_of_other_subscribers_are_not_lost_to_one_that_raises(self):
         def stumble(topic, event):
@@ -155,11 +158,14 @@ class Events(unittest.TestCase):
         waiting.close()
 
     def test_can_be_stopped_by_priority(self):
-        self.bus.subscribe("cache.*", lambda topic, event: tallybus.STOP, priority=2)
+        self.bus.subscribe("cache.miss", lambda topic, event: tallybus.STOP, priority=2)
+        self.bus.subscribe("cache.hit", lambda topic, event: True, priority=2)
         self.bus.subscribe("cache.*", self.hear, priority=1)
         self.bus.publish("cache.miss")
+        self.bus.publish("cache.hit")
         self.bus.close()
-        self.assertEqual((self.events, self.exceptions), ([], []))
+        self.assertEqual([topic for topic, _ in self.events], ["cache.hit"])
+        self.assertEqual(self.exceptions, [])
 
     def test_may_be_published_and_subscriptions_ended_in_handlers(self):
         def once(topic, event):
@@ -212,7 +218,7 @@ class Events(unittest.TestCase):
         self.bus.close()
         subscription.close()
         self.refused("UV_ESHUTDOWN", "the bus is closed", "cache.miss")
-        for call in (self.bus.stats, trackers.read, self.bus.telemetry):
+        for call in (self.bus.stats, trackers.read, self.bus.telemetry, lambda: self.bus.subscribe(">", close)):
             with self.assertRaises(tallybus.Error):
                 call()
         self.assertEqual(tallybus._subscriptions, {}, "handlers are let go")
