@@ -214,6 +214,33 @@ static int decoder_open(struct decoder *decoder, const tbus_t *bus)
     return 0;
 }
 
+static bool is_among(const char *name, const tbus_field_t *fields, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        if (strcmp(fields[i].name, name) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* Refuses a name that the type does not have. */
+static int check_names(struct decoder *decoder)
+{
+    const tbus_type_t *type = decoder->type;
+    uint32_t base_count;
+    const tbus_field_t *base = tbus_base_fields(&base_count);
+    const char *name;
+    json_t *value;
+    json_object_foreach((json_t *)decoder->object, name, value)
+    {
+        bool is_known = strcmp(name, "type") == 0 || strcmp(name, "id") == 0 || strcmp(name, "metadata") == 0 ||
+                        is_among(name, type->fields, type->fields_count) || is_among(name, base, base_count);
+        if (!is_known)
+            return refuse(decoder, "event type '%s' has no field '%s'", type->topic, name);
+    }
+    return 0;
+}
+
 static int decoder_read(struct decoder *decoder)
 {
     uint32_t base_count;
@@ -254,7 +281,7 @@ static int refuse_text(struct decoder *decoder, const json_error_t *error)
     }
 }
 
-int tbus_publish_json(tbus_t *bus, const char *text, size_t length, char *why, size_t why_bytes)
+static int publish_json(tbus_t *bus, const char *text, size_t length, bool strict, char *why, size_t why_bytes)
 {
     struct decoder decoder = {.why = why, .why_bytes = why_bytes};
     if (!bus || !text)
@@ -262,11 +289,13 @@ int tbus_publish_json(tbus_t *bus, const char *text, size_t length, char *why, s
     if (length == 0)
         return refuse(&decoder, "not JSON: the text is empty");
     json_error_t syntax;
-    json_t *object = json_loadb(text, length, 0, &syntax);
+    json_t *object = json_loadb(text, length, strict ? JSON_REJECT_DUPLICATES : 0, &syntax);
     if (!object)
         return refuse_text(&decoder, &syntax);
     decoder.object = object;
     int error = decoder_open(&decoder, bus);
+    if (!error && strict)
+        error = check_names(&decoder);
     if (!error)
         error = decoder_read(&decoder);
     if (!error)
@@ -274,6 +303,16 @@ int tbus_publish_json(tbus_t *bus, const char *text, size_t length, char *why, s
     decoder_close(&decoder);
     json_decref(object);
     return error;
+}
+
+int tbus_publish_json(tbus_t *bus, const char *text, size_t length, char *why, size_t why_bytes)
+{
+    return publish_json(bus, text, length, false, why, why_bytes);
+}
+
+int tbus_publish_json_strict(tbus_t *bus, const char *text, size_t length, char *why, size_t why_bytes)
+{
+    return publish_json(bus, text, length, true, why, why_bytes);
 }
 
 #else
@@ -294,6 +333,11 @@ int tbus_publish_json(tbus_t *bus, const char *text, size_t length, char *why, s
     if (why && why_bytes > 0)
         snprintf(why, why_bytes, "this tallybus was built without JSON");
     return UV_ENOTSUP;
+}
+
+int tbus_publish_json_strict(tbus_t *bus, const char *text, size_t length, char *why, size_t why_bytes)
+{
+    return tbus_publish_json(bus, text, length, why, why_bytes);
 }
 
 #endif

@@ -29,6 +29,26 @@ TBUS_API TBUS_CHECKED int tbus_event_to_json(const tbus_t *bus, const tbus_event
  * [any thread] */
 TBUS_API int tbus_publish_json(tbus_t *bus, const char *text, size_t length, char *why, size_t why_bytes);
 
+/* The same for texts that are written for this library, where a name that it does not know is a slip of the pen: a
+ * field that the type does not have is refused (UV_EINVAL), and so is a name that comes twice in an object. "id" is
+ * ignored here too, so that what tbus_subscribe_json() told can be published again. [any thread] */
+TBUS_API int tbus_publish_json_strict(tbus_t *bus, const char *text, size_t length, char *why, size_t why_bytes);
+
+/* Handles one event, told as tbus_event_to_json() does, API keys as they are: `length` bytes and a NUL behind them.
+ * `topic` and `text` are valid until it returns; its result is that of a tbus_handler. [loop thread; of an isolated
+ * subscriber: that one's] */
+typedef int (*tbus_json_handler)(const char *topic, const char *text, size_t length, void *user);
+
+/* Subscribes like tbus_subscribe() for languages that can not read the structs. `options` (copied; NULL = the defaults)
+ * gives the rest as for tbus_subscriber_add() - name, owner, on_batch_end and on_close, mode, queue, circuit breaker,
+ * wants_last; its routes and its user must be absent. Each text is written into memory that the subscription keeps,
+ * 4 KiB at first, doubled until the longest event fits: an event for which there is none is not told, and counted as an
+ * error of the handler. Errors: UV_EINVAL (no handler, or options with routes or a user), UV_ENOMEM, and those of
+ * tbus_subscriber_add(). [any thread, handlers too] */
+TBUS_API TBUS_CHECKED int64_t tbus_subscribe_json(tbus_t *bus, const char *pattern, int32_t priority,
+                                                  tbus_json_handler handler, void *user,
+                                                  const tbus_subscriber_t *options);
+
 /* The bus's statistics as one object: the figures of tbus_stats_t by their names, "latency_ns", "types" (those of which
  * there were events) and "subscribers". Schema: docs/bus-stats.schema.json. Free the text with tbus_mem_free(). Errors:
  * UV_EINVAL, UV_ENOMEM. [any thread] */

@@ -76,3 +76,12 @@ Test(host, an_installation_serves_a_program_that_knows_only_pkg_config)
 {
     cr_assert_eq(run_script("install", "'" TBUS_CC "'"), 0);
 }
+
+Test(host, a_python_program_uses_it_through_ctypes)
+{
+    if (!TBUS_WITH_JSON)
+        cr_skip_test("built without JSON");
+    if (system("command -v python3 >/dev/null 2>&1") != 0)
+        cr_skip_test("there is no python3");
+    cr_assert_eq(run_script("python", ""), 0);
+}
