@@ -72,6 +72,11 @@ Test(host, the_program_in_the_readme_compiles_and_runs)
     cr_assert_eq(run_script("readme", "'" TBUS_CC "'"), 0);
 }
 
+Test(host, the_program_in_the_guide_compiles_and_prints_what_the_guide_says)
+{
+    cr_assert_eq(run_script("guide", "'" TBUS_CC "'"), 0);
+}
+
 Test(host, an_installation_serves_a_program_that_knows_only_pkg_config)
 {
     cr_assert_eq(run_script("install", "'" TBUS_CC "'"), 0);
