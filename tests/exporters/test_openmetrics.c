@@ -84,6 +84,12 @@ Test(openmetrics, a_strict_parser_takes_hostile_names)
     check_pages("parse", &hostile, 40);
 }
 
+Test(openmetrics, a_strict_parser_takes_pages_of_nothing)
+{
+    need("/usr/bin/python3 -c 'import prometheus_client.openmetrics.parser' 2>/dev/null", "python3-prometheus-client");
+    check_pages("parse", &trace_plain, 0);
+}
+
 Test(openmetrics, promtool_has_nothing_to_say_but_what_is_known)
 {
     need("command -v promtool >/dev/null 2>&1", "promtool");
@@ -177,4 +183,34 @@ Test(openmetrics, counters_tell_since_when_they_count)
     tbus_mem_free(page);
     tbus_requests_snapshot_free(snapshot);
     tbus_requests_close(requests);
+}
+
+Test(openmetrics, bounds_are_written_as_everybody_writes_them)
+{
+    static const double values[] = {0,      1e-10,    0.00001, 0.0001,  0.025,     1,    2.5,
+                                    100000, 999999.5, 1e6,     1048576, 1234567.5, 1e10, 1e16};
+    static const char *const open[] = {"0.0",          "1e-10",         "1e-05",    "0.0001",   "0.025",
+                                       "1.0",          "2.5",           "100000.0", "999999.5", "1e+06",
+                                       "1.048576e+06", "1.2345675e+06", "1e+10",    "1e+16"};
+    static const char *const text[] = {"0",      "1e-10",    "1e-05",   "0.0001",  "0.025",     "1",           "2.5",
+                                       "100000", "999999.5", "1000000", "1048576", "1234567.5", "10000000000", "1e+16"};
+    enum { COUNT = sizeof values / sizeof *values };
+    const tbus_bounds_t bounds = {COUNT, values};
+    const uint64_t counts[COUNT + 1] = {1};
+    const tbus_buckets_t buckets = {.bounds = &bounds, .counts = counts, .count = 1};
+    const tbus_streaming_model_t model = {.model = "m", .ttft_s = buckets};
+    const tbus_streaming_snapshot_t snapshot = {
+        .operation_name = "chat", .provider_name = "", .models = &model, .models_count = 1};
+    for (int format = TBUS_PROMETHEUS_TEXT; format <= TBUS_PROMETHEUS_OPENMETRICS; format++) {
+        char *page;
+        cr_assert_eq(tbus_prometheus_page(&(tbus_prometheus_sources_t){.streaming = &snapshot},
+                                          (tbus_prometheus_format_t)format, &page),
+                     0);
+        for (int i = 0; i < COUNT; i++) {
+            char label[64];
+            snprintf(label, sizeof label, ",le=\"%s\"} 1\n", format == TBUS_PROMETHEUS_TEXT ? text[i] : open[i]);
+            cr_assert_not_null(strstr(page, label), "%s is not in\n%s", label, page);
+        }
+        tbus_mem_free(page);
+    }
 }
