@@ -1,5 +1,6 @@
 /* Whole pages in both formats, of a telemetry set that has seen a trace, against tools that know the formats. */
 #include "tests/exporters/telemetry_fixture.h"
+#include "tests/oom.h"
 #include "tests/scratch.h"
 
 static const struct trace_names hostile = {
@@ -150,6 +151,7 @@ Test(openmetrics, the_process_tells_of_itself)
     cr_assert_gt(sample_of(after, "process_cpu_seconds_total"), sample_of(before, "process_cpu_seconds_total"));
     if (access("/proc/self/stat", R_OK) == 0) {
         const double started = sample_of(after, "process_start_time_seconds");
+        cr_assert_eq(started, sample_of(before, "process_start_time_seconds"));
         cr_assert_eq(sample_of(after, "process_open_fds"), sample_of(before, "process_open_fds") + 1);
         cr_assert_gt(sample_of(after, "process_resident_memory_bytes"), 1 << 16);
         cr_assert_geq(sample_of(after, "process_virtual_memory_bytes"),
@@ -160,6 +162,82 @@ Test(openmetrics, the_process_tells_of_itself)
     fclose(more);
     tbus_mem_free(before);
     tbus_mem_free(after);
+}
+
+/* Without memory for any one thing there is no page, and nothing is left behind. */
+Test(openmetrics, a_page_of_all_may_lack_memory_anywhere)
+{
+    struct trace_set set;
+    tbus_telemetry_snapshot_t *s;
+    trace_open(&set, &hostile, 10);
+    cr_assert_eq(tbus_telemetry_snapshot(set.telemetry, set.now_ns, &s), 0);
+    const tbus_prometheus_sources_t sources = {.bus = set.hosted.bus,
+                                               .streaming = s->streaming,
+                                               .errors = s->errors,
+                                               .cost = s->cost,
+                                               .budgets = s->budgets,
+                                               .requests = s->requests,
+                                               .models = s->models,
+                                               .inference = s->inference,
+                                               .kvcache = s->kvcache,
+                                               .process = true};
+    for (long at = 0;; at++) {
+        struct oom oom = {.fail_at = at};
+        char *page = NULL;
+        oom_install(&oom);
+        const int error = tbus_prometheus_page(&sources, TBUS_PROMETHEUS_OPENMETRICS, &page);
+        const bool ended = error == 0 && strcmp(page + strlen(page) - 6, "# EOF\n") == 0;
+        tbus_mem_free(page);
+        oom_remove();
+        cr_assert_eq(oom.live, 0);
+        cr_assert_eq(error, oom.failed ? UV_ENOMEM : 0, "allocation %ld", at);
+        if (oom.failed)
+            continue;
+        cr_assert(ended);
+        cr_assert_gt(at, 8);
+        break;
+    }
+    tbus_telemetry_snapshot_free(s);
+    trace_close(&set);
+}
+
+static int64_t clock_of(void *now_ns)
+{
+    return *(const int64_t *)now_ns;
+}
+
+#define OPEN(part)                                                                                                     \
+    tbus_##part##_t *part;                                                                                             \
+    cr_assert_eq(tbus_##part##_open(&(tbus_##part##_options_t){.clock = clock_of, .clock_user = &now}, &part), 0)
+#define CHECK_SINCE(part, ...)                                                                                         \
+    do {                                                                                                               \
+        tbus_##part##_snapshot_t *snapshot;                                                                            \
+        for (int reset = 0; reset < 2; reset++) {                                                                      \
+            cr_assert_eq(tbus_##part##_snapshot(part, __VA_ARGS__), 0);                                                \
+            cr_assert_eq(snapshot->since_ns, (1 + reset) * TRACE_SECOND, #part);                                       \
+            tbus_##part##_snapshot_free(snapshot);                                                                     \
+            now = 2 * TRACE_SECOND;                                                                                    \
+            tbus_##part##_reset(part);                                                                                 \
+        }                                                                                                              \
+        tbus_##part##_close(part);                                                                                     \
+        now = TRACE_SECOND;                                                                                            \
+    } while (0)
+
+Test(openmetrics, each_tracker_counts_since_its_reset)
+{
+    int64_t now = TRACE_SECOND;
+    OPEN(streaming);
+    CHECK_SINCE(streaming, 0, &snapshot);
+    OPEN(errors);
+    CHECK_SINCE(errors, 0, &snapshot);
+    OPEN(cost);
+    CHECK_SINCE(cost, &snapshot);
+    OPEN(requests);
+    CHECK_SINCE(requests, 0, &snapshot);
+    OPEN(models);
+    CHECK_SINCE(models, 0, &snapshot);
+    OPEN(inference);
+    CHECK_SINCE(inference, 0, &snapshot);
 }
 
 Test(openmetrics, counters_tell_since_when_they_count)

@@ -527,41 +527,6 @@ Test(streaming, after_a_reset_windows_hold_only_what_came_since)
     tbus_streaming_close(streaming);
 }
 
-static void look_often(void *user)
-{
-    tbus_streaming_snapshot_t *s;
-    do
-        s = snapshot_at(user, 9 * SECOND);
-    while (s->active_streams < 2 && (tbus_streaming_snapshot_free(s), true));
-    tbus_streaming_snapshot_free(s);
-}
-
-/* The other thread works out what it copied before a reset, and may be ready only after it. */
-Test(streaming, no_figure_from_before_a_reset_is_kept_ready_after_it)
-{
-    tbus_streaming_t *streaming = open_with(&(tbus_streaming_options_t){.cache_ns = HOUR});
-    uv_thread_t thread;
-    cr_assert_eq(uv_thread_create(&thread, look_often, streaming), 0);
-    for (int round = 0; round < 2000; round++) {
-        for (int i = 0; i < 40; i++) {
-            cr_assert_eq(start(streaming, "s", SECOND), 0);
-            cr_assert_eq(complete(streaming, "s", 2 * SECOND), 0);
-        }
-        tbus_streaming_reset(streaming);
-        cr_assert_eq(start(streaming, "after", SECOND), 0);
-        for (int look = 0; look < 4; look++) {
-            tbus_streaming_snapshot_t *s = snapshot_at(streaming, 9 * SECOND);
-            cr_assert_eq(s->duration_ms.count, 0u, "round %d", round);
-            tbus_streaming_snapshot_free(s);
-        }
-        tbus_streaming_reset(streaming);
-    }
-    cr_assert_eq(start(streaming, "a", SECOND), 0);
-    cr_assert_eq(start(streaming, "b", SECOND), 0);
-    uv_thread_join(&thread);
-    tbus_streaming_close(streaming);
-}
-
 Test(streaming, reset_forgets_everything)
 {
     tbus_streaming_t *streaming = open_uncached();
