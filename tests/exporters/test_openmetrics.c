@@ -10,20 +10,25 @@ static const struct trace_names hostile = {
     "text\r\n# HELP not_a_family \"x\" {a=\"b\"} 1\n# EOF\n",
 };
 
+static tbus_prometheus_sources_t sources_of(const struct trace_set *set, const tbus_telemetry_snapshot_t *s)
+{
+    return (tbus_prometheus_sources_t){.bus = set->hosted.bus,
+                                       .streaming = s->streaming,
+                                       .errors = s->errors,
+                                       .cost = s->cost,
+                                       .budgets = s->budgets,
+                                       .requests = s->requests,
+                                       .models = s->models,
+                                       .inference = s->inference,
+                                       .kvcache = s->kvcache};
+}
+
 static void write_page(struct trace_set *set, tbus_prometheus_format_t format, const char *name)
 {
     tbus_telemetry_snapshot_t *s;
     char *page, path[128];
     cr_assert_eq(tbus_telemetry_snapshot(set->telemetry, set->now_ns, &s), 0);
-    const tbus_prometheus_sources_t sources = {.bus = set->hosted.bus,
-                                               .streaming = s->streaming,
-                                               .errors = s->errors,
-                                               .cost = s->cost,
-                                               .budgets = s->budgets,
-                                               .requests = s->requests,
-                                               .models = s->models,
-                                               .inference = s->inference,
-                                               .kvcache = s->kvcache};
+    const tbus_prometheus_sources_t sources = sources_of(set, s);
     cr_assert_eq(tbus_prometheus_page(&sources, format, &page), 0);
     snprintf(path, sizeof path, "%s/%s", scratch_directory, name);
     FILE *file = fopen(path, "w");
@@ -171,16 +176,8 @@ Test(openmetrics, a_page_of_all_may_lack_memory_anywhere)
     tbus_telemetry_snapshot_t *s;
     trace_open(&set, &hostile, 10);
     cr_assert_eq(tbus_telemetry_snapshot(set.telemetry, set.now_ns, &s), 0);
-    const tbus_prometheus_sources_t sources = {.bus = set.hosted.bus,
-                                               .streaming = s->streaming,
-                                               .errors = s->errors,
-                                               .cost = s->cost,
-                                               .budgets = s->budgets,
-                                               .requests = s->requests,
-                                               .models = s->models,
-                                               .inference = s->inference,
-                                               .kvcache = s->kvcache,
-                                               .process = true};
+    tbus_prometheus_sources_t sources = sources_of(&set, s);
+    sources.process = true;
     for (long at = 0;; at++) {
         struct oom oom = {.fail_at = at};
         char *page = NULL;
