@@ -5,7 +5,7 @@
 #include <string.h>
 
 static const char total[] = "_total";
-enum { TOTAL_LENGTH = sizeof total - 1 };
+enum { TOTAL_LENGTH = sizeof total - 1, BOUND_BYTES = TEXT_DOUBLE_BYTES + 8 };
 
 static bool is_open(const struct page *page)
 {
@@ -157,12 +157,34 @@ void prometheus_money(struct page *page, const char *label, const char *value, t
     prometheus_labelled_money(page, ONE(label, value), amount);
 }
 
-/* A bound as OpenMetrics wants it: "1.0", where text has "1". */
-static void write_bound(const struct page *page, double bound, char digits[TEXT_DOUBLE_BYTES])
+/* Digits without an exponent, of a number from 10 on, to those with one: "1234567.5" to "1.2345675e+06". */
+static void add_exponent(char *digits)
+{
+    char *point = strchr(digits, '.');
+    const size_t whole = point ? (size_t)(point - digits) : strlen(digits);
+    if (point)
+        memmove(point, point + 1, strlen(point));
+    size_t length = strlen(digits);
+    while (length > 1 && digits[length - 1] == '0')
+        length--;
+    if (length > 1) {
+        memmove(digits + 2, digits + 1, length++ - 1);
+        digits[1] = '.';
+    }
+    snprintf(digits + length, 8, "e+%02zu", whole - 1);
+}
+
+/* A bound as OpenMetrics wants it, so that all who write it write the same: "1.0" and "1e+06", where text has "1" and
+ * "1000000". */
+static void write_bound(const struct page *page, double bound, char digits[BOUND_BYTES])
 {
     size_t length = text_double(bound, digits);
     digits[length] = '\0';
-    if (is_open(page) && isfinite(bound) && !strpbrk(digits, ".e"))
+    if (!is_open(page) || !isfinite(bound) || strchr(digits, 'e'))
+        return;
+    if (fabs(bound) >= 1e6)
+        add_exponent(digits + (digits[0] == '-'));
+    else if (!strchr(digits, '.'))
         strcpy(digits + length, ".0");
 }
 
@@ -171,7 +193,7 @@ void prometheus_histogram(struct page *page, const struct prometheus_label *labe
 {
     uint64_t samples = 0; /* in this bucket and those below it */
     for (size_t i = 0; i <= buckets->bounds->count; i++) {
-        char bound[TEXT_DOUBLE_BYTES + 2];
+        char bound[BOUND_BYTES];
         samples += buckets->counts[i];
         write_bound(page, i < buckets->bounds->count ? buckets->bounds->values[i] : (double)INFINITY, bound);
         begin_sample(page, "_bucket", labels, count, &(struct prometheus_label){"le", bound, 0});

@@ -2,6 +2,7 @@
 #include <dirent.h>
 #include <inttypes.h>
 #include <math.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -21,15 +22,21 @@ static void add_cpu(struct page *page)
                               (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6);
 }
 
-/* When the system started, in seconds since 1970, to a tick. (/proc/stat tells it, too, and takes a tenth of a millisecond
- * for all else that it tells.) */
+/* When the system started, in seconds since 1970, to a tick; 0 = not known. (/proc/stat tells it, too, and takes a tenth of
+ * a millisecond for all else that it tells.) All pages tell what the first one found: two clocks are never read at one
+ * moment, and a start that changed would look like another process. */
 static double boot_time(double ticks_per_second)
 {
+    static atomic_llong found_ticks;
     struct timespec now, up;
+    long long known = 0;
     if (clock_gettime(CLOCK_REALTIME, &now) != 0 || clock_gettime(CLOCK_BOOTTIME, &up) != 0)
         return 0;
     const double seconds = (double)(now.tv_sec - up.tv_sec) + (double)(now.tv_nsec - up.tv_nsec) / 1e9;
-    return round(seconds * ticks_per_second) / ticks_per_second;
+    const long long ticks = llround(seconds * ticks_per_second);
+    if (!atomic_compare_exchange_strong(&found_ticks, &known, ticks))
+        return (double)known / ticks_per_second;
+    return (double)ticks / ticks_per_second;
 }
 
 /* /proc/self/stat: behind the last parenthesis, for a program's name may hold anything; the 22nd field is when the
@@ -68,8 +75,10 @@ static void add_descriptors(struct page *page)
         for (const struct dirent *entry; (entry = readdir(directory));)
             open += entry->d_name[0] != '.';
         closedir(directory);
-        prometheus_one_uint(page, METRIC_GAUGE, "process_open_fds", "Open file descriptors.", open - 1 /* this one */);
     }
+    if (open > 0)
+        prometheus_one_uint(page, METRIC_GAUGE, "process_open_fds", "Open file descriptors.",
+                            open - 1 /* the directory's */);
     if (getrlimit(RLIMIT_NOFILE, &limit) == 0)
         prometheus_one_double(page, METRIC_GAUGE, "process_max_fds", "The most file descriptors that may be open.",
                               limit.rlim_cur == RLIM_INFINITY ? (double)INFINITY : (double)limit.rlim_cur);

@@ -24,13 +24,6 @@ void streaming_reset_windows_locked(tbus_streaming_t *streaming)
     histogram_window_reset(streaming->gaps);
     histogram_window_reset(streaming->itl);
     histogram_window_reset(streaming->icl);
-    for (uint32_t i = 0; i < streaming->models.used; i++) {
-        struct model *model = table_at(&streaming->models, i);
-        if (!model || model->recent_streams.window.slots == 0)
-            continue;
-        window_sum_reset(&model->recent_streams);
-        window_sum_reset(&model->recent_tokens);
-    }
     streaming->has_cached = false;
     streaming->resets++;
 }

@@ -35,8 +35,8 @@ typedef struct tbus_cost_options {
     /* How far ahead of the clock, and of the latest usage, a usage's time may be; default 300 s; negative = any time is
      * believed. One further ahead counts at the latest time that was, and is counted. */
     int64_t ahead_max_ns;
-    /* Nanoseconds since 1970; default: the system's clock. Asked only where a time is ahead of what the last look at it
-     * allowed, with the lock held, on any thread: it may neither block nor call the library. */
+    /* Nanoseconds since 1970; default: the system's clock. Asked on opening, on a reset, and where a time is ahead of
+     * what the last look at it allowed; with the lock held, on any thread: it may neither block nor call the library. */
     int64_t (*clock)(void *user);
     void *clock_user;
     uint64_t reserved[8];

@@ -64,7 +64,7 @@ TBUS_API TBUS_CHECKED int tbus_prometheus_inference(const tbus_inference_snapsho
 TBUS_API TBUS_CHECKED int tbus_prometheus_kvcache(const tbus_kvcache_snapshot_t *snapshot, char **ret_text);
 
 /* A series for each budget, with the labels `scope` and `subject`; of two that would be labelled alike (keys with the
- * same redacted form) the second says so: "sk-a..01234567~2". */
+ * same redacted form, bytes that are not UTF-8) the second says so: "sk-a..01234567~2". */
 TBUS_API TBUS_CHECKED int tbus_prometheus_budgets(const tbus_budgets_snapshot_t *snapshot, char **ret_text);
 
 /* The bus's own page, of now: tallybus_bus_*, with a label for each type of which there were events and for each

@@ -4,6 +4,7 @@ same      plain readers of both formats find the same families, series and numbe
 parse     the strict parsers of python3-prometheus-client take both, with the same samples
 promtool  `promtool check metrics` complains of nothing but of names that are specified as they are
 """
+import decimal
 import math
 import re
 import subprocess
@@ -78,6 +79,18 @@ def same_number(a, b):
     return a == b or (math.isnan(a) and math.isnan(b))
 
 
+def canonical(bound):
+    """A bound as OpenMetrics wants it: as Go's %g, with a point where there is no exponent."""
+    if bound == "+Inf":
+        return bound
+    sign, digits, exponent = decimal.Decimal(repr(float(bound))).normalize().as_tuple()
+    exponent += len(digits) - 1
+    if digits != (0,) and not -4 <= exponent < 6:
+        digits = "".join(map(str, digits))
+        return "-" * sign + digits[0] + ("." + digits[1:] if digits[1:] else "") + f"e{exponent:+03d}"
+    return repr(float(bound))
+
+
 def compare(text, metrics):
     samples = 0
     for name, (kind, told, series) in text.items():
@@ -93,7 +106,7 @@ def compare(text, metrics):
             if sample.endswith("_bucket"):
                 bound = labels[-1][1]
                 assert labels[-1][0] == "le"
-                labels = labels[:-1] + (("le", bound if re.search(r"[.e]|Inf", bound) else bound + ".0"),)
+                labels = labels[:-1] + (("le", canonical(bound)),)
             assert same_number(found[(sample, labels)], number), f"{sample}{labels}"
             samples += 1
     assert len(text) == len(metrics)

@@ -1,5 +1,6 @@
 /* Whole pages in both formats, of a telemetry set that has seen a trace, against tools that know the formats. */
 #include "tests/exporters/telemetry_fixture.h"
+#include "tests/oom.h"
 #include "tests/scratch.h"
 
 static const struct trace_names hostile = {
@@ -9,20 +10,25 @@ static const struct trace_names hostile = {
     "text\r\n# HELP not_a_family \"x\" {a=\"b\"} 1\n# EOF\n",
 };
 
+static tbus_prometheus_sources_t sources_of(const struct trace_set *set, const tbus_telemetry_snapshot_t *s)
+{
+    return (tbus_prometheus_sources_t){.bus = set->hosted.bus,
+                                       .streaming = s->streaming,
+                                       .errors = s->errors,
+                                       .cost = s->cost,
+                                       .budgets = s->budgets,
+                                       .requests = s->requests,
+                                       .models = s->models,
+                                       .inference = s->inference,
+                                       .kvcache = s->kvcache};
+}
+
 static void write_page(struct trace_set *set, tbus_prometheus_format_t format, const char *name)
 {
     tbus_telemetry_snapshot_t *s;
     char *page, path[128];
     cr_assert_eq(tbus_telemetry_snapshot(set->telemetry, set->now_ns, &s), 0);
-    const tbus_prometheus_sources_t sources = {.bus = set->hosted.bus,
-                                               .streaming = s->streaming,
-                                               .errors = s->errors,
-                                               .cost = s->cost,
-                                               .budgets = s->budgets,
-                                               .requests = s->requests,
-                                               .models = s->models,
-                                               .inference = s->inference,
-                                               .kvcache = s->kvcache};
+    const tbus_prometheus_sources_t sources = sources_of(set, s);
     cr_assert_eq(tbus_prometheus_page(&sources, format, &page), 0);
     snprintf(path, sizeof path, "%s/%s", scratch_directory, name);
     FILE *file = fopen(path, "w");
@@ -82,6 +88,12 @@ Test(openmetrics, a_strict_parser_takes_hostile_names)
 {
     need("/usr/bin/python3 -c 'import prometheus_client.openmetrics.parser' 2>/dev/null", "python3-prometheus-client");
     check_pages("parse", &hostile, 40);
+}
+
+Test(openmetrics, a_strict_parser_takes_pages_of_nothing)
+{
+    need("/usr/bin/python3 -c 'import prometheus_client.openmetrics.parser' 2>/dev/null", "python3-prometheus-client");
+    check_pages("parse", &trace_plain, 0);
 }
 
 Test(openmetrics, promtool_has_nothing_to_say_but_what_is_known)
@@ -144,6 +156,7 @@ Test(openmetrics, the_process_tells_of_itself)
     cr_assert_gt(sample_of(after, "process_cpu_seconds_total"), sample_of(before, "process_cpu_seconds_total"));
     if (access("/proc/self/stat", R_OK) == 0) {
         const double started = sample_of(after, "process_start_time_seconds");
+        cr_assert_eq(started, sample_of(before, "process_start_time_seconds"));
         cr_assert_eq(sample_of(after, "process_open_fds"), sample_of(before, "process_open_fds") + 1);
         cr_assert_gt(sample_of(after, "process_resident_memory_bytes"), 1 << 16);
         cr_assert_geq(sample_of(after, "process_virtual_memory_bytes"),
@@ -154,6 +167,74 @@ Test(openmetrics, the_process_tells_of_itself)
     fclose(more);
     tbus_mem_free(before);
     tbus_mem_free(after);
+}
+
+/* Without memory for any one thing there is no page, and nothing is left behind. */
+Test(openmetrics, a_page_of_all_may_lack_memory_anywhere)
+{
+    struct trace_set set;
+    tbus_telemetry_snapshot_t *s;
+    trace_open(&set, &hostile, 10);
+    cr_assert_eq(tbus_telemetry_snapshot(set.telemetry, set.now_ns, &s), 0);
+    tbus_prometheus_sources_t sources = sources_of(&set, s);
+    sources.process = true;
+    for (long at = 0;; at++) {
+        struct oom oom = {.fail_at = at};
+        char *page = NULL;
+        oom_install(&oom);
+        const int error = tbus_prometheus_page(&sources, TBUS_PROMETHEUS_OPENMETRICS, &page);
+        const bool ended = error == 0 && strcmp(page + strlen(page) - 6, "# EOF\n") == 0;
+        tbus_mem_free(page);
+        oom_remove();
+        cr_assert_eq(oom.live, 0);
+        cr_assert_eq(error, oom.failed ? UV_ENOMEM : 0, "allocation %ld", at);
+        if (oom.failed)
+            continue;
+        cr_assert(ended);
+        cr_assert_gt(at, 8);
+        break;
+    }
+    tbus_telemetry_snapshot_free(s);
+    trace_close(&set);
+}
+
+static int64_t clock_of(void *now_ns)
+{
+    return *(const int64_t *)now_ns;
+}
+
+#define OPEN(part)                                                                                                     \
+    tbus_##part##_t *part;                                                                                             \
+    cr_assert_eq(tbus_##part##_open(&(tbus_##part##_options_t){.clock = clock_of, .clock_user = &now}, &part), 0)
+#define CHECK_SINCE(part, ...)                                                                                         \
+    do {                                                                                                               \
+        tbus_##part##_snapshot_t *snapshot;                                                                            \
+        for (int reset = 0; reset < 2; reset++) {                                                                      \
+            cr_assert_eq(tbus_##part##_snapshot(part, __VA_ARGS__), 0);                                                \
+            cr_assert_eq(snapshot->since_ns, (1 + reset) * TRACE_SECOND, #part);                                       \
+            tbus_##part##_snapshot_free(snapshot);                                                                     \
+            now = 2 * TRACE_SECOND;                                                                                    \
+            tbus_##part##_reset(part);                                                                                 \
+        }                                                                                                              \
+        tbus_##part##_close(part);                                                                                     \
+        now = TRACE_SECOND;                                                                                            \
+    } while (0)
+
+Test(openmetrics, each_tracker_counts_since_its_reset)
+{
+    int64_t now = TRACE_SECOND;
+    OPEN(streaming);
+    CHECK_SINCE(streaming, 0, &snapshot);
+    OPEN(errors);
+    CHECK_SINCE(errors, 0, &snapshot);
+    OPEN(cost);
+    CHECK_SINCE(cost, &snapshot);
+    OPEN(requests);
+    CHECK_SINCE(requests, 0, &snapshot);
+    OPEN(models);
+    CHECK_SINCE(models, 0, &snapshot);
+    OPEN(inference);
+    CHECK_SINCE(inference, 0, &snapshot);
 }
 
 Test(openmetrics, counters_tell_since_when_they_count)
@@ -177,4 +258,34 @@ Test(openmetrics, counters_tell_since_when_they_count)
     tbus_mem_free(page);
     tbus_requests_snapshot_free(snapshot);
     tbus_requests_close(requests);
+}
+
+Test(openmetrics, bounds_are_written_as_everybody_writes_them)
+{
+    static const double values[] = {0,      1e-10,    0.00001, 0.0001,  0.025,     1,    2.5,
+                                    100000, 999999.5, 1e6,     1048576, 1234567.5, 1e10, 1e16};
+    static const char *const open[] = {"0.0",          "1e-10",         "1e-05",    "0.0001",   "0.025",
+                                       "1.0",          "2.5",           "100000.0", "999999.5", "1e+06",
+                                       "1.048576e+06", "1.2345675e+06", "1e+10",    "1e+16"};
+    static const char *const text[] = {"0",      "1e-10",    "1e-05",   "0.0001",  "0.025",     "1",           "2.5",
+                                       "100000", "999999.5", "1000000", "1048576", "1234567.5", "10000000000", "1e+16"};
+    enum { COUNT = sizeof values / sizeof *values };
+    const tbus_bounds_t bounds = {COUNT, values};
+    const uint64_t counts[COUNT + 1] = {1};
+    const tbus_buckets_t buckets = {.bounds = &bounds, .counts = counts, .count = 1};
+    const tbus_streaming_model_t model = {.model = "m", .ttft_s = buckets};
+    const tbus_streaming_snapshot_t snapshot = {
+        .operation_name = "chat", .provider_name = "", .models = &model, .models_count = 1};
+    for (int format = TBUS_PROMETHEUS_TEXT; format <= TBUS_PROMETHEUS_OPENMETRICS; format++) {
+        char *page;
+        cr_assert_eq(tbus_prometheus_page(&(tbus_prometheus_sources_t){.streaming = &snapshot},
+                                          (tbus_prometheus_format_t)format, &page),
+                     0);
+        for (int i = 0; i < COUNT; i++) {
+            char label[64];
+            snprintf(label, sizeof label, ",le=\"%s\"} 1\n", format == TBUS_PROMETHEUS_TEXT ? text[i] : open[i]);
+            cr_assert_not_null(strstr(page, label), "%s is not in\n%s", label, page);
+        }
+        tbus_mem_free(page);
+    }
 }

@@ -65,6 +65,59 @@ Test(prometheus_budget, no_series_comes_twice)
     tbus_mem_free(page);
 }
 
+/* How many samples a page has of a series. */
+static int samples_of(const char *page, const char *series)
+{
+    char line[256];
+    int count = 0;
+    snprintf(line, sizeof line, "\n%s ", series);
+    for (const char *at = page; (at = strstr(at, line)); at++)
+        count++;
+    return count;
+}
+
+Test(prometheus_budget, subjects_that_are_shown_alike_are_told_apart)
+{
+    /* Of the first three the page shows the same; others lie between them by their bytes. */
+    static const char *const users[] = {"a\xFE",           "a\xFF", "a\xEF\xBF\xBD", "a\xFEz",
+                                        "a\xEF\xBF\xBD~2", "b~2",   "other~2"};
+    tbus_budgets_t *budgets = opened(NULL);
+    for (size_t i = 0; i < sizeof users / sizeof *users; i++)
+        set(budgets, (tbus_budget_t){.scope = TBUS_BUDGET_USER, .subject = users[i], .limit = usd("1")});
+    tbus_budgets_snapshot_t *snapshot = snapshot_of(budgets, MONDAY);
+    char *page = page_of(snapshot);
+    static const char *const shown[] = {
+        "a\xEF\xBF\xBD", "a\xEF\xBF\xBD~2", "a\xEF\xBF\xBD~3", "a\xEF\xBF\xBD~4", "a\xEF\xBF\xBDz", "b~2", "other~2"};
+    for (size_t i = 0; i < sizeof shown / sizeof *shown; i++) {
+        char series[128];
+        snprintf(series, sizeof series, "cost_budget_limit_usd{scope=\"user\",subject=\"%s\"}", shown[i]);
+        cr_assert_eq(samples_of(page, series), 1, "%s in\n%s", series, page);
+    }
+    tbus_mem_free(page);
+    tbus_budgets_snapshot_free(snapshot);
+    tbus_budgets_close(budgets);
+}
+
+Test(prometheus_budget, the_page_may_lack_memory_anywhere)
+{
+    const tbus_budget_row_t rows[] = {{.scope = TBUS_BUDGET_USER, .subject = "a\xFF"},
+                                      {.scope = TBUS_BUDGET_USER, .subject = "a\xFE"}};
+    const tbus_budgets_snapshot_t snapshot = {.rows_count = 2, .rows = rows};
+    for (long at = 0;; at++) {
+        struct oom oom = {.fail_at = at};
+        char *page = NULL;
+        oom_install(&oom);
+        const int error = tbus_prometheus_budgets(&snapshot, &page);
+        tbus_mem_free(page);
+        oom_remove();
+        cr_assert_eq(oom.live, 0);
+        cr_assert_eq(error, oom.failed ? UV_ENOMEM : 0);
+        if (!oom.failed)
+            break;
+        cr_assert_null(page);
+    }
+}
+
 Test(prometheus_budget, null_and_missing_memory_are_refused)
 {
     const tbus_budgets_snapshot_t empty = {0};

@@ -94,3 +94,18 @@ Test(ahead, a_clock_that_is_set_back_is_outvoted_by_times_that_go_on)
         cr_assert_eq(ahead_believe(&ahead, time), time);
     cr_assert_eq(ahead.count, 0);
 }
+
+Test(ahead, a_late_time_does_not_set_the_latest_back_where_the_clock_was)
+{
+    struct clock clock = {.now_ns = 1000};
+    struct ahead ahead;
+
+    ahead_init(&ahead, 50, read_clock, &clock);
+    cr_assert_eq(ahead_believe(&ahead, 1050), 1050);
+    clock.now_ns = 0;
+    cr_assert_eq(ahead_believe(&ahead, 1060), 1060, "near the latest");
+    cr_assert_eq(ahead_believe(&ahead, 1055), 1055, "late, and ahead of the clock");
+    cr_assert_eq(ahead_believe(&ahead, 7), 7, "late by the clock too");
+    cr_assert_eq(ahead_latest(&ahead), 1060);
+    cr_assert_eq(ahead.count, 0);
+}

@@ -78,6 +78,9 @@ Test(budget_time, the_first_time_of_all_may_not_be_far_ahead_either)
     struct fake_clock clock = {MONDAY};
     tbus_budgets_t *budgets = opened_with_clock(&clock);
     cr_assert_eq(settle(budgets, NULL, "ann", "1", MONDAY + 700 * DAY), 0);
+    tbus_budgets_snapshot_t *snapshot = snapshot_of(budgets, MONDAY);
+    cr_assert(snapshot->time_ns == MONDAY && snapshot->ahead == 1 && snapshot->set_back == 0);
+    tbus_budgets_snapshot_free(snapshot);
     cr_assert_eq(settle(budgets, NULL, "ann", "2", MONDAY), 0);
     cr_assert(stands(budgets, TBUS_BUDGET_USER, "ann", MONDAY, "3", "0"));
     tbus_budgets_close(budgets);
@@ -122,6 +125,34 @@ Test(budget_time, a_clock_that_is_set_back_takes_the_periods_with_it)
     cr_assert_eq(snapshot->set_back, 1);
     cr_assert_eq(snapshot->expired, 1);
     tbus_budgets_snapshot_free(snapshot);
+    tbus_budgets_close(budgets);
+}
+
+Test(budget_time, what_the_clock_allowed_before_it_was_set_back_is_allowed_no_more)
+{
+    struct fake_clock clock = {MONDAY + 3000 * DAY};
+    tbus_budgets_t *budgets = opened_with_clock(&clock);
+    cr_assert_eq(settle(budgets, NULL, "ann", "1", 0), 0);
+    clock.now_ns = MONDAY;
+    cr_assert_eq(settle(budgets, NULL, "ann", "2", 0), 0);
+    cr_assert_eq(settle(budgets, NULL, "ann", "4", MONDAY + 2000 * DAY), 0);
+    cr_assert_eq(ahead_times(budgets), 1);
+    cr_assert(stands(budgets, TBUS_BUDGET_USER, "ann", MONDAY, "7", "0"));
+    tbus_budgets_close(budgets);
+}
+
+Test(budget_time, a_time_that_is_a_little_late_does_not_go_back_to_the_clock)
+{
+    struct fake_clock clock = {MONDAY + 1000 * SECOND};
+    tbus_budgets_t *budgets = opened_with_clock(&clock);
+    cr_assert_eq(settle(budgets, NULL, "ann", "1", MONDAY + 1000 * SECOND), 0);
+    clock.now_ns = MONDAY + 600 * SECOND;
+    for (int late = 300; late <= 301; late++) {
+        cr_assert_eq(settle(budgets, NULL, "ann", "1", MONDAY + (1000 - late) * SECOND), 0);
+        tbus_budgets_snapshot_t *snapshot = snapshot_of(budgets, MONDAY + 700 * SECOND);
+        cr_assert_eq(snapshot->set_back, late > 300);
+        tbus_budgets_snapshot_free(snapshot);
+    }
     tbus_budgets_close(budgets);
 }
 

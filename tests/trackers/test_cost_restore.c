@@ -47,6 +47,15 @@ static tbus_cost_t *opened_with_key(const char *key, const tbus_cost_options_t *
     return cost;
 }
 
+Test(cost_restore, time_goes_on_from_the_latest_that_was)
+{
+    tbus_cost_t *cost = opened_with_key(KEY, NULL);
+    tbus_cost_snapshot_t *snapshot = snapshot_of(cost);
+    cr_assert_eq(snapshot->time_ns, NOW_NS);
+    tbus_cost_snapshot_free(snapshot);
+    tbus_cost_close(cost);
+}
+
 static void expect_key(tbus_cost_t *cost, const char *key, uint64_t all, uint64_t in_hour)
 {
     char redacted[TBUS_REDACTED_BYTES];

@@ -140,6 +140,140 @@ Test(inference, workers_have_their_requests_tokens_latency_and_share)
     tbus_inference_close(inference);
 }
 
+static const tbus_inference_worker_t *worker_of(const tbus_inference_snapshot_t *s, const char *name)
+{
+    for (size_t i = 0; i < s->workers_count; i++)
+        if (strcmp(s->workers[i].worker, name) == 0)
+            return &s->workers[i];
+    cr_assert_fail("no worker %s", name);
+    return NULL;
+}
+
+Test(inference, a_request_that_moves_on_to_another_worker_has_its_latency_there_too)
+{
+    tbus_inference_t *inference;
+    const tbus_inference_end_t end = {.output_tokens = 8, .time_ns = begin + 20 * ms};
+    cr_assert_eq(tbus_inference_open(NULL, &inference), 0);
+    for (int moves = 0; moves < 2; moves++) {
+        cr_assert_eq(tbus_inference_record_start(inference, "a", "m", 5, begin), 0);
+        cr_assert_eq(tbus_inference_record_worker(inference, "a", "w1", begin), 0);
+        cr_assert_eq(tbus_inference_record_worker_done(inference, "a", "w1", 10, begin + ms), 0);
+        cr_assert_eq(tbus_inference_record_worker(inference, "a", moves ? "w2" : "w1", begin + 2 * ms), 0);
+        cr_assert_eq(tbus_inference_record_end(inference, "a", &end), 0);
+    }
+    tbus_inference_snapshot_t *s = snapshot_at(inference, 0);
+    cr_assert(worker_of(s, "w1")->done == 2 && worker_of(s, "w1")->latency_ms == 10, "what it told, once for each");
+    cr_assert(worker_of(s, "w1")->requests == 2 && worker_of(s, "w1")->tokens == 8);
+    cr_assert(worker_of(s, "w2")->done == 1 && worker_of(s, "w2")->latency_ms == 20);
+    tbus_inference_snapshot_free(s);
+    tbus_inference_close(inference);
+}
+
+Test(inference, a_first_token_counts_from_when_its_event_says_it_came)
+{
+    tbus_inference_t *inference;
+    cr_assert_eq(tbus_inference_open(NULL, &inference), 0);
+    cr_assert_eq(tbus_inference_record_start(inference, "a", "m", 5, begin), 0);
+    cr_assert_eq(tbus_inference_record_step(inference, "a", TBUS_STEP_FIRST_TOKEN, 100, 0, begin + 300 * ms), 0);
+    cr_assert_eq(tbus_inference_record_end(
+                     inference, "a",
+                     &(tbus_inference_end_t){
+                         .input_tokens = 10, .cached_tokens = 50, .output_tokens = 11, .time_ns = begin + 1100 * ms}),
+                 0);
+    tbus_inference_snapshot_t *s = snapshot_at(inference, 0);
+    cr_assert_float_eq(s->all.ttft_ms.max, 100, 1e-9);
+    cr_assert_float_eq(s->all.tpot_ms.max, (1100 - 100) / 10.0, 1e-9);
+    cr_assert(s->all.cached_tokens == 10 && s->all.cached_share == 1, "no more than there were");
+    tbus_inference_snapshot_free(s);
+    tbus_inference_close(inference);
+}
+
+/* The limit is 640 s, and idle requests are looked for every 10 s of it. */
+static tbus_inference_t *open_idle(uint32_t active_max)
+{
+    tbus_inference_t *inference;
+    const tbus_inference_options_t options = {.active_max = active_max, .idle_ns = 640 * second};
+    cr_assert_eq(tbus_inference_open(&options, &inference), 0);
+    cr_assert_eq(tbus_inference_record_start(inference, "a", "m", 5, begin), 0);
+    return inference;
+}
+
+static int step(tbus_inference_t *inference, const char *id, int64_t time_ns)
+{
+    return tbus_inference_record_step(inference, id, TBUS_STEP_DECODE_STARTED, NAN, 0, time_ns);
+}
+
+Test(inference, a_request_at_its_idle_limit_is_active_and_past_it_is_not)
+{
+    for (int past = 0; past < 2; past++) {
+        tbus_inference_t *inference = open_idle(0);
+        cr_assert_eq(step(inference, "a", begin + 640 * second + past), past ? UV_ENOENT : 0);
+        tbus_inference_snapshot_t *s = snapshot_at(inference, 0);
+        cr_assert(s->abandoned == (uint64_t)past && s->active == (uint64_t)!past);
+        tbus_inference_snapshot_free(s);
+        tbus_inference_close(inference);
+    }
+}
+
+Test(inference, each_event_of_a_request_keeps_it_active)
+{
+    tbus_inference_t *inference = open_idle(0);
+    cr_assert_eq(step(inference, "a", begin + 600 * second), 0);
+    cr_assert_eq(tbus_inference_record_worker(inference, "a", "w", begin + 1200 * second), 0);
+    cr_assert_eq(tbus_inference_record_worker_done(inference, "a", "w", 1, begin + 1800 * second), 0);
+    cr_assert_eq(step(inference, "a", begin + 2400 * second), 0);
+    cr_assert_eq(step(inference, "a", begin), 0, "a late one takes nothing off");
+    cr_assert_eq(step(inference, "a", begin + 3040 * second), 0);
+    tbus_inference_close(inference);
+}
+
+Test(inference, idle_requests_make_room_when_nobody_has_looked_for_them_yet)
+{
+    tbus_inference_t *inference = open_idle(1);
+    cr_assert_eq(step(inference, "nobody", begin + 635 * second), UV_ENOENT, "looks, and not again before 645 s");
+    cr_assert_eq(tbus_inference_record_start(inference, "b", "m", 5, begin + 640 * second), UV_ENOSPC);
+    cr_assert_eq(tbus_inference_record_start(inference, "b", "m", 5, begin + 641 * second), 0);
+    tbus_inference_snapshot_t *s = snapshot_at(inference, 0);
+    cr_assert(s->abandoned == 1 && s->active == 1 && s->refused_starts == 1);
+    tbus_inference_snapshot_free(s);
+    cr_assert_eq(step(inference, "nobody", begin + 1300 * second), UV_ENOENT);
+    s = snapshot_at(inference, 0);
+    cr_assert(s->abandoned == 2 && s->active == 0, "looked for by time, too");
+    tbus_inference_snapshot_free(s);
+    tbus_inference_close(inference);
+}
+
+static void reset_often(void *user)
+{
+    for (int i = 0; i < 4000; i++) {
+        char model[] = {(char)('a' + i % 8), '\0'};
+        (void)tbus_inference_record_start(user, model, model, 5, begin + i);
+        if (i % 16 == 15)
+            tbus_inference_reset(user);
+    }
+    (void)tbus_inference_record_start(user, "last", "last", 5, begin);
+}
+
+Test(inference, snapshots_while_another_thread_resets_are_of_one_moment)
+{
+    tbus_inference_t *inference;
+    uv_thread_t thread;
+    cr_assert_eq(tbus_inference_open(NULL, &inference), 0);
+    cr_assert_eq(uv_thread_create(&thread, reset_often, inference), 0);
+    for (bool ended = false; !ended;) {
+        uint64_t sum = 0;
+        tbus_inference_snapshot_t *s = snapshot_at(inference, 0);
+        for (size_t i = 0; i < s->models_count; i++) {
+            sum += s->models[i].started;
+            ended |= strcmp(s->models[i].model, "last") == 0;
+        }
+        cr_assert_eq(sum, s->all.started);
+        tbus_inference_snapshot_free(s);
+    }
+    uv_thread_join(&thread);
+    tbus_inference_close(inference);
+}
+
 /* semantics: inference.levels */
 Test(inference, the_depth_is_of_all_queues_and_its_mean_is_weighted_by_time)
 {

@@ -167,6 +167,20 @@ Test(models, without_memory_all_is_counted_under_other)
     }
 }
 
+Test(models, a_model_is_used_from_the_earliest_of_its_times_to_the_latest)
+{
+    static const int64_t times[] = {5, 9, 2, 7};
+    tbus_models_t *models;
+    cr_assert_eq(tbus_models_open(NULL, &models), 0);
+    for (size_t i = 0; i < sizeof times / sizeof *times; i++)
+        cr_assert_eq(
+            tbus_models_record_end(models, "m", NULL, NULL, &(tbus_traffic_end_t){.time_ns = begin + times[i]}), 0);
+    tbus_models_snapshot_t *s = snapshot_of(models);
+    cr_assert(s->models[0].first_ns == begin + 2 && s->models[0].last_ns == begin + 9);
+    tbus_models_snapshot_free(s);
+    tbus_models_close(models);
+}
+
 Test(models, a_wrong_time_does_not_make_a_model_used_in_the_future)
 {
     tbus_models_t *models;

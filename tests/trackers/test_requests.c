@@ -101,6 +101,7 @@ Test(requests, a_time_far_ahead_empties_no_window_and_a_pause_delays_nothing)
     cr_assert_eq(s->time_ns, begin + 20);
     cr_assert_eq(s->ahead, 1u);
     cr_assert(s->all.requests == 22 && s->all.requests_per_second > 0);
+    cr_assert_float_eq(endpoint_of(s, "/a")->requests_per_second, s->all.requests_per_second, 1e-12);
     tbus_requests_snapshot_free(s);
     cr_assert_eq(tbus_requests_record_start(requests, "/a", begin + 3600 * second), 0);
     s = snapshot_at(requests, 0);
@@ -133,10 +134,13 @@ Test(requests, a_flood_of_names_and_any_number_are_bounded_and_counted)
     cr_assert_eq(endpoint_of(s, "other")->responses, 1000u);
     cr_assert_eq(s->all.completion_tokens, UINT64_MAX);
     cr_assert_eq(s->negative_durations, 1000 / 6 * 2 + 2u);
+    cr_assert(s->all.in_flight == 0 && endpoint_of(s, "other")->in_flight == 0, "no fewer than none");
+    cr_assert_eq(s->unmatched_responses, 998u);
     tbus_requests_snapshot_free(s);
     tbus_requests_reset(requests);
     s = snapshot_at(requests, 0);
     cr_assert(s->endpoints_count == 0 && s->all.responses == 0 && s->time_ns == 0);
+    cr_assert(s->unmatched_responses == 0 && s->negative_durations == 0 && s->ahead == 0);
     tbus_requests_snapshot_free(s);
     tbus_requests_close(requests);
     tbus_requests_t *refused;
@@ -204,6 +208,37 @@ Test(requests, snapshots_while_others_record_are_of_one_moment)
         cr_assert_eq(sum, s->all.responses);
         cr_assert_geq(s->all.responses, seen);
         seen = s->all.responses;
+        tbus_requests_snapshot_free(s);
+    }
+    uv_thread_join(&thread);
+    tbus_requests_close(requests);
+}
+
+static void reset_often(void *user)
+{
+    for (int i = 0; i < 4000; i++) {
+        char name[] = {(char)('a' + i % 8), '\0'};
+        (void)tbus_requests_record_start(user, name, begin + i);
+        if (i % 16 == 15)
+            tbus_requests_reset(user);
+    }
+    (void)tbus_requests_record_start(user, "last", begin);
+}
+
+Test(requests, snapshots_while_another_thread_resets_are_of_one_moment)
+{
+    tbus_requests_t *requests;
+    uv_thread_t thread;
+    cr_assert_eq(tbus_requests_open(NULL, &requests), 0);
+    cr_assert_eq(uv_thread_create(&thread, reset_often, requests), 0);
+    for (bool ended = false; !ended;) {
+        uint64_t sum = 0;
+        tbus_requests_snapshot_t *s = snapshot_at(requests, 0);
+        for (size_t i = 0; i < s->endpoints_count; i++) {
+            sum += s->endpoints[i].requests;
+            ended |= strcmp(s->endpoints[i].name, "last") == 0;
+        }
+        cr_assert_eq(sum, s->all.requests);
         tbus_requests_snapshot_free(s);
     }
     uv_thread_join(&thread);

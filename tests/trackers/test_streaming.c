@@ -495,6 +495,49 @@ Test(streaming, null_and_wrong_options_are_refused)
     tbus_streaming_snapshot_free(NULL);
 }
 
+Test(streaming, numbers_at_the_end_of_what_there_is_overflow_nothing)
+{
+    tbus_streaming_t *streaming = open_uncached();
+    cr_assert_eq(start(streaming, "s", 0), 0);
+    for (int i = 0; i < 3; i++)
+        cr_assert_eq(tbus_streaming_record_token(streaming, "s", INT64_MAX, INT64_MAX, TBUS_TOKEN_CONTENT, SECOND), 0);
+    tbus_streaming_snapshot_t *s = snapshot_at(streaming, 0);
+    cr_assert_eq(s->sequence_jumps, 1u, "to there");
+    cr_assert_eq(s->total_tokens, UINT64_MAX);
+    tbus_streaming_snapshot_free(s);
+    tbus_streaming_close(streaming);
+}
+
+/* One model has a row of its own, the other counts as "other", whose row stays. */
+static void run_chunks(tbus_streaming_t *streaming)
+{
+    static const char *const ids[] = {"m", "n"};
+    for (int i = 0; i < 2; i++) {
+        const tbus_stream_start_t begins = {.model = ids[i], .time_ns = 5 * SECOND};
+        cr_assert_eq(tbus_streaming_record_start(streaming, ids[i], &begins), 0);
+        for (int chunk = 0; chunk < 3; chunk++)
+            cr_assert_eq(tbus_streaming_record_token(streaming, ids[i], 4, 0, TBUS_TOKEN_CONTENT, (6 + chunk) * SECOND),
+                         0);
+    }
+}
+
+Test(streaming, after_a_reset_windows_hold_only_what_came_since)
+{
+    tbus_streaming_t *streaming =
+        open_with(&(tbus_streaming_options_t){.models_max = 1, .cache_ns = TBUS_STREAMING_NO_CACHE});
+    for (int again = 0; again < 3; again++) {
+        run_chunks(streaming);
+        tbus_streaming_snapshot_t *s = snapshot_at(streaming, 0);
+        cr_assert(s->icl_ms.count == 4 && s->itl_ms.count == 16);
+        cr_assert_eq(s->models_count, 2u);
+        for (int i = 0; i < 2; i++)
+            cr_assert(s->models[i].recent_streams == 1 && s->models[i].recent_tokens == 12, "%s", s->models[i].model);
+        tbus_streaming_snapshot_free(s);
+        tbus_streaming_reset(streaming);
+    }
+    tbus_streaming_close(streaming);
+}
+
 Test(streaming, reset_forgets_everything)
 {
     tbus_streaming_t *streaming = open_uncached();
