@@ -14,6 +14,9 @@ int tbus_prometheus_page(const tbus_prometheus_sources_t *sources, tbus_promethe
     struct page page = {.format = format};
     if (!sources || !ret_text || (unsigned)format > TBUS_PROMETHEUS_OPENMETRICS)
         return UV_EINVAL;
+    for (size_t i = 0; i < sizeof sources->reserved / sizeof sources->reserved[0]; i++)
+        if (sources->reserved[i] != 0)
+            return UV_EINVAL;
     if (sources->bus)
         prometheus_add_bus(&page, sources->bus);
 #define ADD(part)                                                                                                      \

@@ -75,7 +75,7 @@ typedef struct tbus_telemetry_options {
 /* Makes the trackers and subscribes them, all or nothing; `options` (copied) may be NULL. The bus is borrowed until the
  * set is closed. Errors: UV_EINVAL (bus or `ret` NULL, a bit that is no tracker's, a tracker's options), what opening a
  * tracker or subscribing returns. Then nothing is left behind; only where undoing finds no memory, too, do trackers that
- * are subscribed stay for as long as the process. [any thread but isolated subscribers'] */
+ * are subscribed stay for as long as the process: do not close those of your own before the bus is freed then. [any thread but isolated subscribers'] */
 TBUS_API TBUS_CHECKED int tbus_telemetry_open(tbus_t *bus, const tbus_telemetry_options_t *options,
                                               tbus_telemetry_t **ret);
 

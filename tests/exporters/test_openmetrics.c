@@ -128,6 +128,8 @@ Test(openmetrics, wrong_arguments_are_refused)
     cr_assert_eq(tbus_prometheus_page(NULL, TBUS_PROMETHEUS_TEXT, &page), UV_EINVAL);
     cr_assert_eq(tbus_prometheus_page(&none, TBUS_PROMETHEUS_TEXT, NULL), UV_EINVAL);
     cr_assert_eq(tbus_prometheus_page(&none, (tbus_prometheus_format_t)2, &page), UV_EINVAL);
+    const tbus_prometheus_sources_t later = {.reserved = {[7] = 1}};
+    cr_assert_eq(tbus_prometheus_page(&later, TBUS_PROMETHEUS_TEXT, &page), UV_EINVAL);
     cr_assert_eq(tbus_prometheus_page(&none, TBUS_PROMETHEUS_OPENMETRICS, &page), 0);
     cr_assert_str_eq(page, "# EOF\n");
     tbus_mem_free(page);

@@ -399,6 +399,7 @@ Test(web, options_out_of_range_are_refused)
         cr_assert_eq(tbus_web_open(&wrong[i], &web), UV_EINVAL, "%zu", i);
     cr_assert_eq(tbus_web_open(NULL, &web), UV_EINVAL);
     cr_assert_eq(tbus_web_open(&(tbus_web_options_t){0}, NULL), UV_EINVAL);
+    cr_assert_eq(tbus_web_open(&(tbus_web_options_t){.reserved = {1}}, &web), UV_EINVAL);
     cr_assert_null(web);
     cr_assert_eq(tbus_web_port(NULL), 0);
     tbus_web_close(NULL);
