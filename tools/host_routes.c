@@ -15,6 +15,7 @@ static const struct host_failure too_large = {413, "invalid_request_error", "req
 static const struct host_failure too_long = {400, "invalid_request_error", "context_length_exceeded"};
 static const struct host_failure over_budget = {429, "insufficient_quota", "insufficient_quota"};
 static const struct host_failure trouble = {500, "server_error", "internal_error"};
+static const struct host_failure overloaded = {503, "server_error", "overloaded"};
 static const struct host_failure closing = {503, "server_error", "shutting_down"};
 
 /* Refuses, on the bus and to the client. */
@@ -213,6 +214,14 @@ static bool admit(struct host_call *call)
     return refuse(call, &over_budget, message);
 }
 
+/* Whether there is room for the answer, if its client does not take it: only embeddings are long. */
+static bool set_room_aside(struct host_call *call)
+{
+    call->answer_bytes = (uint64_t)call->inputs * call->dimensions * HOST_COMPONENT_BYTES;
+    uint64_t before = atomic_fetch_add(&call->host->answer_bytes, call->answer_bytes);
+    return before + call->answer_bytes <= HOST_BODIES_MAX;
+}
+
 /* --- Routes --- */
 
 static bool generate(struct host_call *call, const json_t *body, bool embeds)
@@ -232,6 +241,8 @@ static bool generate(struct host_call *call, const json_t *body, bool embeds)
         return refuse(call, &bad_request, wrong);
     if (call->prompt_tokens + call->answer_tokens > call->model->context_tokens)
         return refuse(call, &too_long, "prompt and answer are longer than the model's context");
+    if (!set_room_aside(call))
+        return refuse(call, &overloaded, "too many answers wait for their clients");
     if (!embeds)
         look_up_prefix(call, body);
     roll_fault(call);
@@ -251,7 +262,6 @@ static bool read_and_generate(struct host_call *call, bool embeds)
         snprintf(message, sizeof message, "the body is not JSON: line %d, column %d", why.line, why.column);
         return refuse(call, &bad_request, message);
     }
-    host_text_free(&call->body);
     bool is_admitted = generate(call, body, embeds);
     json_decref(body);
     return is_admitted;

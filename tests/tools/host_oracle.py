@@ -4,6 +4,7 @@ host_oracle.py sdk TOOL DIRECTORY PACKAGES   the OpenAI SDK for Node (installed 
 host_oracle.py plain TOOL DIRECTORY          curl and plain sockets
 host_oracle.py hostile TOOL DIRECTORY        what is no HTTP, or no whole request
 host_oracle.py slow TOOL DIRECTORY           one that does not read
+host_oracle.py many TOOL DIRECTORY           many that do not read, or ask for very much
 host_oracle.py end TOOL DIRECTORY SIGNAL     under load until a signal comes
 
 Costs are computed by decimal from a price file of its own. Says "all good" in the end.
@@ -373,6 +374,54 @@ def slow(tool, directory):
         demo.end()
 
 
+# --- Many clients that do not read ---
+
+def ask(demo, path, body, key=b"Bearer sk-rich"):
+    """A client that has asked, and takes as little as it can."""
+    host, port = re.match(r"http://([\d.]+):(\d+)", demo.api).groups()
+    client = socket.socket()
+    client.settimeout(LIMIT_S)
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1024)
+    client.connect((host, int(port)))
+    client.sendall(b"POST /v1/%s HTTP/1.1\r\nHost: localhost\r\nAuthorization: %s\r\nContent-Length: %d\r\n\r\n%s" %
+                   (path, key, len(body), body))
+    return client
+
+
+def status_of(client):
+    got = b""
+    while len(got) < 12:
+        more = client.recv(12 - len(got))
+        expect(more, "no answer, but", got)
+        got += more
+    return int(got[9:])
+
+
+def many(tool, directory):
+    """Neither answers that nobody takes nor requests that wait for long take all memory, or keep others out."""
+    with Demo(tool, directory, "--load", "0", "--faults", "0", "--pace", "1", "--key", "sk-rich") as demo:
+        body = json.dumps({"model": "text-embedding-3-large", "input": ["x"] * 32}).encode()
+        clients = [ask(demo, b"embeddings", body) for _ in range(120)]
+        statuses = [status_of(client) for client in clients]
+        same("statuses", sorted(set(statuses)), [200, 503])
+        expect(40 < statuses.count(200) < 100, statuses.count(200), "long answers at once")
+        refused = clients[statuses.index(503)].makefile("rb").read1(65536).decode()
+        expect('"code":"overloaded"' in refused, refused)
+        for client in clients:
+            client.close()
+        demo.wait_for(lambda: curl(demo, "/embeddings", body)[0] == 200)
+
+        # 140 MB of prompts, whose prefill takes seconds.
+        body = chat("gpt-4-turbo", "x" * 480000, max_tokens=1)
+        clients = [ask(demo, b"chat/completions", body) for _ in range(300)]
+        with ask(demo, b"embeddings", json.dumps({"model": "text-embedding-3-small", "input": "x"}).encode(),
+                 b"bearer sk-rich") as client:
+            same("status of one more", status_of(client), 200)
+        for client in clients:
+            client.close()
+        demo.end()
+
+
 # --- The end ---
 
 def end(tool, directory, name):
@@ -389,7 +438,7 @@ def end(tool, directory, name):
 
 
 def main():
-    {"sdk": sdk, "plain": plain, "hostile": hostile, "slow": slow, "end": end}[sys.argv[1]](*sys.argv[2:])
+    {"sdk": sdk, "plain": plain, "hostile": hostile, "slow": slow, "many": many, "end": end}[sys.argv[1]](*sys.argv[2:])
     print("all good")
 
 
