@@ -258,6 +258,14 @@ REFUSED = [
 ]
 
 
+# What is JSON and not read is not called "not JSON".
+TROUBLE = [
+    (b'{"max_tokens":1e400}', "a number in the body is too large"), (b'{"a":%d}' % 2**64, "a number in the body is too large"),
+    (b"[" * 5000 + b"]" * 5000, "the body is nested too deeply"), (b'{"a":1,"a":1}', "a name comes twice"),
+    (b'{"a":"\\u0000"}', "a text of the body has a NUL"), (b'{"a":NaN}', "the body is not JSON"),
+]
+
+
 def plain(tool, directory):
     with Demo(tool, directory, "--load", "0", "--faults", "0", "--pace", "4", "--key", "sk-rich") as demo:
         usages = []
@@ -266,6 +274,14 @@ def plain(tool, directory):
             same(f"status of refused body {i}", status, wanted)
             error = json.loads(text)["error"]
             same("error", (sorted(error), error["type"]), (["code", "message", "param", "type"], "invalid_request_error"))
+        for body, said in TROUBLE:
+            status, text = curl(demo, "/chat/completions", body)
+            same("status", status, 400)
+            expect(json.loads(text)["error"]["message"].startswith(said), text, "and not", said)
+        body = {"model": "text-embedding-3-small", "input": "x", "dimensions": 1}
+        same("format", curl(demo, "/embeddings", json.dumps({**body, "encoding_format": "zip"}).encode())[0], 400)
+        same("format", curl(demo, "/embeddings", json.dumps({**body, "encoding_format": 7}).encode())[0], 400)
+        refused = len(REFUSED) + len(TROUBLE) + 2
         same("path", curl(demo, "/nothing", b"{}")[0], 404)
         same("method", curl(demo, "/models", b"{}")[0], 405)
 
@@ -292,10 +308,10 @@ def plain(tool, directory):
         usages.append(("gpt-4o", {"prompt_tokens": tokens_of("hello") + 7, "completion_tokens": 3}))
 
         hung_up = [hang_up(demo, n) for n in (1, 2, 5)]
-        demo.settle(5, len(REFUSED) + 4 + 3)
+        demo.settle(5, refused + 4 + 3)
         for stream, pieces in zip(hung_up, (1, 2, 5)):
             check_hung_up(demo, stream, usages, "gpt-4-turbo", tokens_of("hang up") + 7, 0, pieces)
-        check_cost(demo, sum(cost(m, u) for m, u in usages), usages, len(REFUSED))
+        check_cost(demo, sum(cost(m, u) for m, u in usages), usages, refused)
         same("cancelled", demo.get("/metrics/streaming")["cancelled_streams"], 3)
         demo.end()
 
