@@ -45,6 +45,7 @@ struct host {
     struct host_counts counts;
     _Atomic uint64_t next_id;
     _Atomic uint64_t prefixes[HOST_PREFIXES]; /* hashes of the prompts' beginnings that the models' cache has */
+    _Atomic uint64_t answer_bytes;            /* set aside for answers, of all calls together */
     _Atomic bool is_closing;
     uint64_t opened_hr;
     /* known once it is drained */

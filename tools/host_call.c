@@ -45,6 +45,7 @@ void host_call_release(struct host_call *call)
     host_text_free(&call->body);
     host_text_free(&call->out);
     tbus_mem_free(call->input_hashes);
+    atomic_fetch_sub(&call->host->answer_bytes, call->answer_bytes);
     tbus_mem_free(call);
 }
 

@@ -9,7 +9,8 @@
 #include "tools/host_text.h"
 
 #define HOST_BODY_MAX ((size_t)1024 * 1024)
-#define HOST_BODIES_MAX ((uint64_t)128 * 1024 * 1024) /* of all requests together */
+#define HOST_BODIES_MAX ((uint64_t)128 * 1024 * 1024) /* of all requests together, and of all long answers */
+#define HOST_COMPONENT_BYTES 16                       /* of an embedding, at most: -1.23456789e-05 and a comma */
 
 enum host_fault {
     HOST_FAULT_NONE = 0,
@@ -48,6 +49,7 @@ struct host_call {
     bool is_cut;            /* by max_tokens */
     uint32_t inputs, dimensions;
     uint64_t *input_hashes; /* of embeddings, `inputs` of them */
+    uint64_t answer_bytes;  /* set aside of the host's, for as long as the call lives */
     enum host_fault fault;
     /* the engine's */
     uint32_t told; /* tokens generated */
@@ -92,7 +94,7 @@ void host_tell_started(struct host_call *call);
 void host_tell_assigned(struct host_call *call); /* to a worker, where its prefill begins */
 void host_tell_prefilled(struct host_call *call);
 void host_tell_token(struct host_call *call);
-void host_tell_pressure(struct host_call *call);
+void host_tell_pressure(struct host_call *call, size_t pending);
 void host_tell_completed(struct host_call *call);
 void host_tell_cancelled(struct host_call *call);
 void host_tell_refused(struct host_call *call, const struct host_failure *failure); /* its status is 400 .. 498 */

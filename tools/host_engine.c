@@ -82,10 +82,11 @@ static int64_t begin(struct host_call *call)
 static bool is_pressed(struct host_call *call)
 {
     uv_mutex_lock(&call->mu);
-    bool pressed = call->out.length - call->sent > PENDING_MAX;
+    size_t pending = call->out.length - call->sent;
     uv_mutex_unlock(&call->mu);
+    bool pressed = pending > PENDING_MAX;
     if (pressed && !call->is_pressed)
-        host_tell_pressure(call);
+        host_tell_pressure(call, pending);
     call->is_pressed = pressed;
     return pressed;
 }

@@ -63,9 +63,9 @@ void host_tell_token(struct host_call *call)
             .sequence_number = call->told, .tokens = 1);
 }
 
-void host_tell_pressure(struct host_call *call)
+void host_tell_pressure(struct host_call *call, size_t pending)
 {
-    PUBLISH(network_backpressure, .stream_id = call->id, .buffer_size = (int64_t)call->out.length);
+    PUBLISH(network_backpressure, .stream_id = call->id, .buffer_size = (int64_t)pending);
 }
 
 static void tell_usage(struct host_call *call, int status, const char *finish_reason)

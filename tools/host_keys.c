@@ -1,4 +1,5 @@
 #include <string.h>
+#include <strings.h>
 
 #include "tools/host_keys.h"
 
@@ -64,7 +65,7 @@ const struct host_key *host_keys_find(const struct host_keys *keys, const char *
 {
     static const char scheme[] = "Bearer ";
     const struct host_key *found = NULL;
-    if (!authorization || strncmp(authorization, scheme, sizeof scheme - 1) != 0)
+    if (!authorization || strncasecmp(authorization, scheme, sizeof scheme - 1) != 0)
         return NULL;
     const char *given = authorization + sizeof scheme - 1;
     size_t length = strlen(given);

@@ -15,6 +15,7 @@ static const struct host_failure too_large = {413, "invalid_request_error", "req
 static const struct host_failure too_long = {400, "invalid_request_error", "context_length_exceeded"};
 static const struct host_failure over_budget = {429, "insufficient_quota", "insufficient_quota"};
 static const struct host_failure trouble = {500, "server_error", "internal_error"};
+static const struct host_failure overloaded = {503, "server_error", "overloaded"};
 static const struct host_failure closing = {503, "server_error", "shutting_down"};
 
 /* Refuses, on the bus and to the client. */
@@ -141,10 +142,13 @@ static const char *read_embeddings(struct host_call *call, const json_t *body)
     for (size_t i = 0; i < count; i++)
         if (!add_input(call, json_is_array(input) ? json_array_get(input, i) : input))
             return expected;
+    const char *format_name = !format || json_is_null(format) ? "float" : json_string_value(format);
+    if (!format_name || (strcmp(format_name, "float") != 0 && strcmp(format_name, "base64") != 0))
+        return "'encoding_format' must be \"float\" or \"base64\"";
     if (!read_whole(body, "dimensions", 1, call->model->dimensions, call->model->dimensions, &dimensions))
         return "'dimensions' must be a whole number from 1, at most what the model has";
     call->dimensions = (uint32_t)dimensions;
-    call->is_base64 = json_is_string(format) && strcmp(json_string_value(format), "base64") == 0;
+    call->is_base64 = strcmp(format_name, "base64") == 0;
     return NULL;
 }
 
@@ -213,6 +217,14 @@ static bool admit(struct host_call *call)
     return refuse(call, &over_budget, message);
 }
 
+/* Whether there is room for the answer, if its client does not take it: only embeddings are long. */
+static bool set_room_aside(struct host_call *call)
+{
+    call->answer_bytes = (uint64_t)call->inputs * call->dimensions * HOST_COMPONENT_BYTES;
+    uint64_t before = atomic_fetch_add(&call->host->answer_bytes, call->answer_bytes);
+    return before + call->answer_bytes <= HOST_BODIES_MAX;
+}
+
 /* --- Routes --- */
 
 static bool generate(struct host_call *call, const json_t *body, bool embeds)
@@ -232,6 +244,8 @@ static bool generate(struct host_call *call, const json_t *body, bool embeds)
         return refuse(call, &bad_request, wrong);
     if (call->prompt_tokens + call->answer_tokens > call->model->context_tokens)
         return refuse(call, &too_long, "prompt and answer are longer than the model's context");
+    if (!set_room_aside(call))
+        return refuse(call, &overloaded, "too many answers wait for their clients");
     if (!embeds)
         look_up_prefix(call, body);
     roll_fault(call);
@@ -239,19 +253,38 @@ static bool generate(struct host_call *call, const json_t *body, bool embeds)
     return admit(call);
 }
 
+/* What is not read of a body, though some of it is JSON. */
+static const char *trouble_with(const json_error_t *why)
+{
+    switch (json_error_code(why)) {
+    case json_error_numeric_overflow:
+        return "a number in the body is too large";
+    case json_error_stack_overflow:
+        return "the body is nested too deeply";
+    case json_error_duplicate_key:
+        return "a name comes twice in an object of the body";
+    case json_error_null_character:
+    case json_error_null_byte_in_key:
+        return "a text of the body has a NUL in it";
+    default:
+        return "the body is not JSON";
+    }
+}
+
 static bool read_and_generate(struct host_call *call, bool embeds)
 {
     json_error_t why;
-    char message[sizeof why.text + 64];
-    if (call->is_too_large || call->body.failed)
+    char message[128];
+    if (call->is_too_large)
         return refuse(call, &too_large, "the body is larger than 1 MiB");
+    if (call->body.failed)
+        return refuse(call, &trouble, "there is no memory for the body");
     json_t *body =
         json_loadb(call->body.bytes ? call->body.bytes : "", call->body.length, JSON_REJECT_DUPLICATES, &why);
     if (!body) {
-        snprintf(message, sizeof message, "the body is not JSON: line %d, column %d", why.line, why.column);
+        snprintf(message, sizeof message, "%s: line %d, column %d", trouble_with(&why), why.line, why.column);
         return refuse(call, &bad_request, message);
     }
-    host_text_free(&call->body);
     bool is_admitted = generate(call, body, embeds);
     json_decref(body);
     return is_admitted;

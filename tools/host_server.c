@@ -98,6 +98,14 @@ static bool submit(struct host_call *call)
     return is_taken;
 }
 
+/* What was read is not kept while the answer is made, nor counted. */
+static void forget_body(struct host_server *server, struct host_call *call)
+{
+    host_text_free(&call->body);
+    atomic_fetch_sub(&server->body_bytes, call->received);
+    call->received = 0;
+}
+
 /* The body is there, or is not wanted. */
 static enum MHD_Result begin(struct host_server *server, struct host_call *call, const char *method, const char *path)
 {
@@ -105,7 +113,9 @@ static enum MHD_Result begin(struct host_server *server, struct host_call *call,
     static const char message[] = "the server has no room for this, or is shutting down";
     call->is_whole = true;
     atomic_fetch_add(&server->calls, 1);
-    if (host_route(call, method, path)) {
+    bool is_admitted = host_route(call, method, path);
+    forget_body(server, call);
+    if (is_admitted) {
         if (submit(call))
             return MHD_YES;
         host_tell_failed(call, &not_taken, message);
@@ -138,7 +148,7 @@ static enum MHD_Result on_request(void *user, struct MHD_Connection *connection,
         return on_begin(server, connection, method, path, ret_call);
     if (*upload_bytes > 0) {
         /* A body without a length that goes on and on is not waited for; and all together have a limit. */
-        if (call->body.length + *upload_bytes > HOST_BODY_MAX ||
+        if (call->received + *upload_bytes > HOST_BODY_MAX ||
             atomic_load(&server->body_bytes) + *upload_bytes > HOST_BODIES_MAX)
             return MHD_NO;
         atomic_fetch_add(&server->body_bytes, *upload_bytes);
@@ -162,7 +172,7 @@ static void on_end(void *user, struct MHD_Connection *connection, void **ret_cal
     if (!call)
         return;
     *ret_call = NULL;
-    atomic_fetch_sub(&server->body_bytes, call->received);
+    forget_body(server, call);
     uv_mutex_lock(&call->mu);
     call->is_gone = true;
     uv_mutex_unlock(&call->mu);

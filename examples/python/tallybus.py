@@ -165,7 +165,7 @@ _running = threading.local()  # `bus`: whose handler this thread is in
 @_ON_EVENT
 def _on_event(topic, text, length, number):
     subscription = _subscriptions[number]
-    _running.bus = subscription.bus
+    outer, _running.bus = getattr(_running, "bus", None), subscription.bus  # outer: whose handler subscribed this one
     try:
         result = subscription.handler(topic.decode(), json.loads(ctypes.string_at(text, length)))
         return _STOP if result is STOP else 0
@@ -173,7 +173,7 @@ def _on_event(topic, text, length, number):
         subscription.show(error)
         return _HANDLER_FAILED
     finally:
-        _running.bus = None
+        _running.bus = outer
 
 
 @_ON_CLOSE

@@ -206,6 +206,22 @@ class Events(unittest.TestCase):
         self.assertEqual(sorted(event["output_tokens"] for _, event in self.events), list(range(1500)))
         self.assertEqual(overlaps, [])
 
+    def test_that_came_last_are_told_inside_of_the_handler_that_subscribes(self):
+        tallybus._check(tallybus._lib.tbus_keep_last(self.bus._handle, b"cache.hit"))
+
+        def subscribe_and_close(topic, event):
+            self.bus.subscribe("cache.hit", self.hear, wants_last=True)
+            self.events.append(("told before", len(self.events)))
+            self.bus.close()
+
+        self.bus.subscribe("cache.miss", subscribe_and_close)
+        self.bus.publish("cache.hit")
+        self.bus.publish("cache.miss")
+        self.wait_until_delivered()
+        self.assertEqual([topic for topic, _ in self.events], ["cache.hit", "told before"])
+        self.assertEqual([str(each) for each in self.exceptions],
+                         ["a handler can not close its bus: it would wait for itself"])
+
     def test_end_with_the_bus(self):
         def close(topic, event):
             self.bus.close()

@@ -4,6 +4,7 @@ host_oracle.py sdk TOOL DIRECTORY PACKAGES   the OpenAI SDK for Node (installed 
 host_oracle.py plain TOOL DIRECTORY          curl and plain sockets
 host_oracle.py hostile TOOL DIRECTORY        what is no HTTP, or no whole request
 host_oracle.py slow TOOL DIRECTORY           one that does not read
+host_oracle.py many TOOL DIRECTORY           many that do not read, or ask for very much
 host_oracle.py end TOOL DIRECTORY SIGNAL     under load until a signal comes
 
 Costs are computed by decimal from a price file of its own. Says "all good" in the end.
@@ -257,6 +258,14 @@ REFUSED = [
 ]
 
 
+# What is JSON and not read is not called "not JSON".
+TROUBLE = [
+    (b'{"max_tokens":1e400}', "a number in the body is too large"), (b'{"a":%d}' % 2**64, "a number in the body is too large"),
+    (b"[" * 5000 + b"]" * 5000, "the body is nested too deeply"), (b'{"a":1,"a":1}', "a name comes twice"),
+    (b'{"a":"\\u0000"}', "a text of the body has a NUL"), (b'{"a":NaN}', "the body is not JSON"),
+]
+
+
 def plain(tool, directory):
     with Demo(tool, directory, "--load", "0", "--faults", "0", "--pace", "4", "--key", "sk-rich") as demo:
         usages = []
@@ -265,6 +274,14 @@ def plain(tool, directory):
             same(f"status of refused body {i}", status, wanted)
             error = json.loads(text)["error"]
             same("error", (sorted(error), error["type"]), (["code", "message", "param", "type"], "invalid_request_error"))
+        for body, said in TROUBLE:
+            status, text = curl(demo, "/chat/completions", body)
+            same("status", status, 400)
+            expect(json.loads(text)["error"]["message"].startswith(said), text, "and not", said)
+        body = {"model": "text-embedding-3-small", "input": "x", "dimensions": 1}
+        same("format", curl(demo, "/embeddings", json.dumps({**body, "encoding_format": "zip"}).encode())[0], 400)
+        same("format", curl(demo, "/embeddings", json.dumps({**body, "encoding_format": 7}).encode())[0], 400)
+        refused = len(REFUSED) + len(TROUBLE) + 2
         same("path", curl(demo, "/nothing", b"{}")[0], 404)
         same("method", curl(demo, "/models", b"{}")[0], 405)
 
@@ -291,10 +308,10 @@ def plain(tool, directory):
         usages.append(("gpt-4o", {"prompt_tokens": tokens_of("hello") + 7, "completion_tokens": 3}))
 
         hung_up = [hang_up(demo, n) for n in (1, 2, 5)]
-        demo.settle(5, len(REFUSED) + 4 + 3)
+        demo.settle(5, refused + 4 + 3)
         for stream, pieces in zip(hung_up, (1, 2, 5)):
             check_hung_up(demo, stream, usages, "gpt-4-turbo", tokens_of("hang up") + 7, 0, pieces)
-        check_cost(demo, sum(cost(m, u) for m, u in usages), usages, len(REFUSED))
+        check_cost(demo, sum(cost(m, u) for m, u in usages), usages, refused)
         same("cancelled", demo.get("/metrics/streaming")["cancelled_streams"], 3)
         demo.end()
 
@@ -373,6 +390,54 @@ def slow(tool, directory):
         demo.end()
 
 
+# --- Many clients that do not read ---
+
+def ask(demo, path, body, key=b"Bearer sk-rich"):
+    """A client that has asked, and takes as little as it can."""
+    host, port = re.match(r"http://([\d.]+):(\d+)", demo.api).groups()
+    client = socket.socket()
+    client.settimeout(LIMIT_S)
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1024)
+    client.connect((host, int(port)))
+    client.sendall(b"POST /v1/%s HTTP/1.1\r\nHost: localhost\r\nAuthorization: %s\r\nContent-Length: %d\r\n\r\n%s" %
+                   (path, key, len(body), body))
+    return client
+
+
+def status_of(client):
+    got = b""
+    while len(got) < 12:
+        more = client.recv(12 - len(got))
+        expect(more, "no answer, but", got)
+        got += more
+    return int(got[9:])
+
+
+def many(tool, directory):
+    """Neither answers that nobody takes nor requests that wait for long take all memory, or keep others out."""
+    with Demo(tool, directory, "--load", "0", "--faults", "0", "--pace", "1", "--key", "sk-rich") as demo:
+        body = json.dumps({"model": "text-embedding-3-large", "input": ["x"] * 32}).encode()
+        clients = [ask(demo, b"embeddings", body) for _ in range(120)]
+        statuses = [status_of(client) for client in clients]
+        same("statuses", sorted(set(statuses)), [200, 503])
+        expect(40 < statuses.count(200) < 100, statuses.count(200), "long answers at once")
+        refused = clients[statuses.index(503)].makefile("rb").read1(65536).decode()
+        expect('"code":"overloaded"' in refused, refused)
+        for client in clients:
+            client.close()
+        demo.wait_for(lambda: curl(demo, "/embeddings", body)[0] == 200)
+
+        # 140 MB of prompts, whose prefill takes seconds.
+        body = chat("gpt-4-turbo", "x" * 480000, max_tokens=1)
+        clients = [ask(demo, b"chat/completions", body) for _ in range(300)]
+        with ask(demo, b"embeddings", json.dumps({"model": "text-embedding-3-small", "input": "x"}).encode(),
+                 b"bearer sk-rich") as client:
+            same("status of one more", status_of(client), 200)
+        for client in clients:
+            client.close()
+        demo.end()
+
+
 # --- The end ---
 
 def end(tool, directory, name):
@@ -389,7 +454,7 @@ def end(tool, directory, name):
 
 
 def main():
-    {"sdk": sdk, "plain": plain, "hostile": hostile, "slow": slow, "end": end}[sys.argv[1]](*sys.argv[2:])
+    {"sdk": sdk, "plain": plain, "hostile": hostile, "slow": slow, "many": many, "end": end}[sys.argv[1]](*sys.argv[2:])
     print("all good")
 
 

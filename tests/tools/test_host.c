@@ -87,6 +87,14 @@ Test(host, waits_for_a_client_that_does_not_read)
     expect_all_good("slow \"$T\" \"$D\"");
 }
 
+Test(host, has_room_for_others_whatever_many_clients_do)
+{
+    prepare();
+    need_host();
+    need("curl", "command -v curl >/dev/null");
+    expect_all_good("many \"$T\" \"$D\"");
+}
+
 Test(host, drains_what_it_has_when_it_is_interrupted)
 {
     prepare();

@@ -90,6 +90,7 @@ Test(budget, each_threshold_is_told_once_for_each_period_however_many_requests)
     tbus_budgets_close(budgets);
 }
 
+/* semantics: budget.threshold */
 Test(budget, a_threshold_is_told_when_it_is_reached_and_not_before)
 {
     tbus_budgets_t *budgets = opened_with(ann_daily);
@@ -105,6 +106,7 @@ Test(budget, a_threshold_is_told_when_it_is_reached_and_not_before)
     tbus_budgets_close(budgets);
 }
 
+/* semantics: budget.threshold */
 Test(budget, findings_that_nobody_takes_keep_their_order_and_are_merged_by_period)
 {
     tbus_budgets_t *budgets = opened_with(ann_daily);

@@ -509,6 +509,7 @@ static void run_model(uint64_t seed)
     free(model);
 }
 
+/* semantics: budget.status budget.reserve */
 Test(budget_model, the_tracker_says_what_adding_up_everything_says)
 {
     enum { ROUNDS = 6 };

@@ -90,6 +90,7 @@ Test(budget_period, calendar_periods_are_those_of_python)
     oracle_check(&oracle, "tests/trackers/budget_oracle.py", "period");
 }
 
+/* semantics: budget.period */
 Test(budget_period, durations_are_those_of_python)
 {
     enum { ROUNDS = 200, CASES = 10 };

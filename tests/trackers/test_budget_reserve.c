@@ -72,6 +72,7 @@ Test(budget_reserve, an_estimate_is_set_aside_in_all_budgets_or_in_none)
     tbus_budgets_close(budgets);
 }
 
+/* semantics: budget.reserve */
 Test(budget_reserve, settling_puts_the_cost_in_the_place_of_the_estimate)
 {
     tbus_budgets_t *budgets = opened_with_four();
@@ -112,6 +113,7 @@ Test(budget_reserve, releasing_gives_back_and_the_id_may_try_again)
     tbus_budgets_close(budgets);
 }
 
+/* semantics: budget.reserve */
 Test(budget_reserve, what_was_spent_counts_even_where_it_is_more_than_was_set_aside)
 {
     tbus_budgets_t *budgets = opened_with_four();
@@ -159,6 +161,7 @@ Test(budget_reserve, a_settle_that_names_another_counts_there_and_gives_back_her
     tbus_budgets_close(budgets);
 }
 
+/* semantics: budget.reserve */
 Test(budget_reserve, what_was_forgotten_is_released_by_the_time_limit)
 {
     tbus_budgets_t *budgets = opened(&(tbus_budgets_options_t){.reservation_ns = 10 * SECOND});

@@ -3,6 +3,7 @@
 
 #include "trackers/time_zone.h"
 
+/* semantics: budget.period */
 Test(budget_time, a_late_amount_belongs_to_the_period_of_its_time)
 {
     tbus_budgets_t *budgets = opened_with(ann_daily);
@@ -100,6 +101,7 @@ Test(budget_time, any_time_is_believed_where_the_options_say_so)
 }
 
 /* A clock that was years ahead and is set right: budgets must not wait for those years. */
+/* semantics: budget.period */
 Test(budget_time, a_clock_that_is_set_back_takes_the_periods_with_it)
 {
     struct fake_clock clock = {MONDAY + 3000 * DAY};
@@ -217,6 +219,7 @@ Test(budget_time, time_zero_is_the_clock)
     tbus_budgets_close(budgets);
 }
 
+/* semantics: budget.period */
 Test(budget_time, a_rolling_budget_counts_its_length_and_a_thirtieth_at_most)
 {
     tbus_budget_t budget = ann_daily;

@@ -301,6 +301,7 @@ Test(cost, negative_counts_are_refused_and_counted)
     tbus_cost_close(cost);
 }
 
+/* semantics: cost.refused */
 Test(cost, counts_above_the_cap_are_refused_and_counted_for_themselves)
 {
     tbus_cost_t *cost = opened(NULL);
@@ -345,6 +346,7 @@ static uint64_t record_until_refused(tbus_cost_t *cost, const tbus_usage_t *usag
     return accepted;
 }
 
+/* semantics: cost.refused */
 Test(cost, an_amount_that_would_overflow_the_sums_adds_nothing)
 {
     tbus_price_t price = tbus_price_none();
@@ -529,6 +531,7 @@ static const char *random_name(uint64_t *seed, uint64_t names, const char *prefi
     return number == names ? NULL : name;
 }
 
+/* semantics: cost.sums */
 Test(cost, every_list_adds_up_to_the_sum_of_the_charges)
 {
     enum { USAGES = 100000 };

@@ -21,6 +21,7 @@ static void use(tbus_cost_t *cost, int64_t time_ns, int64_t tokens)
              (tbus_usage_t){.model = "gpt-4", .prompt_tokens = tokens, .time_ns = time_ns}); /* 30 USD a million */
 }
 
+/* semantics: cost.forecast */
 Test(cost_advice, a_week_of_usage_is_projected_by_its_seven_days)
 {
     tbus_cost_t *cost = opened(NULL);

@@ -177,6 +177,7 @@ Test(cost_estimates, figures_that_are_refused_replace_nothing)
     tbus_cost_close(cost);
 }
 
+/* semantics: cost.estimates */
 Test(cost_estimates, past_their_cap_the_oldest_stay_as_they_are)
 {
     tbus_cost_t *cost = opened(&(tbus_cost_options_t){.estimates_max = 3});

@@ -172,6 +172,7 @@ Test(cost_history, periods_equal_those_of_a_plain_list)
 
 /* --- Bounds --- */
 
+/* semantics: cost.history */
 Test(cost_history, past_its_cap_it_gives_up_the_oldest_hours_and_says_so)
 {
     enum { NAMES = 50, HOURS = 100, CAP = 1000 };
@@ -283,6 +284,7 @@ static int64_t clock_of(void *now_ns)
     return *(int64_t *)now_ns;
 }
 
+/* semantics: cost.history */
 Test(cost_history, a_time_far_ahead_of_the_clock_counts_in_the_latest_hour_and_is_counted)
 {
     int64_t now = NOW;

@@ -122,6 +122,7 @@ Test(cost_price, batch_requests_pay_the_batch_price_or_half)
 }
 
 /* Both ways of counting, of the same request: 1000 tokens of prompt, 600 of them read from the cache, 300 written. */
+/* semantics: cost.charge */
 Test(cost_price, cached_tokens_are_paid_once_whether_input_includes_them_or_not)
 {
     tbus_price_t price = tbus_price_none();
@@ -150,6 +151,7 @@ Test(cost_price, cached_tokens_are_paid_once_whether_input_includes_them_or_not)
     tbus_prices_close(excludes);
 }
 
+/* semantics: cost.refused */
 Test(cost_price, more_cached_tokens_than_prompt_are_cut_and_counted)
 {
     tbus_price_t price = tbus_price_none();

@@ -113,7 +113,7 @@ Test(errors, a_new_tracker_is_empty)
 
 /* --- What counts as an error --- */
 
-/* semantics: errors.error */
+/* semantics: errors.error errors.excluded */
 Test(errors, a_status_of_500_and_more_is_an_error)
 {
     static const int64_t statuses[] = {200, 0, 301, 404, 429, 500, 500, 503, 599, 600, INT64_MAX, -1, INT64_MIN, 499};
@@ -287,6 +287,7 @@ Test(errors, alike_messages_make_one_pattern)
     tbus_errors_close(errors);
 }
 
+/* semantics: errors.pattern */
 Test(errors, the_pattern_seen_longest_ago_goes)
 {
     tbus_errors_t *errors = open_with((tbus_errors_options_t){.patterns_max = 3});

@@ -87,6 +87,7 @@ static void between(int64_t is_s, int64_t from_s, int64_t to_s)
 
 /* --- Stories --- */
 
+/* semantics: errors.alerts */
 Test(errors_alerts, a_full_outage_pages_within_a_minute_or_two_and_recovery_ends_it)
 {
     struct world world;
@@ -180,6 +181,7 @@ Test(errors_alerts, without_traffic_nothing_is_told)
     tbus_errors_close(world.errors);
 }
 
+/* semantics: errors.alerts */
 Test(errors_alerts, few_requests_do_not_alert)
 {
     struct world world;
@@ -391,6 +393,7 @@ static void live_at_random(struct oracle *oracle, uint64_t *random, tbus_errors_
     }
 }
 
+/* semantics: errors.alerts errors.burn */
 Test(errors_alerts, random_days_against_fractions)
 {
     static const struct {

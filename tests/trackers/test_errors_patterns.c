@@ -24,6 +24,7 @@ static void fail(tbus_errors_t *errors, const char *message, int times, int64_t 
 
 /* --- Met --- */
 
+/* semantics: errors.pattern */
 Test(errors_patterns, models_are_listed_in_the_order_they_were_met)
 {
     tbus_errors_t *errors = open_with((tbus_errors_options_t){0});
@@ -42,6 +43,7 @@ Test(errors_patterns, models_are_listed_in_the_order_they_were_met)
     tbus_errors_close(errors);
 }
 
+/* semantics: errors.pattern */
 Test(errors_patterns, models_and_users_are_bounded)
 {
     tbus_errors_t *errors = open_with((tbus_errors_options_t){0});
@@ -79,6 +81,7 @@ Test(errors_patterns, errors_without_a_user_affect_nobody)
     tbus_errors_close(errors);
 }
 
+/* semantics: errors.pattern */
 Test(errors_patterns, the_latest_ten_requests_are_kept_each_once)
 {
     tbus_errors_t *errors = open_with((tbus_errors_options_t){0});

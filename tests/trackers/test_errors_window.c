@@ -126,7 +126,7 @@ static void compare(const struct model *model, tbus_errors_t *errors, int64_t no
     tbus_errors_snapshot_free(snapshot);
 }
 
-/* semantics: errors.rate */
+/* semantics: errors.rate errors.counts */
 Test(errors_window, it_agrees_with_a_list_of_all_records)
 {
     static const int64_t windows[] = {300 * SECOND, 3600 * SECOND, 7, 86400 * SECOND};

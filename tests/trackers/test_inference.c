@@ -203,6 +203,7 @@ static int step(tbus_inference_t *inference, const char *id, int64_t time_ns)
     return tbus_inference_record_step(inference, id, TBUS_STEP_DECODE_STARTED, NAN, 0, time_ns);
 }
 
+/* semantics: inference.ghosts */
 Test(inference, a_request_at_its_idle_limit_is_active_and_past_it_is_not)
 {
     for (int past = 0; past < 2; past++) {

@@ -26,7 +26,7 @@ static const tbus_traffic_t *endpoint_of(const tbus_requests_snapshot_t *snapsho
 }
 
 /* Everything within one window, so that Python's statistics of all durations are those of the tracker. */
-/* semantics: requests.counts requests.latency */
+/* semantics: requests.counts requests.latency requests.rates */
 Test(requests, equal_counts_over_a_list_and_pythons_percentiles)
 {
     enum { EVENTS = 3000, NAMES = 3 };
@@ -72,7 +72,7 @@ Test(requests, equal_counts_over_a_list_and_pythons_percentiles)
     oracle_check(&oracle, "tests/trackers/statistics_oracle.py", "");
 }
 
-/* semantics: requests.rates */
+/* semantics: requests.rates requests.counts */
 Test(requests, what_leaves_the_window_leaves_rates_and_latency_but_not_the_counts)
 {
     tbus_requests_t *requests;

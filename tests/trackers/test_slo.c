@@ -56,6 +56,7 @@ Test(slo, without_requests_all_is_well)
     cr_assert_eq(status.budget_percentage, 100);
 }
 
+/* semantics: errors.burn */
 Test(slo, a_target_of_all_allows_no_error)
 {
     cr_assert_not(tbus_slo_status(1000, 0, 1000000).violated);
@@ -88,6 +89,7 @@ Test(slo, counts_of_64_bits_do_not_overflow)
 }
 
 /* Numbers of every size, and as often as not right at the threshold. */
+/* semantics: errors.budget errors.violated errors.burn */
 Test(slo, random_numbers_against_fractions)
 {
     uint64_t random = oracle_seed("slo");

@@ -3,7 +3,7 @@
 
 #include "tests/trackers/streaming_fixture.h"
 
-/* semantics: streaming.tps */
+/* semantics: streaming.tps streaming.ttft streaming.tpot streaming.duration */
 Test(streaming, the_figures_of_one_stream_are_those_of_the_definitions)
 {
     tbus_streaming_t *streaming = open_with(NULL);
@@ -129,7 +129,7 @@ Test(streaming, a_measured_first_token_past_the_end_of_time_is_at_it)
     tbus_streaming_close(streaming);
 }
 
-/* semantics: streaming.itl */
+/* semantics: streaming.itl streaming.icl */
 Test(streaming, a_chunk_of_n_tokens_gives_n_itl_samples_and_one_icl_sample)
 {
     tbus_streaming_t *streaming = open_with(NULL);
@@ -417,7 +417,7 @@ Test(streaming, tokens_are_the_larger_of_those_seen_and_those_told)
     tbus_streaming_close(streaming);
 }
 
-/* semantics: streaming.refused */
+/* semantics: streaming.refused streaming.backpressure */
 Test(streaming, what_does_not_fit_a_stream_is_refused_and_counted)
 {
     tbus_streaming_t *streaming = open_with(&(tbus_streaming_options_t){.active_max = 2});

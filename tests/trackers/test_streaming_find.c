@@ -5,7 +5,7 @@
 
 #include "tests/trackers/streaming_fixture.h"
 
-/* semantics: streaming.backpressure */
+/* semantics: streaming.find */
 Test(streaming_find, an_active_stream_tells_how_far_it_is)
 {
     tbus_streaming_t *streaming = open_with(NULL);
