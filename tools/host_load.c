@@ -214,8 +214,10 @@ static int find_address(struct host_load *load)
 {
     const char *address = load->host->options->listen.address;
     uint16_t port = host_server_port(load->host->server);
-    if (!*address || strcmp(address, "0.0.0.0") == 0 || strcmp(address, "::") == 0)
+    if (!*address || strcmp(address, "0.0.0.0") == 0)
         address = "127.0.0.1";
+    else if (strcmp(address, "::") == 0)
+        address = "::1"; /* the server listens there for IPv6 alone */
     return uv_ip4_addr(address, port, (struct sockaddr_in *)&load->address) == 0
                ? 0
                : uv_ip6_addr(address, port, (struct sockaddr_in6 *)&load->address);

@@ -267,7 +267,8 @@ static bool read_option(struct options *options, unsigned subcommand, int argc, 
     }
     value = value ? value + 1 : *at + 1 < argc ? argv[++*at] : "";
     const char *expected = option->read(options, value);
-    return expected ? refuse(argv[0], option->name, expected, value) : true;
+    const char *shown = option->read == read_key && *value ? "..." : value; /* it may be a real key */
+    return expected ? refuse(argv[0], option->name, expected, shown) : true;
 }
 
 bool options_read(struct options *options, unsigned subcommand, int argc, char **argv)

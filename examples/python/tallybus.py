@@ -289,8 +289,12 @@ class Bus:
             while self._telemetry:
                 self._telemetry[-1].close()
                 self._telemetry.pop()
-            _check(_lib.tbus_free(self._handle))
-            self._handle = None
+            # From here on nobody begins a call on what is about to be gone: a thread that still publishes is refused.
+            handle, self._handle = self._handle, None
+            code = _lib.tbus_free(handle)
+            if code < 0:
+                self._handle = handle
+            _check(code)
         atexit.unregister(self.close)
 
 

@@ -222,6 +222,24 @@ class Events(unittest.TestCase):
         self.assertEqual([str(each) for each in self.exceptions],
                          ["a handler can not close its bus: it would wait for itself"])
 
+    def test_are_refused_by_python_from_when_the_bus_closes(self):
+        """Not by the library, but for the call that had begun: its bus may be gone the moment after."""
+        in_handler, refusals = threading.Event(), []
+
+        def publish_until_refused(topic, event):
+            in_handler.set()
+            while len(refusals) < 100 and "the bus is closed" not in refusals:
+                try:
+                    self.bus.publish("cache.hit")
+                except tallybus.Error as error:
+                    refusals.extend([str(error)] if error.name == "UV_ESHUTDOWN" else [])
+
+        self.bus.subscribe("cache.miss", publish_until_refused)
+        self.bus.publish("cache.miss")
+        self.assertTrue(in_handler.wait(WAIT_S))
+        self.bus.close()
+        self.assertEqual(refusals[1:] or refusals, ["the bus is closed"])
+
     def test_end_with_the_bus(self):
         def close(topic, event):
             self.bus.close()

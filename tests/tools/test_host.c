@@ -137,6 +137,30 @@ Test(soak, finds_all_counts_in_agreement_under_faults)
     cr_assert_eq(run("tail -n 1 \"$D/out\" | grep -qx '3 passed, 0 failed'"), 0);
 }
 
+Test(host, keeps_itself_busy_wherever_it_listens)
+{
+    prepare();
+    need_host();
+    need("IPv6", "grep -q ' lo$' /proc/net/if_inet6 2>/dev/null");
+    static const char *const places[] = {"0.0.0.0:0", "[::]:0", "[::1]:0"};
+    for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
+        setenv("PLACE", places[i], 1);
+        cr_assert_eq(run("\"$T\" demo --listen \"$PLACE\" --web 0 --load 200 --duration 1 >\"$D/out\" 2>\"$D/err\""),
+                     0);
+        cr_assert_eq(run("grep -q '^tallybus: demo, [1-9][0-9]* requests' \"$D/out\""), 0, "%s", places[i]);
+    }
+}
+
+Test(host, does_not_repeat_a_key_that_it_refuses)
+{
+    prepare();
+    need_host();
+    cr_assert_eq(run("\"$T\" demo --key sk-secret=x 2>\"$D/err\""), 2);
+    cr_assert_eq(run("\"$T\" demo --key=sk-secret=1e 2>>\"$D/err\""), 2);
+    cr_assert_eq(run("grep -c -- '--key wants KEY or KEY=USD' \"$D/err\" | grep -qx 2"), 0);
+    cr_assert_neq(run("grep -q secret \"$D/err\""), 0);
+}
+
 static const struct {
     const char *arguments;
     const char *said;
