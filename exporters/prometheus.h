@@ -13,6 +13,9 @@
 
 #include "exporters/text.h"
 
+#define PROMETHEUS_TEXT_TYPE "text/plain; version=0.0.4; charset=utf-8"
+#define PROMETHEUS_OPENMETRICS_TYPE "application/openmetrics-text; version=1.0.0; charset=utf-8"
+
 enum metric { METRIC_COUNTER, METRIC_GAUGE, METRIC_SUMMARY, METRIC_HISTOGRAM };
 
 struct page {

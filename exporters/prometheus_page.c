@@ -5,8 +5,7 @@
 
 const char *tbus_prometheus_content_type(tbus_prometheus_format_t format)
 {
-    return format == TBUS_PROMETHEUS_OPENMETRICS ? "application/openmetrics-text; version=1.0.0; charset=utf-8"
-                                                 : "text/plain; version=0.0.4; charset=utf-8";
+    return format == TBUS_PROMETHEUS_OPENMETRICS ? PROMETHEUS_OPENMETRICS_TYPE : PROMETHEUS_TEXT_TYPE;
 }
 
 int tbus_prometheus_page(const tbus_prometheus_sources_t *sources, tbus_prometheus_format_t format, char **ret_text)

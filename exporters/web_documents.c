@@ -1,17 +1,17 @@
 /* The documents: one line of the table and one writer for each. */
 #include <string.h>
-#include <time.h>
 
 #include <tallybus/json.h>
-#include <tallybus/prometheus.h>
 
 #include "exporters/dashboard/page.h"
+#include "exporters/prometheus.h"
 #include "exporters/web_documents.h"
+#include "trackers/ahead.h"
 
 static const struct web_media json = {"application/json", NULL, "application/json", NULL};
-static const struct web_media prometheus = {"text/plain", "0.0.4", "text/plain; version=0.0.4; charset=utf-8", NULL};
-static const struct web_media openmetrics = {"application/openmetrics-text", "1.0.0",
-                                             "application/openmetrics-text; version=1.0.0; charset=utf-8", NULL};
+static const struct web_media prometheus = {"text/plain", "0.0.4", PROMETHEUS_TEXT_TYPE, NULL};
+static const struct web_media openmetrics = {"application/openmetrics-text", "1.0.0", PROMETHEUS_OPENMETRICS_TYPE,
+                                             NULL};
 static const struct web_media html = {"text/html", NULL, "text/html; charset=utf-8", dashboard_policy};
 
 int web_documents_add(struct text *text, int error, char *page)
@@ -25,11 +25,7 @@ int web_documents_add(struct text *text, int error, char *page)
 
 int64_t web_documents_now_ns(const struct web_sources *sources)
 {
-    struct timespec now;
-    if (sources->clock)
-        return sources->clock(sources->clock_user);
-    clock_gettime(CLOCK_REALTIME, &now);
-    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+    return sources->clock ? sources->clock(sources->clock_user) : ahead_system_clock();
 }
 
 /* --- Prometheus --- */
