@@ -9,6 +9,7 @@
 #include "tools/host_text.h"
 
 #define HOST_BODY_MAX ((size_t)1024 * 1024)
+#define HOST_BODY_READ_MAX ((size_t)64 * 1024 * 1024) /* what is over HOST_BODY_MAX is read and dropped, this far */
 #define HOST_BODIES_MAX ((uint64_t)128 * 1024 * 1024) /* of all requests together, and of all long answers */
 #define HOST_COMPONENT_BYTES 16                       /* of an embedding, at most: -1.23456789e-05 and a comma */
 
@@ -28,17 +29,17 @@ struct host_failure {
 struct host_call {
     struct host *host;
     struct MHD_Connection *connection;
-    int socket;            /* of the connection; open until `is_gone` */
-    struct host_text body; /* what came */
-    size_t received;       /* bytes of it, kept or not */
-    bool is_too_large;
-    bool is_whole; /* all of it has come, or as much as is wanted: an answer is owed */
+    int socket;                     /* of the connection; open until `is_gone` */
+    struct host_text body;          /* what came */
+    size_t received, kept;          /* bytes of it */
+    bool is_too_large, has_no_room; /* it is dropped, as a stranger's is */
+    bool is_whole;                  /* all of it has come, or as much as is wanted: an answer is owed */
     uint64_t arrived_hr;
     /* known once it is routed; read only from then on */
     char id[48];
     int64_t created_s;
-    const char *endpoint; /* NULL = not one of /v1/... */
-    const struct host_key *key;
+    const char *endpoint;       /* NULL = not one of /v1/... */
+    const struct host_key *key; /* known from the headers; NULL = a stranger's */
     const struct host_model *model;
     bool streams, tells_usage;
     bool is_told; /* request.started was published */

@@ -277,6 +277,8 @@ static bool read_and_generate(struct host_call *call, bool embeds)
     char message[128];
     if (call->is_too_large)
         return refuse(call, &too_large, "the body is larger than 1 MiB");
+    if (call->has_no_room)
+        return refuse(call, &overloaded, "too many requests are being read");
     if (call->body.failed)
         return refuse(call, &trouble, "there is no memory for the body");
     json_t *body =
@@ -303,8 +305,6 @@ bool host_route(struct host_call *call, const char *method, const char *path)
         return refuse(call, &wrong_method, "the path does not take this method");
     if (atomic_load(&call->host->is_closing))
         return refuse(call, &closing, "the server is shutting down");
-    call->key = host_keys_find(&call->host->keys,
-                               MHD_lookup_connection_value(call->connection, MHD_HEADER_KIND, "Authorization"));
     if (!call->key) {
         atomic_fetch_add(&call->host->counts.unknown_key, call->endpoint != NULL);
         return refuse(call, &no_key, "Incorrect API key provided");

@@ -102,8 +102,8 @@ static bool submit(struct host_call *call)
 static void forget_body(struct host_server *server, struct host_call *call)
 {
     host_text_free(&call->body);
-    atomic_fetch_sub(&server->body_bytes, call->received);
-    call->received = 0;
+    atomic_fetch_sub(&server->body_bytes, call->kept);
+    call->kept = 0;
 }
 
 /* The body is there, or is not wanted. */
@@ -133,9 +133,33 @@ static enum MHD_Result on_begin(struct host_server *server, struct MHD_Connectio
     if (!call)
         return MHD_NO;
     *ret_call = call;
-    const char *length = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, "Content-Length");
-    call->is_too_large = length && strtoull(length, NULL, 10) > HOST_BODY_MAX;
-    return call->is_too_large ? begin(server, call, method, path) : MHD_YES;
+    const char *told = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_CONTENT_LENGTH);
+    unsigned long long length = told ? strtoull(told, NULL, 10) : 0;
+    bool asks_first = MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_EXPECT) != NULL;
+    call->key = host_keys_find(&server->host->keys,
+                               MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_AUTHORIZATION));
+    call->is_too_large = length > HOST_BODY_MAX;
+    bool is_wanted = call->key && !call->is_too_large;
+    return length > HOST_BODY_READ_MAX || (asks_first && !is_wanted) ? begin(server, call, method, path) : MHD_YES;
+}
+
+/* A body that is not wanted is read to its end all the same, and dropped: a connection that is closed with bytes unread
+ * is reset, and then a client that sends before it reads never sees the answer. A body without a length that goes on
+ * and on is not waited for. */
+static enum MHD_Result take_body(struct host_server *server, struct host_call *call, const char *bytes, size_t length)
+{
+    call->received += length;
+    call->is_too_large |= call->received > HOST_BODY_MAX;
+    if (call->received > HOST_BODY_READ_MAX)
+        return MHD_NO;
+    if (!call->key || call->is_too_large || call->has_no_room) {
+        forget_body(server, call);
+    } else {
+        call->kept += length;
+        call->has_no_room = atomic_fetch_add(&server->body_bytes, length) + length > HOST_BODIES_MAX;
+        host_text_add(&call->body, bytes, length);
+    }
+    return MHD_YES;
 }
 
 static enum MHD_Result on_request(void *user, struct MHD_Connection *connection, const char *path, const char *method,
@@ -147,15 +171,9 @@ static enum MHD_Result on_request(void *user, struct MHD_Connection *connection,
     if (!call)
         return on_begin(server, connection, method, path, ret_call);
     if (*upload_bytes > 0) {
-        /* A body without a length that goes on and on is not waited for; and all together have a limit. */
-        if (call->received + *upload_bytes > HOST_BODY_MAX ||
-            atomic_load(&server->body_bytes) + *upload_bytes > HOST_BODIES_MAX)
-            return MHD_NO;
-        atomic_fetch_add(&server->body_bytes, *upload_bytes);
-        call->received += *upload_bytes;
-        host_text_add(&call->body, upload, *upload_bytes);
+        size_t length = *upload_bytes;
         *upload_bytes = 0;
-        return MHD_YES;
+        return take_body(server, call, upload, length);
     }
     uv_mutex_lock(&call->mu);
     bool is_resumed = call->is_submitted;

@@ -357,6 +357,80 @@ def hostile(tool, directory):
         demo.end()
 
 
+# --- Bodies that are not wanted ---
+
+def post(demo, body, key="sk-rich", length=None, headers=""):
+    host, port = re.match(r"http://([\d.]+):(\d+)", demo.api).groups()
+    client = socket.create_connection((host, int(port)), timeout=LIMIT_S)
+    client.sendall(f"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {key}\r\n{headers}"
+                   .encode())
+    if length is not None:
+        client.sendall(b"Content-Length: %d\r\n\r\n" % length)
+    client.sendall(body)
+    return client
+
+
+def read_reply(client):
+    """The next answer on a connection: its status, and what its JSON says."""
+    got = b""
+    while b"\r\n\r\n" not in got:
+        more = client.recv(65536)
+        expect(more, "hung up before an answer:", got)
+        got += more
+    head, body = got.split(b"\r\n\r\n", 1)
+    length = int(re.search(rb"(?i)content-length: (\d+)", head).group(1))
+    while len(body) < length:
+        more = client.recv(65536)
+        expect(more, "hung up within an answer:", got)
+        body += more
+    return int(head.split()[1]), json.loads(body)
+
+
+def chunked(body):
+    return b"Transfer-Encoding: chunked\r\n\r\n" + b"".join(
+        b"%x\r\n%s\r\n" % (len(piece), piece) for piece in (body[i:i + 50000] for i in range(0, len(body), 50000))) + b"0\r\n\r\n"
+
+
+def unwanted(tool, directory):
+    """Who sends all of a body before reading finds an answer, though the body is not taken; the connection goes on."""
+    small, large = chat("gpt-4o", "x", max_tokens=1), chat("gpt-4o", "x" * 3000000)
+    MIB = 1024 * 1024
+    with Demo(tool, directory, "--load", "0", "--faults", "0", "--pace", "20", "--key", "sk-rich") as demo:
+        for body, length in ((large, len(large)), (chunked(large), None)):
+            for key, status in (("sk-rich", 413), ("sk-nobody", 401)):
+                with post(demo, body, key, length) as client:
+                    same("status", read_reply(client)[0], status)
+                    client.sendall(b"GET /v1/models HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer sk-rich\r\n\r\n")
+                    same("status", read_reply(client)[0], 200)
+        # Far too large, or asked beforehand: nothing of the body is waited for.
+        with post(demo, b"", length=64 * MIB + 1) as client:
+            same("status", read_reply(client)[0], 413)
+        for key, length, status in (("sk-rich", len(large), 413), ("sk-nobody", len(small), 401)):
+            with post(demo, b"", key, length, "Expect: 100-continue\r\n") as client:
+                same("status", read_reply(client)[0], status)
+        with post(demo, b"", length=len(small), headers="Expect: 100-continue\r\n") as client:
+            expect(client.recv(65536).startswith(b"HTTP/1.1 100 "), "the host does not let a body come")
+            client.sendall(small)
+            same("status", read_reply(client)[0], 200)
+        # What all together may take has an end; a stranger's body takes nothing, and what is closed is given back.
+        strangers = [post(demo, b" " * (MIB - 1), "sk-nobody", MIB) for _ in range(20)]
+        half = [post(demo, b" " * (MIB - 1), length=MIB) for _ in range(128)]
+        def status_of_last():
+            with post(demo, small + b" " * 1000, length=len(small) + 1000) as client:
+                status, said = read_reply(client)
+            expect(status in (200, 503), status, said)
+            if status == 503:
+                same("message", said["error"]["message"], "too many requests are being read")
+            return status
+        demo.wait_for(lambda: status_of_last() == 503)
+        for client in half:
+            client.close()
+        demo.wait_for(lambda: status_of_last() == 200)
+        for client in strangers:
+            client.close()
+        demo.end()
+
+
 # --- A client that does not read ---
 
 def slow(tool, directory):
@@ -454,7 +528,7 @@ def end(tool, directory, name):
 
 
 def main():
-    {"sdk": sdk, "plain": plain, "hostile": hostile, "slow": slow, "many": many, "end": end}[sys.argv[1]](*sys.argv[2:])
+    {"sdk": sdk, "plain": plain, "hostile": hostile, "unwanted": unwanted, "slow": slow, "many": many, "end": end}[sys.argv[1]](*sys.argv[2:])
     print("all good")
 
 

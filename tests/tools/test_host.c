@@ -79,6 +79,13 @@ Test(host, is_harmed_by_nothing_that_is_no_request)
     expect_all_good("hostile \"$T\" \"$D\"");
 }
 
+Test(host, answers_though_a_body_is_not_taken)
+{
+    prepare();
+    need_host();
+    expect_all_good("unwanted \"$T\" \"$D\"");
+}
+
 Test(host, waits_for_a_client_that_does_not_read)
 {
     prepare();
