@@ -17,7 +17,8 @@ static const char usage[] =
     "model that is made up: what an inference server is like whose worker threads publish on a bus. Budgets are\n"
     "enforced, all metrics are served on a second port, and clients of its own keep it busy. Ends after --duration, "
     "or\n"
-    "with Ctrl-C: then what is under way is finished, the bus is drained, and the report is written.\n"
+    "with Ctrl-C: then what is under way is finished (a second Ctrl-C cuts it off), the bus is drained, and the\n"
+    "report is written.\n"
     "\n"
     "  --listen [ADDRESS:]PORT\n"
     "                    where the API is (default 127.0.0.1:8080); port 0 = a free one\n"
@@ -101,7 +102,11 @@ static int play(const struct options *options)
     else
         run(&host, load, &signals);
     host_load_stop(load);
-    code = host_drain(&host, GRACE_MS);
+    uint64_t left = host_engine_active(host.engine);
+    if (left > 0)
+        tool_say("finishing what is under way: %llu requests, for %d s at most; Ctrl-C cuts them off",
+                 (unsigned long long)left, GRACE_MS / 1000);
+    code = host_drain(&host, GRACE_MS, &signals);
     host_load_close(load);
     if (!code && !error)
         code = host_report(&host, options->output);

@@ -110,25 +110,31 @@ static void nap(void)
     uv_sleep(POLL_MS);
 }
 
+/* Whether one of these signals has come; it is taken. */
+static bool is_hurried(const sigset_t *hurry)
+{
+    return hurry && sigtimedwait(hurry, NULL, &(struct timespec){.tv_sec = 0}) > 0;
+}
+
 /* Waits until the engine has nothing under way and each answer is sent; false = not within the time. */
-static bool wait_for_calls(struct host *host, uint64_t wait_ns)
+static bool wait_for_calls(struct host *host, uint64_t wait_ns, const sigset_t *hurry)
 {
     uint64_t end = uv_hrtime() + wait_ns;
     while (host_engine_active(host->engine) > 0 || host_server_calls(host->server) > 0) {
-        if (uv_hrtime() >= end)
+        if (uv_hrtime() >= end || is_hurried(hurry))
             return false;
         nap();
     }
     return true;
 }
 
-static void stop_serving(struct host *host, uint32_t wait_ms)
+static void stop_serving(struct host *host, uint32_t wait_ms, const sigset_t *hurry)
 {
     atomic_store(&host->is_closing, true);
     host_server_quiesce(host->server);
-    if (!wait_for_calls(host, wait_ms * UINT64_C(1000000))) {
+    if (!wait_for_calls(host, wait_ms * UINT64_C(1000000), hurry)) {
         host_engine_hurry(host->engine);
-        wait_for_calls(host, UINT64_C(2000000000));
+        wait_for_calls(host, UINT64_C(2000000000), hurry);
     }
     /* A suspended connection must not be there when the daemon stops: each belongs to a call of the engine's. */
     host_engine_hurry(host->engine);
@@ -140,9 +146,9 @@ static void stop_serving(struct host *host, uint32_t wait_ms)
     host->engine = NULL;
 }
 
-int host_drain(struct host *host, uint32_t wait_ms)
+int host_drain(struct host *host, uint32_t wait_ms, const sigset_t *hurry)
 {
-    stop_serving(host, wait_ms);
+    stop_serving(host, wait_ms, hurry);
     tbus_web_close(host->web);
     host->web = NULL;
     int error = drain_bus(host->bus, DRAIN_MAX_MS, &host->stats, &host->remained);
@@ -168,7 +174,7 @@ int host_report(struct host *host, enum output output)
 void host_close(struct host *host)
 {
     if (host->server)
-        stop_serving(host, 0);
+        stop_serving(host, 0, NULL);
     host_engine_close(host->engine);
     tbus_web_close(host->web);
     int error = tbus_telemetry_close(host->telemetry);

@@ -4,6 +4,7 @@
 #ifndef TOOLS_HOST_H
 #define TOOLS_HOST_H
 
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 
@@ -24,7 +25,8 @@ struct host_counts {
     _Atomic uint64_t completed;                        /* with status 200, to the last byte generated */
     _Atomic uint64_t refused;                          /* with status 400 .. 498 */
     _Atomic uint64_t failed;                           /* with 500 or more */
-    _Atomic uint64_t cancelled;                        /* streams whose client hung up */
+    _Atomic uint64_t cancelled;                        /* whose client hung up before the end */
+    _Atomic uint64_t cancelled_streams;                /* of them */
     _Atomic uint64_t streams;                          /* that began */
     _Atomic uint64_t over_budget, unknown_key;         /* of the refused */
     _Atomic uint64_t prompt_tokens, completion_tokens; /* of the completed and the cancelled */
@@ -58,9 +60,10 @@ struct host {
  * nothing left open. */
 int host_open(struct host *host, const struct options *options, int64_t (*clock)(void *user), void *clock_user);
 
-/* Ends serving: what is under way is finished, for at most `wait_ms`, the rest is cut off; then the bus is closed when
- * all that was published is delivered. The trackers stay. Returns as host_open(). */
-int host_drain(struct host *host, uint32_t wait_ms);
+/* Ends serving: what is under way is finished, for at most `wait_ms` and until one of `hurry` comes, signals that are
+ * blocked (NULL = none); the rest is cut off. Then the bus is closed when all that was published is delivered. The
+ * trackers stay. Returns as host_open(). */
+int host_drain(struct host *host, uint32_t wait_ms, const sigset_t *hurry);
 
 /* Writes the report of a drained host to stdout. Returns how the command ends. */
 int host_report(struct host *host, enum output output);

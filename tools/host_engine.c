@@ -108,7 +108,6 @@ static void complete(struct host_call *call)
 
 static void stream_token(struct host_call *call)
 {
-    call->told++;
     host_tell_token(call);
     uv_mutex_lock(&call->mu);
     host_reply_chunk(call);
@@ -123,20 +122,19 @@ static int64_t decode(struct host_call *call)
     if (!call->is_decoding && !model->embeds) {
         call->is_decoding = true;
         host_tell_prefilled(call);
-        if (!call->streams)
-            return model->itl_ns * call->answer_tokens;
     }
     if (call->streams && is_pressed(call))
         return PRESSED_NS;
-    if (call->fault == HOST_FAULT_MIDWAY && (!call->streams || call->told >= call->answer_tokens / 2)) {
+    if (call->fault == HOST_FAULT_MIDWAY && call->told >= call->answer_tokens / 2) {
         fail_by_fault(call);
         return -1;
     }
-    if (!call->streams)
-        call->told = call->answer_tokens;
-    else if (call->told < call->answer_tokens)
-        stream_token(call);
-    if (call->streams && call->told < call->answer_tokens)
+    if (call->told < call->answer_tokens) {
+        call->told++;
+        if (call->streams)
+            stream_token(call);
+    }
+    if (call->told < call->answer_tokens)
         return model->itl_ns;
     complete(call);
     return -1;
@@ -147,7 +145,7 @@ static int64_t step(struct host_call *call, bool is_hurried)
 {
     static const struct host_failure shutting_down = {503, "server_error", "shutting_down"};
     uv_mutex_lock(&call->mu);
-    bool is_gone = call->streams && call->is_begun && host_call_is_gone(call), has_failed = call->out.failed;
+    bool is_gone = call->is_begun && host_call_is_gone(call), has_failed = call->out.failed;
     uv_mutex_unlock(&call->mu);
     if (is_gone) {
         cancel(call);

@@ -93,8 +93,11 @@ void host_tell_completed(struct host_call *call)
 void host_tell_cancelled(struct host_call *call)
 {
     atomic_fetch_add(&call->host->counts.cancelled, 1);
-    PUBLISH(stream_cancelled, .stream_id = call->id, .cancellation_point = "decode", .reason = "client_disconnected",
-            .token_count = call->told);
+    if (call->streams) {
+        atomic_fetch_add(&call->host->counts.cancelled_streams, 1);
+        PUBLISH(stream_cancelled, .stream_id = call->id, .cancellation_point = call->is_decoding ? "decode" : "prefill",
+                .reason = "client_disconnected", .token_count = call->told);
+    }
     tell_usage(call, 499, "cancelled");
 }
 

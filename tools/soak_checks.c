@@ -104,7 +104,7 @@ static void check_streams(struct figures *figures)
            streams->completed_streams + streams->failed_streams + streams->cancelled_streams, "the host's streams",
            host->streams);
     expect(figures, "active streams", streams->active_streams, "none", 0);
-    expect(figures, "cancelled streams", streams->cancelled_streams, "the host's", host->cancelled);
+    expect(figures, "cancelled streams", streams->cancelled_streams, "the host's", host->cancelled_streams);
     expect(figures, "tokens of streams", streams->total_tokens, "the host's", host->stream_tokens);
     expect(figures, "abandoned streams", streams->abandoned_streams, "none", 0);
     expect(figures, "orphan events", streams->orphan_events, "none", 0);
@@ -121,7 +121,8 @@ static void check_money(struct figures *figures)
     expect(figures, "prompt tokens with a cost", cost->total.prompt_tokens, "the host's", host->prompt_tokens);
     expect(figures, "tokens with a cost", cost->total.completion_tokens, "the host's", host->completion_tokens);
     expect(figures, "estimates", cost->estimated_requests, "none", 0);
-    expect(figures, "estimates taken back", cost->retracted_estimates, "the host's cancelled", host->cancelled);
+    expect(figures, "estimates taken back", cost->retracted_estimates, "the host's cancelled streams",
+           host->cancelled_streams);
     expect(figures, "reservations", budgets->reservations, "none", 0);
     expect(figures, "admitted", budgets->admitted, "the host's admitted",
            host->completed + host->cancelled + host->failed);

@@ -86,6 +86,14 @@ Test(host, answers_though_a_body_is_not_taken)
     expect_all_good("unwanted \"$T\" \"$D\"");
 }
 
+Test(host, bills_what_was_made_for_who_went_away)
+{
+    prepare();
+    need_host();
+    need("curl", "command -v curl >/dev/null");
+    expect_all_good("away \"$T\" \"$D\"");
+}
+
 Test(host, waits_for_a_client_that_does_not_read)
 {
     prepare();
@@ -107,6 +115,13 @@ Test(host, drains_what_it_has_when_it_is_interrupted)
     prepare();
     need_host();
     expect_all_good("end \"$T\" \"$D\" SIGINT");
+}
+
+Test(host, cuts_off_what_it_has_when_it_is_interrupted_twice)
+{
+    prepare();
+    need_host();
+    expect_all_good("hurry \"$T\" \"$D\"");
 }
 
 Test(host, drains_what_it_has_when_it_is_terminated)
