@@ -26,8 +26,8 @@ struct host_call *host_call_new(struct host *host, struct MHD_Connection *connec
     call->socket = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
     limit_buffer(call->socket);
     call->references = 1;
+    call->arrived_ns = tbus_now(host->bus); /* first, so that no token comes before its TTFT */
     call->arrived_hr = uv_hrtime();
-    call->created_s = tbus_now(host->bus) / 1000000000;
     /* Ids are the host's own, never a client's: budgets tell requests apart by them. */
     snprintf(call->id, sizeof call->id, "chatcmpl-%016llx%08llx", (unsigned long long)host->opened_hr,
              (unsigned long long)atomic_fetch_add(&host->next_id, 1));

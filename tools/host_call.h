@@ -34,10 +34,10 @@ struct host_call {
     size_t received, kept;          /* bytes of it */
     bool is_too_large, has_no_room; /* it is dropped, as a stranger's is */
     bool is_whole;                  /* all of it has come, or as much as is wanted: an answer is owed */
-    uint64_t arrived_hr;
+    uint64_t arrived_hr;            /* on the monotonic clock */
+    int64_t arrived_ns;             /* on the bus's */
     /* known once it is routed; read only from then on */
     char id[48];
-    int64_t created_s;
     const char *endpoint;       /* NULL = not one of /v1/... */
     const struct host_key *key; /* known from the headers; NULL = a stranger's */
     const struct host_model *model;

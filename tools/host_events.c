@@ -9,10 +9,11 @@ static double ms_since(uint64_t start_hr)
 }
 
 /* A key that is not known is not told: it could be anything. */
-static tbus_event_t base_of(const struct host_call *call)
+static tbus_event_t base_of(const struct host_call *call, int64_t time_ns)
 {
     const struct host_key *key = call->key;
-    return (tbus_event_t){.request_id = call->id,
+    return (tbus_event_t){.time_ns = time_ns,
+                          .request_id = call->id,
                           .api_key = key ? key->key : NULL,
                           .user_id = key ? key->user : NULL,
                           .project_id = key ? key->project : NULL};
@@ -23,15 +24,19 @@ static const char *model_of(const struct host_call *call)
     return call->model ? call->model->name : NULL;
 }
 
-#define PUBLISH(event, ...)                                                                                            \
-    host_published(call->host,                                                                                         \
-                   tbus_publish_##event(call->host->bus, &(tbus_##event##_t){.base = base_of(call), __VA_ARGS__}))
+#define PUBLISH_AT(time_ns, event, ...)                                                                                \
+    host_published(call->host, tbus_publish_##event(call->host->bus,                                                   \
+                                                    &(tbus_##event##_t){.base = base_of(call, time_ns), __VA_ARGS__}))
 
+#define PUBLISH(event, ...) PUBLISH_AT(0, event, __VA_ARGS__)
+
+/* A request begins when it arrives, and its stream with it: TTFT and duration have the same start, and hold what it
+ * waited. */
 void host_tell_started(struct host_call *call)
 {
     call->is_told = true;
-    PUBLISH(request_started, .endpoint = call->endpoint, .method = "POST", .model = model_of(call),
-            .streaming = call->streams, .input_tokens = call->prompt_tokens);
+    PUBLISH_AT(call->arrived_ns, request_started, .endpoint = call->endpoint, .method = "POST", .model = model_of(call),
+               .streaming = call->streams, .input_tokens = call->prompt_tokens);
 }
 
 void host_tell_assigned(struct host_call *call)
@@ -39,8 +44,9 @@ void host_tell_assigned(struct host_call *call)
     PUBLISH(request_routed, .worker_id = call->worker, .routing_cost_ms = ms_since(call->arrived_hr));
     if (call->streams) {
         atomic_fetch_add(&call->host->counts.streams, 1);
-        PUBLISH(stream_started, .stream_id = call->id, .endpoint = call->endpoint, .model = model_of(call),
-                .input_tokens = call->prompt_tokens, .temperature = NAN, .max_tokens = call->answer_tokens);
+        PUBLISH_AT(call->arrived_ns, stream_started, .stream_id = call->id, .endpoint = call->endpoint,
+                   .model = model_of(call), .input_tokens = call->prompt_tokens, .temperature = NAN,
+                   .max_tokens = call->answer_tokens);
     }
     PUBLISH(prefill_started, .input_tokens = call->prompt_tokens);
     if (call->prefix_tokens > 0)

@@ -35,6 +35,12 @@ static void put_usage(struct host_call *call)
                     call->prompt_tokens, call->told, call->prompt_tokens + call->told, call->cached_tokens);
 }
 
+/* The Unix time of OpenAI's answers. */
+static long long created_s(const struct host_call *call)
+{
+    return (long long)(call->arrived_ns / 1000000000);
+}
+
 static const char *finish_reason(const struct host_call *call)
 {
     return call->is_cut ? "length" : "stop";
@@ -45,7 +51,7 @@ void host_reply_chat(struct host_call *call)
     host_text_print(&call->out,
                     "{\"id\":\"%s\",\"object\":\"chat.completion\",\"created\":%lld,\"model\":\"%s\",\"choices\":[{"
                     "\"index\":0,\"message\":{\"role\":\"assistant\",\"content\":\"",
-                    call->id, (long long)call->created_s, call->model->name);
+                    call->id, created_s(call), call->model->name);
     for (uint32_t i = 0; i < call->told; i++) {
         const char *token = host_token(call->hash, i);
         host_text_add(&call->out, token, strlen(token));
@@ -61,7 +67,7 @@ static void open_chunk(struct host_call *call)
     host_text_print(&call->out,
                     "data: {\"id\":\"%s\",\"object\":\"chat.completion.chunk\",\"created\":%lld,\"model\":\"%s\","
                     "\"choices\":[",
-                    call->id, (long long)call->created_s, call->model->name);
+                    call->id, created_s(call), call->model->name);
 }
 
 static void close_chunk(struct host_call *call)
@@ -153,6 +159,6 @@ void host_reply_models(struct host_call *call)
     host_text_print(&call->out, "{\"object\":\"list\",\"data\":[");
     for (size_t i = 0; i < HOST_MODELS_MAX && models[i].name; i++)
         host_text_print(&call->out, "%s{\"id\":\"%s\",\"object\":\"model\",\"created\":%lld,\"owned_by\":\"tallybus\"}",
-                        i ? "," : "", models[i].name, (long long)call->created_s);
+                        i ? "," : "", models[i].name, created_s(call));
     host_text_print(&call->out, "]}");
 }

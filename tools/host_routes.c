@@ -283,6 +283,8 @@ static bool read_and_generate(struct host_call *call, bool embeds)
         return refuse(call, &trouble, "there is no memory for the body");
     json_t *body =
         json_loadb(call->body.bytes ? call->body.bytes : "", call->body.length, JSON_REJECT_DUPLICATES, &why);
+    if (!body && json_error_code(&why) == json_error_out_of_memory)
+        return refuse(call, &trouble, "there is no memory for the body");
     if (!body) {
         snprintf(message, sizeof message, "%s: line %d, column %d", trouble_with(&why), why.line, why.column);
         return refuse(call, &bad_request, message);

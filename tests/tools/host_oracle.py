@@ -9,9 +9,11 @@ host_oracle.py slow TOOL DIRECTORY           one that does not read
 host_oracle.py many TOOL DIRECTORY           many that do not read, or ask for very much
 host_oracle.py end TOOL DIRECTORY SIGNAL     under load until a signal comes
 host_oracle.py hurry TOOL DIRECTORY          until a second one comes
+host_oracle.py memory TOOL DIRECTORY MODULE  while allocations fail, as the module that is preloaded has it
 
 Costs are computed by decimal from a price file of its own. Says "all good" in the end.
 """
+import http.client
 import json
 import os
 import re
@@ -58,7 +60,7 @@ def cost(model, usage):
 
 
 class Demo:
-    def __init__(self, tool, directory, *options):
+    def __init__(self, tool, directory, *options, **environment):
         path = os.path.join(directory, "prices.json")
         with open(path, "w", encoding="utf-8") as file:
             file.write("{" + ",".join(
@@ -66,7 +68,8 @@ class Demo:
                 (f', "cache_read_input_token_cost": {c}' if c else "") + "}" for model, (a, b, c) in PRICES.items()) + "}")
         self.process = subprocess.Popen(
             [tool, "demo", "--listen", "0", "--web", "0", "--prices", path, *options],
-            stdout=subprocess.PIPE, stderr=open(os.path.join(directory, "stderr"), "w+", encoding="utf-8"), text=True)
+            stdout=subprocess.PIPE, stderr=open(os.path.join(directory, "stderr"), "w+", encoding="utf-8"), text=True,
+            env={**os.environ, **environment})
         self.stderr = os.path.join(directory, "stderr")
         self.api, self.web = self.wait_for(self.addresses)
 
@@ -194,6 +197,7 @@ def sdk(tool, directory, packages):
         same("completed", streaming["completed_streams"], 24)
         same("failed", streaming["failed_streams"], 1)
         same("cancelled", streaming["cancelled_streams"], 1)
+        same("negative intervals", streaming["negative_intervals"], 0)
         same("errors of the server", (errors["failed"], errors["errors"]), (2, 2))
         same("excluded", errors["excluded"], 1)
         same("denied", budgets["denied"], 1)
@@ -572,8 +576,68 @@ def hurry(tool, directory):
         same("delivered", report["events"]["delivered"], report["events"]["published"])
 
 
+# --- Without memory ---
+
+def exchange(demo, body):
+    """All that comes for a request that ends its connection; nothing where the host hangs up."""
+    got = b""
+    try:
+        with post(demo, body, length=len(body), headers="Connection: close\r\n") as client:
+            while more := client.recv(65536):
+                got += more
+    except ConnectionError:
+        pass
+    return got
+
+
+def memory(tool, directory, preload):
+    """While one allocation in so many fails, requests may fail, and nothing else; afterwards all is as before."""
+    def figures():
+        costs, streaming = demo.get("/metrics/costs"), demo.get("/metrics/streaming")
+        requests = demo.get("/metrics/requests")["all"]
+        return [Decimal(costs["total_usd"]), costs["completion_tokens"], streaming["completed_streams"],
+                streaming["total_tokens"], requests["requests"], requests["responses"]]
+
+    with Demo(tool, directory, "--load", "0", "--faults", "0", "--pace", "50", "--key", "sk-rich", "--json",
+              LD_PRELOAD=preload, FAIL_ONE_IN="40") as demo:
+        bodies = [chat("gpt-3.5-turbo", f"request {i}", stream=i % 2 == 0, max_tokens=1 + i % 20) for i in range(300)]
+        bodies += [json.dumps({"model": "text-embedding-3-small", "input": ["x"] * (i % 9 + 1)}).encode() for i in range(30)]
+        demo.process.send_signal(signal.SIGUSR1)
+        demo.wait_for(lambda: "memory is short" in demo.said())
+        good = 0
+        for i, body in enumerate(bodies):
+            good += exchange(demo, body).startswith(b"HTTP/1.1 200 ")
+            try:
+                demo.get("/metrics/streaming" if i % 3 else "/metrics/requests")
+            except (OSError, http.client.HTTPException):
+                pass # the host says that it has no memory, or nothing
+        demo.process.send_signal(signal.SIGUSR2)
+        demo.wait_for(lambda: "memory is back" in demo.said())
+        expect(0 < good < len(bodies), good, "of", len(bodies), "were answered")
+        demo.wait_for(lambda: demo.get("/metrics/bus")["queued_events"] == 0 and
+                      demo.get("/metrics/requests")["all"]["in_flight"] == 0 and
+                      demo.get("/metrics/streaming")["active_streams"] == 0)
+
+        before, usages = figures(), []
+        for i in range(20):
+            body = {"model": "gpt-4o-mini", "text": f"again {i}", "max_tokens": i + 1}
+            status, text = curl(demo, "/chat/completions", chat(**body))
+            same("status", status, 200)
+            usages.append(json.loads(text)["usage"])
+            read_events(curl(demo, "/chat/completions", chat(**body, stream=True))[1])
+        demo.wait_for(lambda: demo.get("/metrics/requests")["all"]["responses"] == before[5] + 40)
+        tokens = sum(usage["completion_tokens"] for usage in usages)
+        same("figures", [now - then for now, then in zip(figures(), before)],
+             [2 * sum(cost("gpt-4o-mini", usage) for usage in usages), 2 * tokens, 20, tokens, 40, 40])
+        report = json.loads(demo.end())
+        events, streams = report["events"], report["streaming"]
+        same("delivered", events["delivered"], events["published"])
+        same("streams", streams["completed_streams"] + streams["failed_streams"] + streams["cancelled_streams"],
+             streams["total_streams"])
+
+
 def main():
-    parts = (sdk, plain, hostile, unwanted, away, slow, many, end, hurry)
+    parts = (sdk, plain, hostile, unwanted, away, slow, many, end, hurry, memory)
     {part.__name__: part for part in parts}[sys.argv[1]](*sys.argv[2:])
     print("all good")
 

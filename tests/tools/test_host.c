@@ -110,6 +110,17 @@ Test(host, has_room_for_others_whatever_many_clients_do)
     expect_all_good("many \"$T\" \"$D\"");
 }
 
+Test(host, fails_requests_and_nothing_else_without_memory)
+{
+    prepare();
+    need_host();
+    need("curl", "command -v curl >/dev/null");
+    if (TBUS_WITH_SANITIZER)
+        cr_skip_test("a sanitizer has an allocator of its own");
+    cr_assert_eq(run(TBUS_CC " -shared -fPIC -o \"$D/failing_malloc.so\" \"$S/tests/tools/failing_malloc.c\""), 0);
+    expect_all_good("memory \"$T\" \"$D\" \"$D/failing_malloc.so\"");
+}
+
 Test(host, drains_what_it_has_when_it_is_interrupted)
 {
     prepare();
