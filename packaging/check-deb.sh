@@ -37,7 +37,7 @@ trap 'rm -rf --one-file-system "$clean"' EXIT
 mkdir "$clean/packages"
 cp "$directory"/*.deb "$clean/packages"
 rm -f "$clean"/packages/*-dbgsym_*
-cp "$source/tests/public/consumer.c" "$clean/packages"
+cp "$source/tests/public/consumer.c" "$source"/examples/*.c "$clean/packages"
 chroot "$clean" /bin/sh -eu <<'END'
 export DEBIAN_FRONTEND=noninteractive LC_ALL=C
 apt-get update
@@ -46,9 +46,13 @@ cd /packages
 gcc consumer.c -o consumer $(pkg-config --cflags --libs tallybus)
 ./consumer
 ldd consumer | grep libtallybus.so.0
+for example in *.c; do
+    gcc "$example" -o "${example%.c}" $(pkg-config --cflags --libs tallybus)
+done
+./workers && ./budgets
 tallybus version
 dpkg --verify libtallybus0
 apt-get purge -y libtallybus0 libtallybus-dev tallybus
 [ -z "$(find /usr -name '*tallybus*')" ]
 END
-echo "installed into a clean root, where a program was compiled and run"
+echo "installed into a clean root, where a program and the examples were compiled and run"

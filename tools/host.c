@@ -59,9 +59,12 @@ static void raise_descriptor_limit(void)
     setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-static int fail_to_serve(const char *what, const char *address, uint16_t port, int error)
+static int fail_to_serve(const char *what, const char *option, const char *address, uint16_t port, int error)
 {
-    tool_say("can not serve %s at %s, port %u: %s", what, address, port, uv_strerror(error));
+    const char *way_out = error == UV_EADDRINUSE ? ": stop what serves there, or take another port with "
+                          : error == UV_EINVAL   ? ": an address is a number like 127.0.0.1 or ::1, in "
+                                                 : ": see ";
+    tool_say("can not serve %s at %s, port %u: %s%s%s", what, address, port, uv_strerror(error), way_out, option);
     return error;
 }
 
@@ -75,12 +78,12 @@ static int open_servers(struct host *host)
         return error;
     error = host_server_open(host, address, options->listen.port, &host->server);
     if (error)
-        return fail_to_serve("the API", address, options->listen.port, error);
+        return fail_to_serve("the API", "--listen", address, options->listen.port, error);
     error = tbus_web_open(
         &(tbus_web_options_t){
             .address = web_address, .port = options->web.port, .bus = host->bus, .telemetry = host->telemetry},
         &host->web);
-    return error ? fail_to_serve("the metrics", web_address, options->web.port, error) : 0;
+    return error ? fail_to_serve("the metrics", "--web", web_address, options->web.port, error) : 0;
 }
 
 int host_open(struct host *host, const struct options *options, int64_t (*clock)(void *user), void *clock_user)

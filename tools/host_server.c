@@ -212,11 +212,10 @@ static int start(struct host_server *server, const union address *address)
     unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME |
                      (address->any.sa_family == AF_INET6 ? MHD_USE_IPv6 : 0);
     errno = 0;
-    server->daemon =
-        MHD_start_daemon(flags, 0, NULL, NULL, on_request, server, MHD_OPTION_SOCK_ADDR, &address->any,
-                         MHD_OPTION_NOTIFY_COMPLETED, on_end, server, MHD_OPTION_THREAD_POOL_SIZE, (unsigned)THREADS,
-                         MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS_MAX, MHD_OPTION_CONNECTION_TIMEOUT,
-                         (unsigned)IDLE_MAX_S, MHD_OPTION_LISTENING_ADDRESS_REUSE, 1U, MHD_OPTION_END);
+    server->daemon = MHD_start_daemon(flags, 0, NULL, NULL, on_request, server, MHD_OPTION_SOCK_ADDR, &address->any,
+                                      MHD_OPTION_NOTIFY_COMPLETED, on_end, server, MHD_OPTION_THREAD_POOL_SIZE,
+                                      (unsigned)THREADS, MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS_MAX,
+                                      MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_MAX_S, MHD_OPTION_END);
     if (!server->daemon)
         return errno ? uv_translate_sys_error(errno) : UV_EADDRINUSE;
     const union MHD_DaemonInfo *info = MHD_get_daemon_info(server->daemon, MHD_DAEMON_INFO_BIND_PORT);

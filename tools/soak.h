@@ -6,6 +6,11 @@
 
 struct soak_scrapers;
 
+struct soak_memory {
+    double allocated_mib; /* 0 = not known */
+    double resident_mib;
+};
+
 struct soak {
     struct host host;
     struct host_load *load;
@@ -13,7 +18,7 @@ struct soak {
     int64_t failing, isolated; /* subscriptions */
     _Atomic int64_t ahead_ns;  /* of the bus's clock */
     uint64_t began_hr;
-    double first_mib; /* memory when it had warmed up; 0 = not yet */
+    struct soak_memory first; /* when it had warmed up; 0 = not yet */
     unsigned passed, failed;
 };
 

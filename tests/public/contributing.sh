@@ -18,8 +18,9 @@ for kind in event use program; do
 done
 
 cp -R "$source/include" "$scratch/include"
-awk -v entry="$scratch/event.c" '/clang-format on/ { while ((getline line < entry) > 0) print line } { print }' \
-    "$source/include/tallybus/catalogue.def" >"$scratch/include/tallybus/catalogue.def"
+grep -qF "$(head -n 1 "$scratch/event.c")" "$source/include/tallybus/catalogue.def" || # somebody follows the example
+    awk -v entry="$scratch/event.c" '/clang-format on/ { while ((getline line < entry) > 0) print line } { print }' \
+        "$source/include/tallybus/catalogue.def" >"$scratch/include/tallybus/catalogue.def"
 printf '#include <tallybus.h>\n' | cat - "$scratch/use.c" >"$scratch/added.c"
 warnings="-std=gnu11 -Wall -Wextra -Werror"
 # shellcheck disable=SC2046,SC2086 # flags are words

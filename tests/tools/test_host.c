@@ -110,6 +110,13 @@ Test(host, has_room_for_others_whatever_many_clients_do)
     expect_all_good("many \"$T\" \"$D\"");
 }
 
+Test(host, does_not_share_an_address_with_another)
+{
+    prepare();
+    need_host();
+    expect_all_good("taken \"$T\" \"$D\"");
+}
+
 Test(host, fails_requests_and_nothing_else_without_memory)
 {
     prepare();
