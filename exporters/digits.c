@@ -2,20 +2,20 @@
 
 #include <math.h>
 #include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
-#include "exporters/text.h"
 #include "trackers/int128.h"
 
 size_t digits_of_uint(uint64_t number, char *digits)
 {
-    char reversed[20];
-    size_t count = 0;
-    do
-        reversed[count++] = (char)('0' + number % 10);
-    while ((number /= 10) > 0);
-    for (size_t i = 0; i < count; i++)
-        digits[i] = reversed[count - 1 - i];
+    enum { COUNT_MAX = 20 };
+    size_t count = 1;
+    for (uint64_t power = 10; count < COUNT_MAX && number >= power; power *= 10)
+        count++;
+    for (size_t i = count; i > 0; number /= 10)
+        digits[--i] = (char)('0' + number % 10);
     return count;
 }
 
@@ -61,6 +61,41 @@ DEFINE_FRACTION(digits_of_large, uint128_t)
 
 enum { SMALL_BITS = 64 - 5 };
 
+/* Digits as the locale writes them, to digits with a point. */
+static size_t unlocalize(char *digits)
+{
+    size_t kept = 0;
+    for (const char *at = digits; *at; at++) {
+        bool plain = (*at >= '0' && *at <= '9') || *at == '-' || *at == '+' || *at == 'e';
+        if (plain)
+            digits[kept++] = *at;
+        else if (kept == 0 || digits[kept - 1] != '.')
+            digits[kept++] = '.';
+    }
+    return kept;
+}
+
+/* The C library's way, for what is rare. */
+static size_t digits_slowly(double number, char *digits)
+{
+    if (number == 0 && !signbit(number)) {
+        *digits = '0';
+        return 1;
+    }
+    if (!isfinite(number)) {
+        const char *word = isnan(number) ? "NaN" : number > 0 ? "+Inf" : "-Inf";
+        const size_t length = strlen(word);
+        memcpy(digits, word, length);
+        return length;
+    }
+    for (int precision = 15; precision <= 17; precision++) {
+        snprintf(digits, DIGITS_BYTES, "%.*g", precision, number);
+        if (strtod(digits, NULL) == number)
+            break;
+    }
+    return unlocalize(digits);
+}
+
 size_t digits_of_double(double number, char *digits)
 {
     /* Between them the whole part fits 53 bits, and the fraction, with room for a digit, 128. */
@@ -69,8 +104,8 @@ size_t digits_of_double(double number, char *digits)
     const double magnitude = fabs(number);
     char behind[DIGITS_BYTES], *at = digits;
     uint64_t image, carry = 0;
-    if (magnitude < least || magnitude >= most)
-        return number == 0 && !signbit(number) ? (*digits = '0', 1) : text_double(number, digits);
+    if (!(magnitude >= least && magnitude < most))
+        return digits_slowly(number, digits);
     memcpy(&image, &magnitude, sizeof image);
     const uint64_t mantissa = (image & (one - 1)) | one;
     const unsigned bits = 1075 - (unsigned)(image >> 52); /* behind the point: 3 .. 66 */

@@ -12,7 +12,7 @@
 size_t digits_of_uint(uint64_t number, char *digits);
 
 /* The shortest digits that give the same double back (of a power of two there may be one more), with an exponent
- * below 1e-4 and from 1e15 on. The number must be finite. */
+ * below 1e-4 and from 1e15 on; else as Prometheus writes it: NaN, +Inf, -Inf. */
 size_t digits_of_double(double number, char *digits);
 
 #endif

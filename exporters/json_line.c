@@ -2,11 +2,12 @@
 
 #include <assert.h>
 #include <math.h>
+#include <string.h>
 
 #include <tallybus/cost.h>
 
+#include "exporters/digits.h"
 #include "exporters/span.h"
-#include "exporters/text.h"
 #include "trackers/redact.h"
 #include "trackers/utf8.h"
 
@@ -70,8 +71,8 @@ static void add_masked(struct span *to, const char *text)
 /* With a point or an exponent, so that whoever reads it knows it for a double. */
 static void add_double(struct span *to, double number)
 {
-    char digits[TEXT_DOUBLE_BYTES];
-    size_t length = text_double(number, digits);
+    char digits[DIGITS_BYTES];
+    size_t length = digits_of_double(number, digits);
     span_add(to, digits, length);
     if (!memchr(digits, '.', length) && !memchr(digits, 'e', length))
         span_add(to, ".0", 2);

@@ -1,11 +1,21 @@
 #include "exporters/prometheus.h"
 
+#include <assert.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "exporters/digits.h"
+
 static const char total[] = "_total";
-enum { TOTAL_LENGTH = sizeof total - 1, BOUND_BYTES = TEXT_DOUBLE_BYTES + 8 };
+enum {
+    TOTAL_LENGTH = sizeof total - 1,
+    BOUND_BYTES = DIGITS_BYTES + 16, /* as a label */
+    NUMBER_BYTES = 64                /* and what stands around it and the labels */
+};
+
+static_assert(DIGITS_BYTES + 8 < NUMBER_BYTES && TBUS_MONEY_TEXT_MAX + 8 < NUMBER_BYTES, "any number fits");
+static_assert(sizeof((struct page *)0)->created + 8 < NUMBER_BYTES, "a time fits");
 
 static bool is_open(const struct page *page)
 {
@@ -71,36 +81,87 @@ void prometheus_family(struct page *page, enum metric metric, const char *name, 
     add_metadata(page, "HELP", help);
 }
 
-/* --- Samples --- */
+/* --- Labels --- */
 
-static void add_label(struct text *text, const struct prometheus_label *label, char before)
+void prometheus_begin_rows(struct page *page)
 {
-    text_add_bytes(text, &before, 1);
-    text_add(text, label->name);
-    text_add(text, "=\"");
-    text_add_label(text, label->value);
-    if (label->nth > 1) {
-        text_add(text, "~");
-        text_add_uint(text, label->nth);
-    }
-    text_add(text, "\"");
+    page->labels.length = 0;
 }
 
-/* Up to the number; `extra` NULL = no further label. */
-static void begin_sample(struct page *page, const char *suffix, const struct prometheus_label *labels, size_t count,
-                         const struct prometheus_label *extra)
+void prometheus_add_row(struct page *page, const struct prometheus_label *labels, size_t count)
 {
-    struct text *text = &page->text;
-    char before = '{';
-    text_add_bytes(text, page->name, page->name_length);
-    text_add(text, suffix);
-    for (size_t i = 0; i < count; i++, before = ',')
-        add_label(text, &labels[i], before);
-    if (extra) {
-        add_label(text, extra, before);
-        before = ',';
+    struct text *text = &page->labels;
+    for (size_t i = 0; i < count; i++) {
+        text_add(text, i > 0 ? "," : "");
+        text_add(text, labels[i].name);
+        text_add(text, "=\"");
+        text_add_label(text, labels[i].value);
+        if (labels[i].nth > 1) {
+            char digits[DIGITS_BYTES];
+            text_add(text, "~");
+            text_add_bytes(text, digits, digits_of_uint(labels[i].nth, digits));
+        }
+        text_add(text, "\"");
     }
-    text_add(text, before == ',' ? "} " : " ");
+    text_add_bytes(text, "", 1);
+}
+
+size_t prometheus_end_rows(struct page *page, size_t count)
+{
+    page->text.failed |= page->labels.failed;
+    return page->labels.failed ? 0 : count;
+}
+
+struct prometheus_labels prometheus_labels(struct page *page, const struct prometheus_label *labels, size_t count)
+{
+    prometheus_begin_rows(page);
+    prometheus_add_row(page, labels, count);
+    const char *at = prometheus_end_rows(page, 1) ? page->labels.bytes : "";
+    return prometheus_next_row(&at);
+}
+
+struct prometheus_labels prometheus_label(struct page *page, const char *name, const char *value)
+{
+    return prometheus_labels(page, &(const struct prometheus_label){name, value, 0}, 1);
+}
+
+/* --- Samples --- */
+
+static char *put(char *at, const char *bytes, size_t length)
+{
+    memcpy(at, bytes, length);
+    return at + length;
+}
+
+/* Up to the number, for which there is room then; `first` stands before the other labels. NULL = the text has failed. */
+static char *begin_sample(struct page *page, const char *suffix, struct prometheus_labels first,
+                          struct prometheus_labels labels)
+{
+    const size_t suffix_length = strlen(suffix);
+    if (!text_reserve(&page->text, page->name_length + suffix_length + first.length + labels.length + NUMBER_BYTES))
+        return NULL;
+    char *at = put(page->text.bytes + page->text.length, page->name, page->name_length);
+    if (suffix_length > 0)
+        at = put(at, suffix, suffix_length);
+    if (first.length > 0) {
+        *at++ = '{';
+        at = put(at, first.bytes, first.length);
+    }
+    if (labels.length > 0) {
+        *at++ = first.length > 0 ? ',' : '{';
+        at = put(at, labels.bytes, labels.length);
+    }
+    if (first.length + labels.length > 0)
+        *at++ = '}';
+    *at++ = ' ';
+    return at;
+}
+
+/* `at`: behind the number. */
+static void end_sample(struct page *page, char *at)
+{
+    *at++ = '\n';
+    page->text.length = (size_t)(at - page->text.bytes);
 }
 
 static const char *suffix_of(const struct page *page)
@@ -109,52 +170,55 @@ static const char *suffix_of(const struct page *page)
 }
 
 /* Since when a counter or a histogram counts. */
-static void add_created(struct page *page, const struct prometheus_label *labels, size_t count)
+static void add_created(struct page *page, struct prometheus_labels labels)
 {
     if (!is_open(page) || !page->created[0] || (page->metric != METRIC_COUNTER && page->metric != METRIC_HISTOGRAM))
         return;
-    begin_sample(page, "_created", labels, count, NULL);
-    text_add(&page->text, page->created);
-    text_add(&page->text, "\n");
+    char *at = begin_sample(page, "_created", PROMETHEUS_NO_LABELS, labels);
+    if (at)
+        end_sample(page, put(at, page->created, strlen(page->created)));
 }
 
-/* A label, or none: as a list. */
-#define ONE(label, value) &(const struct prometheus_label){label, value, 0}, (label) != NULL
-
-void prometheus_uint(struct page *page, const char *label, const char *value, uint64_t number)
+static void add_uint(struct page *page, const char *suffix, struct prometheus_labels first,
+                     struct prometheus_labels labels, uint64_t number)
 {
-    begin_sample(page, suffix_of(page), ONE(label, value), NULL);
-    text_add_uint(&page->text, number);
-    text_add(&page->text, "\n");
-    add_created(page, ONE(label, value));
+    char *at = begin_sample(page, suffix, first, labels);
+    if (at)
+        end_sample(page, at + digits_of_uint(number, at));
 }
 
-void prometheus_labelled(struct page *page, const struct prometheus_label *labels, size_t count, double number)
+static void add_double(struct page *page, const char *suffix, struct prometheus_labels first,
+                       struct prometheus_labels labels, double number)
 {
-    begin_sample(page, suffix_of(page), labels, count, NULL);
-    text_add_double(&page->text, number);
-    text_add(&page->text, "\n");
-    add_created(page, labels, count);
+    char *at = begin_sample(page, suffix, first, labels);
+    if (at)
+        end_sample(page, at + digits_of_double(number, at));
 }
 
-void prometheus_double(struct page *page, const char *label, const char *value, double number)
+void prometheus_uint(struct page *page, struct prometheus_labels labels, uint64_t number)
 {
-    prometheus_labelled(page, ONE(label, value), number);
+    add_uint(page, suffix_of(page), PROMETHEUS_NO_LABELS, labels, number);
+    add_created(page, labels);
 }
 
-void prometheus_labelled_money(struct page *page, const struct prometheus_label *labels, size_t count,
-                               tbus_money_t amount)
+void prometheus_double(struct page *page, struct prometheus_labels labels, double number)
 {
-    char digits[TBUS_MONEY_TEXT_MAX];
-    begin_sample(page, suffix_of(page), labels, count, NULL);
-    text_add(&page->text, tbus_money_format(amount, -1, digits));
-    text_add(&page->text, "\n");
-    add_created(page, labels, count);
+    add_double(page, suffix_of(page), PROMETHEUS_NO_LABELS, labels, number);
+    add_created(page, labels);
 }
 
-void prometheus_money(struct page *page, const char *label, const char *value, tbus_money_t amount)
+void prometheus_money(struct page *page, struct prometheus_labels labels, tbus_money_t amount)
 {
-    prometheus_labelled_money(page, ONE(label, value), amount);
+    char *at = begin_sample(page, suffix_of(page), PROMETHEUS_NO_LABELS, labels);
+    if (at)
+        end_sample(page, at + strlen(tbus_money_format(amount, -1, at)));
+    add_created(page, labels);
+}
+
+void prometheus_quantile(struct page *page, struct prometheus_labels quantile, struct prometheus_labels labels,
+                         double number)
+{
+    add_double(page, "", quantile, labels, number);
 }
 
 /* Digits without an exponent, of a number from 10 on, to those with one: "1234567.5" to "1.2345675e+06". */
@@ -176,9 +240,9 @@ static void add_exponent(char *digits)
 
 /* A bound as OpenMetrics wants it, so that all who write it write the same: "1.0" and "1e+06", where text has "1" and
  * "1000000". */
-static void write_bound(const struct page *page, double bound, char digits[BOUND_BYTES])
+static void write_bound(const struct page *page, double bound, char *digits)
 {
-    size_t length = text_double(bound, digits);
+    size_t length = digits_of_double(bound, digits);
     digits[length] = '\0';
     if (!is_open(page) || !isfinite(bound) || strchr(digits, 'e'))
         return;
@@ -188,25 +252,19 @@ static void write_bound(const struct page *page, double bound, char digits[BOUND
         strcpy(digits + length, ".0");
 }
 
-void prometheus_histogram(struct page *page, const struct prometheus_label *labels, size_t count,
-                          const tbus_buckets_t *buckets)
+void prometheus_histogram(struct page *page, struct prometheus_labels labels, const tbus_buckets_t *buckets)
 {
     uint64_t samples = 0; /* in this bucket and those below it */
+    char le[BOUND_BYTES] = "le=\"";
     for (size_t i = 0; i <= buckets->bounds->count; i++) {
-        char bound[BOUND_BYTES];
         samples += buckets->counts[i];
-        write_bound(page, i < buckets->bounds->count ? buckets->bounds->values[i] : (double)INFINITY, bound);
-        begin_sample(page, "_bucket", labels, count, &(struct prometheus_label){"le", bound, 0});
-        text_add_uint(&page->text, samples);
-        text_add(&page->text, "\n");
+        write_bound(page, i < buckets->bounds->count ? buckets->bounds->values[i] : (double)INFINITY, le + 4);
+        strcat(le, "\"");
+        add_uint(page, "_bucket", labels, (struct prometheus_labels){le, strlen(le)}, samples);
     }
-    begin_sample(page, "_sum", labels, count, NULL);
-    text_add_double(&page->text, buckets->sum);
-    text_add(&page->text, "\n");
-    begin_sample(page, "_count", labels, count, NULL);
-    text_add_uint(&page->text, buckets->count);
-    text_add(&page->text, "\n");
-    add_created(page, labels, count);
+    add_double(page, "_sum", PROMETHEUS_NO_LABELS, labels, buckets->sum);
+    add_uint(page, "_count", PROMETHEUS_NO_LABELS, labels, buckets->count);
+    add_created(page, labels);
 }
 
 /* --- Families of one series --- */
@@ -214,30 +272,27 @@ void prometheus_histogram(struct page *page, const struct prometheus_label *labe
 void prometheus_one_uint(struct page *page, enum metric metric, const char *name, const char *help, uint64_t number)
 {
     prometheus_family(page, metric, name, help);
-    prometheus_uint(page, NULL, NULL, number);
+    prometheus_uint(page, PROMETHEUS_NO_LABELS, number);
 }
 
 void prometheus_one_double(struct page *page, enum metric metric, const char *name, const char *help, double number)
 {
     prometheus_family(page, metric, name, help);
-    prometheus_double(page, NULL, NULL, number);
+    prometheus_double(page, PROMETHEUS_NO_LABELS, number);
 }
 
 void prometheus_one_money(struct page *page, enum metric metric, const char *name, const char *help,
                           tbus_money_t amount)
 {
     prometheus_family(page, metric, name, help);
-    prometheus_money(page, NULL, NULL, amount);
+    prometheus_money(page, PROMETHEUS_NO_LABELS, amount);
 }
 
 void prometheus_quantiles(struct page *page, const char *name, const char *help,
                           const tbus_distribution_t *distribution)
 {
-    const struct {
-        const char *quantile;
-        double figure;
-    } all[] = {{"0.5", distribution->p50}, {"0.95", distribution->p95}, {"0.99", distribution->p99}};
     prometheus_family(page, METRIC_SUMMARY, name, help);
-    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
-        prometheus_double(page, "quantile", all[i].quantile, all[i].figure);
+    prometheus_quantile(page, PROMETHEUS_LABELS("quantile=\"0.5\""), PROMETHEUS_NO_LABELS, distribution->p50);
+    prometheus_quantile(page, PROMETHEUS_LABELS("quantile=\"0.95\""), PROMETHEUS_NO_LABELS, distribution->p95);
+    prometheus_quantile(page, PROMETHEUS_LABELS("quantile=\"0.99\""), PROMETHEUS_NO_LABELS, distribution->p99);
 }

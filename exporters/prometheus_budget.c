@@ -1,6 +1,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "exporters/prometheus.h"
 
@@ -44,9 +45,13 @@ static struct series *series_of(struct page *page, const tbus_budgets_snapshot_t
         page->text.failed |= count > 0;
         return NULL;
     }
-    for (size_t i = 0; i < count; i++)
+    bool sorted = true; /* as bytes are, which is nearly always how their texts are */
+    for (size_t i = 0; i < count; i++) {
         all[i] = (struct series){&snapshot->rows[i], 1};
-    qsort(all, count, sizeof *all, by_label_then_place);
+        sorted = sorted && (i == 0 || by_label(&all[i - 1], &all[i]) <= 0);
+    }
+    if (!sorted)
+        qsort(all, count, sizeof *all, by_label_then_place);
     for (size_t i = 1; i < count; i++) {
         if (by_label(&all[i - 1], &all[i]) != 0)
             continue;
@@ -57,52 +62,54 @@ static struct series *series_of(struct page *page, const tbus_budgets_snapshot_t
     return all;
 }
 
-/* An amount of each budget. */
-static void add_family(struct page *page, const char *name, const char *help, const struct series *all, size_t count,
-                       tbus_money_t (*amount_of)(const tbus_budget_row_t *row))
+static size_t add_rows(struct page *page, const struct series *all, size_t count)
 {
-    prometheus_family(page, METRIC_GAUGE, name, help);
+    prometheus_begin_rows(page);
     for (size_t i = 0; i < count; i++) {
-        const struct prometheus_label labels[] = {{"scope", tbus_budget_scope_name(all[i].row->scope), 0},
-                                                  {"subject", all[i].row->subject, all[i].nth}};
-        prometheus_labelled_money(page, labels, 2, amount_of(all[i].row));
+        const struct prometheus_label both[] = {{"scope", tbus_budget_scope_name(all[i].row->scope), 0},
+                                                {"subject", all[i].row->subject, all[i].nth}};
+        prometheus_add_row(page, both, 2);
     }
+    return prometheus_end_rows(page, count);
 }
 
-static tbus_money_t used_of(const tbus_budget_row_t *row)
-{
-    return row->status.used;
-}
+/* What is told of each budget, and where it stands in its row. */
+static const struct {
+    const char *name, *help;
+    size_t offset;
+} amounts[] = {
+    {"cost_budget_used_usd", "What is used of a budget in its period, in USD.",
+     offsetof(tbus_budget_row_t, status.used)},
+    {"cost_budget_limit_usd", "A budget's limit in USD.", offsetof(tbus_budget_row_t, status.limit)},
+    {"cost_budget_remaining_usd", "What a reservation can still get of a budget, in USD.",
+     offsetof(tbus_budget_row_t, status.remaining)},
+    {"cost_budget_reserved_usd", "What is set aside of a budget, in USD.",
+     offsetof(tbus_budget_row_t, status.reserved)},
+};
 
-static tbus_money_t limit_of(const tbus_budget_row_t *row)
+static void add_amounts(struct page *page, const tbus_budgets_snapshot_t *snapshot)
 {
-    return row->status.limit;
-}
-
-static tbus_money_t remaining_of(const tbus_budget_row_t *row)
-{
-    return row->status.remaining;
-}
-
-static tbus_money_t reserved_of(const tbus_budget_row_t *row)
-{
-    return row->status.reserved;
+    struct series *all = series_of(page, snapshot);
+    const size_t count = add_rows(page, all, all ? snapshot->rows_count : 0);
+    for (size_t i = 0; i < sizeof amounts / sizeof *amounts; i++) {
+        const char *at = page->labels.bytes;
+        prometheus_family(page, METRIC_GAUGE, amounts[i].name, amounts[i].help);
+        for (size_t row = 0; row < count; row++) {
+            tbus_money_t amount;
+            memcpy(&amount, (const char *)all[row].row + amounts[i].offset, sizeof amount);
+            prometheus_money(page, prometheus_next_row(&at), amount);
+        }
+    }
+    tbus_mem_free(all);
 }
 
 void prometheus_add_budgets(struct page *page, const tbus_budgets_snapshot_t *snapshot)
 {
-    struct series *all = series_of(page, snapshot);
-    const size_t count = all ? snapshot->rows_count : 0;
-    add_family(page, "cost_budget_used_usd", "What is used of a budget in its period, in USD.", all, count, used_of);
-    add_family(page, "cost_budget_limit_usd", "A budget's limit in USD.", all, count, limit_of);
-    add_family(page, "cost_budget_remaining_usd", "What a reservation can still get of a budget, in USD.", all, count,
-               remaining_of);
-    add_family(page, "cost_budget_reserved_usd", "What is set aside of a budget, in USD.", all, count, reserved_of);
+    add_amounts(page, snapshot);
     prometheus_one_uint(page, METRIC_GAUGE, "cost_budget_reservations", "Reservations that are open.",
                         snapshot->reservations);
     prometheus_one_uint(page, METRIC_COUNTER, "cost_budget_denied_requests", "Reservations that a budget refused.",
                         snapshot->denied);
     prometheus_one_uint(page, METRIC_COUNTER, "cost_budget_expired_reservations",
                         "Reservations that the time limit ended.", snapshot->expired);
-    tbus_mem_free(all);
 }

@@ -34,7 +34,8 @@ static void add_totals(struct page *page, const tbus_stats_t *stats)
                         stats->unclaimed);
     prometheus_family(page, METRIC_COUNTER, "tallybus_bus_undelivered_total", "Events not delivered, by reason.");
     for (int reason = 0; reason < TBUS_REASONS; reason++)
-        prometheus_uint(page, "reason", tbus_reason_name((tbus_reason_t)reason), stats->undelivered[reason]);
+        prometheus_uint(page, prometheus_label(page, "reason", tbus_reason_name((tbus_reason_t)reason)),
+                        stats->undelivered[reason]);
     prometheus_one_uint(page, METRIC_COUNTER, "tallybus_bus_cut_strings_total",
                         "Strings, list entries and pairs shortened or left out.", stats->cut_strings);
     prometheus_one_uint(page, METRIC_COUNTER, "tallybus_bus_handler_calls_total", "Calls of inline handlers.",
@@ -79,7 +80,7 @@ static void add_types(struct page *page, const tbus_t *bus)
     prometheus_family(page, METRIC_COUNTER, "tallybus_bus_events_total", "Events delivered, by type.");
     for (uint32_t number = TBUS_TYPE_NONE + 1; (type = tbus_type_of(bus, number)); number++)
         if (tbus_stats_of_type(bus, number, &stats) == 0 && stats.delivered > 0)
-            prometheus_uint(page, "type", type->topic, stats.delivered);
+            prometheus_uint(page, prometheus_label(page, "type", type->topic), stats.delivered);
 }
 
 static uint64_t figure(const tbus_subscriber_stats_t *stats, size_t offset)
@@ -89,19 +90,22 @@ static uint64_t figure(const tbus_subscriber_stats_t *stats, size_t offset)
 
 static void add_subscribers(struct page *page, const tbus_subscriber_stats_t *list, size_t count)
 {
-    char label[96];
-    for (size_t column = 0; column < sizeof columns / sizeof columns[0]; column++) {
+    prometheus_begin_rows(page);
+    for (size_t i = 0; i < count; i++) {
+        char name[96];
+        snprintf(name, sizeof name, "%lld %s", (long long)list[i].subscription, list[i].name);
+        prometheus_add_row(page, &(struct prometheus_label){"subscriber", name, 0}, 1);
+    }
+    count = prometheus_end_rows(page, count);
+    const char *at = page->labels.bytes;
+    for (size_t column = 0; column < sizeof columns / sizeof columns[0]; column++, at = page->labels.bytes) {
         prometheus_family(page, columns[column].metric, columns[column].name, columns[column].help);
-        for (size_t i = 0; i < count; i++) {
-            snprintf(label, sizeof label, "%lld %s", (long long)list[i].subscription, list[i].name);
-            prometheus_uint(page, "subscriber", label, figure(&list[i], columns[column].offset));
-        }
+        for (size_t i = 0; i < count; i++)
+            prometheus_uint(page, prometheus_next_row(&at), figure(&list[i], columns[column].offset));
     }
     prometheus_family(page, METRIC_GAUGE, "tallybus_bus_subscriber_breaker_open", "1 while its breaker is open.");
-    for (size_t i = 0; i < count; i++) {
-        snprintf(label, sizeof label, "%lld %s", (long long)list[i].subscription, list[i].name);
-        prometheus_uint(page, "subscriber", label, list[i].breaker == TBUS_BREAKER_OPEN);
-    }
+    for (size_t i = 0; i < count; i++)
+        prometheus_uint(page, prometheus_next_row(&at), list[i].breaker == TBUS_BREAKER_OPEN);
 }
 
 void prometheus_add_bus(struct page *page, const tbus_t *bus)

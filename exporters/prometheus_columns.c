@@ -2,20 +2,15 @@
 
 #include <string.h>
 
-static void add_quantiles(struct page *page, const struct prometheus_label *row, const tbus_distribution_t *figures)
+static void add_quantiles(struct page *page, struct prometheus_labels labels, const tbus_distribution_t *figures)
 {
-    const struct {
-        const char *quantile;
-        double figure;
-    } all[] = {{"0.5", figures->p50}, {"0.9", figures->p90}, {"0.95", figures->p95}, {"0.99", figures->p99}};
-    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
-        const struct prometheus_label labels[] = {{"quantile", all[i].quantile, 0}, *row};
-        prometheus_labelled(page, labels, row->name ? 2 : 1, all[i].figure);
-    }
+    prometheus_quantile(page, PROMETHEUS_LABELS("quantile=\"0.5\""), labels, figures->p50);
+    prometheus_quantile(page, PROMETHEUS_LABELS("quantile=\"0.9\""), labels, figures->p90);
+    prometheus_quantile(page, PROMETHEUS_LABELS("quantile=\"0.95\""), labels, figures->p95);
+    prometheus_quantile(page, PROMETHEUS_LABELS("quantile=\"0.99\""), labels, figures->p99);
 }
 
-static void add_figure(struct page *page, const struct column *column, const struct prometheus_label *row,
-                       const char *at)
+static void add_figure(struct page *page, const struct column *column, struct prometheus_labels labels, const char *at)
 {
     uint64_t number;
     double figure;
@@ -24,33 +19,43 @@ static void add_figure(struct page *page, const struct column *column, const str
     switch (column->kind) {
     case COLUMN_UINT:
         memcpy(&number, at, sizeof number);
-        prometheus_uint(page, row->name, row->value, number);
+        prometheus_uint(page, labels, number);
         break;
     case COLUMN_DOUBLE:
         memcpy(&figure, at, sizeof figure);
-        prometheus_double(page, row->name, row->value, figure);
+        prometheus_double(page, labels, figure);
         break;
     case COLUMN_MONEY:
         memcpy(&amount, at, sizeof amount);
-        prometheus_money(page, row->name, row->value, amount);
+        prometheus_money(page, labels, amount);
         break;
     case COLUMN_QUANTILES:
         memcpy(&figures, at, sizeof figures);
-        add_quantiles(page, row, &figures);
+        add_quantiles(page, labels, &figures);
         break;
     }
 }
 
+static size_t add_rows(struct page *page, const struct column_rows *rows)
+{
+    prometheus_begin_rows(page);
+    for (size_t i = 0; i < rows->count; i++) {
+        struct prometheus_label label = {rows->label, NULL, 0};
+        if (rows->label)
+            memcpy(&label.value, (const char *)rows->rows + i * rows->bytes + rows->name_offset, sizeof label.value);
+        prometheus_add_row(page, &label, rows->label != NULL);
+    }
+    return prometheus_end_rows(page, rows->count);
+}
+
 void prometheus_columns(struct page *page, const struct column *columns, size_t count, const struct column_rows *rows)
 {
+    const size_t rows_count = add_rows(page, rows);
     for (size_t i = 0; i < count; i++) {
+        const char *at = page->labels.bytes;
         prometheus_family(page, columns[i].metric, columns[i].name, columns[i].help);
-        for (size_t at = 0; at < rows->count; at++) {
-            const char *row = (const char *)rows->rows + at * rows->bytes;
-            struct prometheus_label label = {rows->label, NULL, 0};
-            if (rows->label)
-                memcpy(&label.value, row + rows->name_offset, sizeof label.value);
-            add_figure(page, &columns[i], &label, row + columns[i].offset);
-        }
+        for (size_t row = 0; row < rows_count; row++)
+            add_figure(page, &columns[i], prometheus_next_row(&at),
+                       (const char *)rows->rows + row * rows->bytes + columns[i].offset);
     }
 }

@@ -51,7 +51,7 @@ static void add_sums(struct page *page, const char *name, const char *help, cons
 {
     prometheus_family(page, METRIC_GAUGE, name, help);
     for (size_t i = 0; i < series->count; i++)
-        prometheus_money(page, label, series->rows[i].name, series->rows[i].usd);
+        prometheus_money(page, prometheus_label(page, label, series->rows[i].name), series->rows[i].usd);
 }
 
 static void add_unpriced(struct page *page, const struct series *models)
@@ -60,18 +60,20 @@ static void add_unpriced(struct page *page, const struct series *models)
                       "Requests that used something for which their model has no price, by model.");
     for (size_t i = 0; i < models->count; i++)
         if (models->rows[i].unpriced_requests > 0)
-            prometheus_uint(page, "model", models->rows[i].name, models->rows[i].unpriced_requests);
+            prometheus_uint(page, prometheus_label(page, "model", models->rows[i].name),
+                            models->rows[i].unpriced_requests);
 }
 
 static void add_tokens(struct page *page, const tbus_cost_sum_t *total)
 {
     prometheus_family(page, METRIC_GAUGE, "cost_tokens_total",
                       "Tokens by kind, each token in one, but for reasoning, which is part of the output.");
-    prometheus_uint(page, "kind", "input", total->prompt_tokens - total->cached_tokens - total->cache_write_tokens);
-    prometheus_uint(page, "kind", "cache_read", total->cached_tokens);
-    prometheus_uint(page, "kind", "cache_write", total->cache_write_tokens);
-    prometheus_uint(page, "kind", "output", total->completion_tokens);
-    prometheus_uint(page, "kind", "reasoning", total->reasoning_tokens);
+    prometheus_uint(page, PROMETHEUS_LABELS("kind=\"input\""),
+                    total->prompt_tokens - total->cached_tokens - total->cache_write_tokens);
+    prometheus_uint(page, PROMETHEUS_LABELS("kind=\"cache_read\""), total->cached_tokens);
+    prometheus_uint(page, PROMETHEUS_LABELS("kind=\"cache_write\""), total->cache_write_tokens);
+    prometheus_uint(page, PROMETHEUS_LABELS("kind=\"output\""), total->completion_tokens);
+    prometheus_uint(page, PROMETHEUS_LABELS("kind=\"reasoning\""), total->reasoning_tokens);
 }
 
 void prometheus_add_cost(struct page *page, const tbus_cost_snapshot_t *snapshot)

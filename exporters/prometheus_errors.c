@@ -8,7 +8,7 @@ static void add_counts(struct page *page, const char *name, const char *help, co
 {
     prometheus_family(page, METRIC_COUNTER, name, help);
     for (size_t i = 0; i < count; i++)
-        prometheus_uint(page, label, counts[i].name, counts[i].errors);
+        prometheus_uint(page, prometheus_label(page, label, counts[i].name), counts[i].errors);
 }
 
 /* Codes outside 100 .. 599 share one series, and errors without a code another. */
@@ -22,7 +22,7 @@ static void add_statuses(struct page *page, const tbus_errors_snapshot_t *snapsh
             snprintf(code, sizeof code, "%" PRId64, status->status_code);
         else
             snprintf(code, sizeof code, "%s", status->status_code == 0 ? "none" : "other");
-        prometheus_uint(page, "status_code", code, status->errors);
+        prometheus_uint(page, prometheus_label(page, "status_code", code), status->errors);
     }
 }
 
@@ -33,9 +33,9 @@ static void add_burn_rates(struct page *page, const tbus_slo_t *slo)
 
     prometheus_family(page, METRIC_GAUGE, name,
                       "Error rate / error rate that the SLO allows: above 1 the budget will not last.");
-    prometheus_double(page, NULL, NULL, slo->status.burn_rate);
+    prometheus_double(page, PROMETHEUS_NO_LABELS, slo->status.burn_rate);
     for (unsigned i = 0; i < TBUS_BURN_WINDOWS; i++)
-        prometheus_double(page, "window", tbus_burn_window_name(i), slo->burn[i].burn_rate);
+        prometheus_double(page, prometheus_label(page, "window", tbus_burn_window_name(i)), slo->burn[i].burn_rate);
 }
 
 void prometheus_add_errors(struct page *page, const tbus_errors_snapshot_t *snapshot)

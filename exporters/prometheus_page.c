@@ -8,14 +8,40 @@ const char *tbus_prometheus_content_type(tbus_prometheus_format_t format)
     return format == TBUS_PROMETHEUS_OPENMETRICS ? PROMETHEUS_OPENMETRICS_TYPE : PROMETHEUS_TEXT_TYPE;
 }
 
-int tbus_prometheus_page(const tbus_prometheus_sources_t *sources, tbus_prometheus_format_t format, char **ret_text)
+/* About what a page takes. Reserved in one piece, its text is not moved as it grows past what is allocated meanwhile;
+ * and an allocator that has seen one page has room for the next, without asking the system for fresh memory again. */
+static size_t bytes_of(const tbus_prometheus_sources_t *from)
 {
-    struct page page = {.format = format};
-    if (!sources || !ret_text || (unsigned)format > TBUS_PROMETHEUS_OPENMETRICS)
+    enum { SAMPLE_BYTES = 96, SAMPLES_OF_NO_ROW = 300 };
+    size_t samples = SAMPLES_OF_NO_ROW;
+    if (from->streaming)
+        samples += 84 * from->streaming->models_count;
+    if (from->errors)
+        samples += from->errors->by_endpoint_count + from->errors->by_type_count + from->errors->by_model_count;
+    if (from->cost)
+        samples += from->cost->by_model_count + from->cost->by_endpoint_count + from->cost->by_key_count;
+    if (from->budgets)
+        samples += 4 * from->budgets->rows_count;
+    if (from->requests)
+        samples += 14 * from->requests->endpoints_count;
+    if (from->models)
+        samples += 14 * from->models->models_count;
+    if (from->inference)
+        samples += 38 * from->inference->models_count + 4 * from->inference->workers_count;
+    if (from->kvcache)
+        samples += 11 * from->kvcache->endpoints_count;
+    return samples * SAMPLE_BYTES;
+}
+
+int prometheus_write(const tbus_prometheus_sources_t *sources, tbus_prometheus_format_t format, struct text *text)
+{
+    struct page page = {.text = *text, .format = format};
+    if (!sources || (unsigned)format > TBUS_PROMETHEUS_OPENMETRICS)
         return UV_EINVAL;
     for (size_t i = 0; i < sizeof sources->reserved / sizeof sources->reserved[0]; i++)
         if (sources->reserved[i] != 0)
             return UV_EINVAL;
+    (void)text_reserve(&page.text, bytes_of(sources));
     if (sources->bus)
         prometheus_add_bus(&page, sources->bus);
 #define ADD(part)                                                                                                      \
@@ -36,7 +62,16 @@ int tbus_prometheus_page(const tbus_prometheus_sources_t *sources, tbus_promethe
         prometheus_add_process(&page);
     if (format == TBUS_PROMETHEUS_OPENMETRICS)
         text_add(&page.text, "# EOF\n");
-    return text_take(&page.text, ret_text);
+    tbus_mem_free(page.labels.bytes);
+    *text = page.text;
+    return 0;
+}
+
+int tbus_prometheus_page(const tbus_prometheus_sources_t *sources, tbus_prometheus_format_t format, char **ret_text)
+{
+    struct text text = {0};
+    const int error = ret_text ? prometheus_write(sources, format, &text) : UV_EINVAL;
+    return error ? error : text_take(&text, ret_text);
 }
 
 #define DEFINE(part, type)                                                                                             \

@@ -1,33 +1,18 @@
 #include <math.h>
 #include <string.h>
 
-#include "exporters/prometheus.h"
+#include "exporters/prometheus_columns.h"
 
-/* --- By model --- */
-
-/* A family with a figure for each model, a uint64_t at `offset` in it. */
-static void add_by_model(struct page *page, const tbus_streaming_snapshot_t *snapshot, enum metric metric,
-                         const char *name, const char *help, size_t offset)
-{
-    prometheus_family(page, metric, name, help);
-    for (size_t i = 0; i < snapshot->models_count; i++) {
-        uint64_t figure;
-        memcpy(&figure, (const char *)&snapshot->models[i] + offset, sizeof figure);
-        prometheus_uint(page, "model", snapshot->models[i].model, figure);
-    }
-}
-
-static void add_models(struct page *page, const tbus_streaming_snapshot_t *snapshot)
-{
-    add_by_model(page, snapshot, METRIC_COUNTER, "streaming_streams_by_model", "Streams started, by model.",
-                 offsetof(tbus_streaming_model_t, streams));
-    add_by_model(page, snapshot, METRIC_COUNTER, "streaming_tokens_by_model", "Tokens streamed, by model.",
-                 offsetof(tbus_streaming_model_t, tokens));
-    add_by_model(page, snapshot, METRIC_GAUGE, "streaming_recent_streams_by_model",
-                 "Streams started in the window, by model.", offsetof(tbus_streaming_model_t, recent_streams));
-    add_by_model(page, snapshot, METRIC_GAUGE, "streaming_recent_tokens_by_model",
-                 "Tokens streamed in the window, by model.", offsetof(tbus_streaming_model_t, recent_tokens));
-}
+static const struct column by_model[] = {
+    {"streaming_streams_by_model", "Streams started, by model.", METRIC_COUNTER, COLUMN_UINT,
+     offsetof(tbus_streaming_model_t, streams)},
+    {"streaming_tokens_by_model", "Tokens streamed, by model.", METRIC_COUNTER, COLUMN_UINT,
+     offsetof(tbus_streaming_model_t, tokens)},
+    {"streaming_recent_streams_by_model", "Streams started in the window, by model.", METRIC_GAUGE, COLUMN_UINT,
+     offsetof(tbus_streaming_model_t, recent_streams)},
+    {"streaming_recent_tokens_by_model", "Tokens streamed in the window, by model.", METRIC_GAUGE, COLUMN_UINT,
+     offsetof(tbus_streaming_model_t, recent_tokens)},
+};
 
 /* --- Under OpenTelemetry's names --- */
 
@@ -39,7 +24,7 @@ static void add_histogram(struct page *page, const tbus_streaming_snapshot_t *sn
                                               {"gen_ai_request_model", model->model, 0},
                                               {"gen_ai_token_type", token_type, 0}};
     if (buckets->count > 0)
-        prometheus_histogram(page, labels, token_type ? 4 : 3, buckets);
+        prometheus_histogram(page, prometheus_labels(page, labels, token_type ? 4 : 3), buckets);
 }
 
 static void add_histograms(struct page *page, const tbus_streaming_snapshot_t *snapshot)
@@ -129,6 +114,8 @@ void prometheus_add_streaming(struct page *page, const tbus_streaming_snapshot_t
 {
     add_counters(page, snapshot);
     add_window(page, snapshot);
-    add_models(page, snapshot);
+    prometheus_columns(page, by_model, sizeof by_model / sizeof *by_model,
+                       &(struct column_rows){snapshot->models, snapshot->models_count, sizeof(tbus_streaming_model_t),
+                                             "model", offsetof(tbus_streaming_model_t, model)});
     add_histograms(page, snapshot);
 }

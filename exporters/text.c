@@ -1,22 +1,15 @@
 #include "exporters/text.h"
 
-#include <inttypes.h>
-#include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "exporters/digits.h"
 #include "trackers/utf8.h"
 
 enum { FIRST_ROOM = 1024 };
 
-bool text_reserve(struct text *text, size_t more)
+bool text_grow(struct text *text, size_t more)
 {
     if (text->failed || more >= SIZE_MAX / 4 - text->length)
         text->failed = true;
-    if (!text->failed && text->length + more < text->room)
-        return true;
     size_t room = text->room ? text->room : FIRST_ROOM;
     while (!text->failed && room < text->length + more + 1)
         room *= 2;
@@ -29,52 +22,6 @@ bool text_reserve(struct text *text, size_t more)
     text->bytes = bytes;
     text->room = room;
     return true;
-}
-
-void text_add_uint(struct text *text, uint64_t number)
-{
-    char digits[24];
-    text_add_bytes(text, digits, digits_of_uint(number, digits));
-}
-
-void text_add_int(struct text *text, int64_t number)
-{
-    char digits[24];
-    text_add_bytes(text, digits, (size_t)snprintf(digits, sizeof digits, "%" PRId64, number));
-}
-
-/* Digits as the locale writes them, to digits with a point. */
-static size_t unlocalize(char *digits)
-{
-    size_t kept = 0;
-    for (const char *at = digits; *at; at++) {
-        bool plain = (*at >= '0' && *at <= '9') || *at == '-' || *at == '+' || *at == 'e';
-        if (plain)
-            digits[kept++] = *at;
-        else if (kept == 0 || digits[kept - 1] != '.')
-            digits[kept++] = '.';
-    }
-    return kept;
-}
-
-size_t text_double(double number, char digits[TEXT_DOUBLE_BYTES])
-{
-    if (isnan(number) || isinf(number)) {
-        strcpy(digits, isnan(number) ? "NaN" : number > 0 ? "+Inf" : "-Inf");
-        return strlen(digits);
-    }
-    for (int precision = 15; precision <= 17; precision++) {
-        snprintf(digits, TEXT_DOUBLE_BYTES, "%.*g", precision, number);
-        if (strtod(digits, NULL) == number)
-            break;
-    }
-    return unlocalize(digits);
-}
-
-void text_add_double(struct text *text, double number)
-{
-    char digits[TEXT_DOUBLE_BYTES];
-    text_add_bytes(text, digits, isfinite(number) ? digits_of_double(number, digits) : text_double(number, digits));
 }
 
 static const char *escape_of(char byte)
@@ -91,11 +38,19 @@ static const char *escape_of(char byte)
     }
 }
 
-/* How many bytes stand there as they are shown: ASCII without escapes. */
+/* ASCII that is not escaped: of most names all bytes, and above '"'. */
+static bool is_plain(char byte)
+{
+    if ((signed char)byte > '"')
+        return byte != '\\';
+    return (signed char)byte > 0 && byte != '"' && byte != '\n';
+}
+
+/* How many bytes stand there as they are shown. */
 static size_t plain_length(const char *at)
 {
     const char *end = at;
-    while ((signed char)*end > 0 && *end != '\\' && *end != '"' && *end != '\n')
+    while (is_plain(*end))
         end++;
     return (size_t)(end - at);
 }
@@ -137,6 +92,8 @@ int text_compare_labels(const char *left, const char *right)
         left++;
         right++;
     }
+    if ((signed char)*left >= 0 && (signed char)*right >= 0)
+        return *left - *right;
     for (;;) {
         unsigned left_length, right_length;
         const char *a = shown_next(&left, &left_length), *b = shown_next(&right, &right_length);

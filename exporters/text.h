@@ -16,12 +16,18 @@ struct text {
     bool failed;
 };
 
+/* What text_reserve() does where there is no room yet. */
+bool text_grow(struct text *text, size_t more);
+
 /* Makes room for `more` bytes and a NUL. */
-bool text_reserve(struct text *text, size_t more);
+static inline bool text_reserve(struct text *text, size_t more)
+{
+    return (text->room - text->length > more && !text->failed) || text_grow(text, more);
+}
 
 static inline void text_add_bytes(struct text *text, const char *bytes, size_t length)
 {
-    if (text->room - text->length <= length && !text_reserve(text, length))
+    if (!text_reserve(text, length))
         return;
     memcpy(text->bytes + text->length, bytes, length);
     text->length += length;
@@ -31,18 +37,6 @@ static inline void text_add(struct text *text, const char *string)
 {
     text_add_bytes(text, string, strlen(string));
 }
-
-void text_add_uint(struct text *text, uint64_t number);
-void text_add_int(struct text *text, int64_t number);
-
-/* As Prometheus writes it: the shortest digits that give the same double back, NaN, +Inf, -Inf; a point whatever the
- * locale. */
-void text_add_double(struct text *text, double number);
-
-#define TEXT_DOUBLE_BYTES 40
-
-/* The same digits, without a NUL, for those who write elsewhere. Returns their length. */
-size_t text_double(double number, char digits[TEXT_DOUBLE_BYTES]);
 
 /* A label's value, escaped for Prometheus; what is not UTF-8 becomes U+FFFD. NULL counts as "". */
 void text_add_label(struct text *text, const char *value);

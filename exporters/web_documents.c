@@ -51,10 +51,8 @@ static const char *const part_names[PARTS + 1] = {"bus",      "streaming", "erro
 
 static int write_page(const struct web_request *request, const tbus_prometheus_sources_t *sources, struct text *text)
 {
-    char *page = NULL;
-    int error = tbus_prometheus_page(
-        sources, request->media == &openmetrics ? TBUS_PROMETHEUS_OPENMETRICS : TBUS_PROMETHEUS_TEXT, &page);
-    return web_documents_add(text, error, page);
+    return prometheus_write(sources,
+                            request->media == &openmetrics ? TBUS_PROMETHEUS_OPENMETRICS : TBUS_PROMETHEUS_TEXT, text);
 }
 
 /* Snapshots of what was handed in, to be freed. */

@@ -6,8 +6,8 @@
 
 #include <tallybus/cost.h>
 
+#include "exporters/digits.h"
 #include "exporters/span.h"
-#include "exporters/text.h"
 #include "trackers/redact.h"
 #include "trackers/utf8.h"
 
@@ -205,11 +205,11 @@ static void add_string_field(const struct log_line *line, struct span *to, const
 
 static void add_number_field(struct span *to, const char *name, double number)
 {
-    char digits[TEXT_DOUBLE_BYTES];
+    char digits[DIGITS_BYTES];
     if (isnan(number))
         return;
     add_name(to, name);
-    span_add(to, digits, text_double(number, digits));
+    span_add(to, digits, digits_of_double(number, digits));
 }
 
 static void add_field(const struct log_line *line, struct span *to, const tbus_event_t *event,

@@ -114,23 +114,34 @@ struct tally series_ever(const struct series *series)
     return ever;
 }
 
+/* Without a wrap to look for at each place, so that the compiler adds several at once. */
+static struct tally sum_places(const struct tally *places, uint32_t count)
+{
+    struct tally tally = {0};
+    for (uint32_t i = 0; i < count; i++)
+        add(&tally, places[i]);
+    return tally;
+}
+
 /* The slice that `now` lies in and so many before it. */
 static struct tally sum(struct series *series, unsigned row, uint32_t slices, int64_t now)
 {
     const struct window *window = &series->windows[row];
-    struct tally tally = {0};
+    const struct tally *places = series->rows[row];
 
     settle(series);
     if (window->newest == INT64_MIN)
-        return tally;
+        return (struct tally){0};
     uint64_t since =
         now > window->newest_from ? (uint64_t)now - (uint64_t)window->newest_from : 0; /* may have 64 bits */
-    int64_t passed = (int64_t)(since / (uint64_t)window->slice_ns);
-    uint32_t slot = window->newest_slot;
-    for (int64_t left = slices + 1 - passed; left > 0; left--) {
-        add(&tally, series->rows[row][slot]);
-        slot = slot > 0 ? slot - 1 : window->slots - 1;
-    }
+    const uint64_t passed = since / (uint64_t)window->slice_ns;
+    if (passed > slices)
+        return (struct tally){0};
+    const uint32_t left = slices + 1 - (uint32_t)passed, upto = window->newest_slot + 1;
+    if (left <= upto)
+        return sum_places(places + upto - left, left);
+    struct tally tally = sum_places(places, upto); /* and those before it stand at the row's end */
+    add(&tally, sum_places(places + window->slots - (left - upto), left - upto));
     return tally;
 }
 

@@ -36,6 +36,17 @@ static uint32_t bucket_of(int64_t value_ns)
     return HISTOGRAM_STEPS * (octave + 1) + step;
 }
 
+/* The buckets that values from `min_ns` to `max_ns` lie in: latencies are spread over a tenth of all there are, and the
+ * others need not be looked at. */
+struct range {
+    uint32_t first, last;
+};
+
+static struct range range_of(int64_t min_ns, int64_t max_ns)
+{
+    return (struct range){bucket_of(min_ns), bucket_of(max_ns)};
+}
+
 /* The middle of a bucket. */
 static double middle_of(uint32_t bucket)
 {
@@ -74,7 +85,8 @@ static void take_off(struct histogram_window *window, struct slice *slice)
 {
     if (slice->samples == 0)
         return;
-    for (uint32_t i = 0; i < HISTOGRAM_BUCKETS; i++)
+    const struct range range = range_of(slice->min_ns, slice->max_ns);
+    for (uint32_t i = range.first; i <= range.last; i++)
         window->total.counts[i] -= slice->counts[i];
     window->total.samples -= slice->samples;
     window->total.sum_ns -= slice->sum_ns;
@@ -125,7 +137,8 @@ static void add_slice(const struct slice *slice, bool with_counts, struct histog
         total->max_ns = slice->max_ns;
     total->samples += slice->samples;
     total->sum_ns += slice->sum_ns;
-    for (uint32_t i = 0; with_counts && i < HISTOGRAM_BUCKETS; i++)
+    const struct range range = range_of(slice->min_ns, slice->max_ns);
+    for (uint32_t i = range.first; with_counts && i <= range.last; i++)
         total->counts[i] += slice->counts[i];
 }
 
@@ -140,7 +153,10 @@ void histogram_window_add_to(const struct histogram_window *window, int64_t now_
     for (uint32_t slot = 0; slot < slots; slot++)
         if (window->slices[slot].samples > 0 && window_covers(&window->window, slot, now_ns))
             add_slice(&window->slices[slot], !all, total);
-    for (uint32_t i = 0; all && i < HISTOGRAM_BUCKETS; i++) /* what they add up to stands ready */
+    if (!all || total->samples == 0)
+        return;
+    const struct range range = range_of(total->min_ns, total->max_ns);
+    for (uint32_t i = range.first; i <= range.last; i++) /* what they add up to stands ready */
         total->counts[i] += window->total.counts[i];
 }
 
@@ -159,8 +175,18 @@ void histogram_add(struct histogram *total, const struct histogram *more)
         total->max_ns = more->max_ns;
     total->samples += more->samples;
     total->sum_ns += more->sum_ns;
-    for (uint32_t i = 0; i < HISTOGRAM_BUCKETS; i++)
+    const struct range range = range_of(more->min_ns, more->max_ns);
+    for (uint32_t i = range.first; i <= range.last; i++)
         total->counts[i] += more->counts[i];
+}
+
+void histogram_clear(struct histogram *histogram)
+{
+    const struct range range = range_of(histogram->min_ns, histogram->max_ns);
+    memset(&histogram->counts[range.first], 0, (range.last - range.first + 1) * sizeof histogram->counts[0]);
+    histogram->samples = 0;
+    histogram->sum_ns = 0;
+    histogram->min_ns = histogram->max_ns = 0;
 }
 
 /* How far the counts have been walked. */
@@ -189,10 +215,9 @@ tbus_distribution_t histogram_distribution_ms(const struct histogram *histogram)
 {
     const double ns_per_ms = 1e6;
     double found[PERCENTILES];
-    struct walk walk = {0, 0};
-
     if (histogram->samples == 0)
         return distribution_none();
+    struct walk walk = {bucket_of(histogram->min_ns), 0};
     for (int p = 0; p < PERCENTILES; p++) { /* their ranks rise */
         struct cut_point cut = distribution_cut(histogram->samples, (enum percentile)p);
         double below = sample_at(histogram, cut.below, &walk);

@@ -140,7 +140,7 @@ static bool work_out_phases(tbus_inference_t *inference, struct work *work, uint
                             tbus_inference_figures_t *figures)
 {
     for (int phase = 0; phase < PHASES; phase++) {
-        work->histogram = (struct histogram){0};
+        histogram_clear(&work->histogram);
         uv_mutex_lock(&inference->mu);
         const bool holds = work->resets == inference->resets;
         if (holds) {

@@ -205,11 +205,10 @@ static uint128_t power_of_ten(int exponent)
 /* All decimals that there are, of an amount that fits 64 bits: as nearly all do, and 128 bits take ten times as long. */
 static void format_small(uint64_t magnitude, bool negative, char *text)
 {
-    char digits[20 + 1];
+    enum { HALF_DIGITS = UNIT_DIGITS / 2, HALF = 1000000 /* 10^HALF_DIGITS */ };
+    char digits[20];
     uint64_t whole = magnitude / TBUS_MONEY_PER_USD, part = magnitude % TBUS_MONEY_PER_USD;
-    int count = 0, length = 0, decimals = part ? UNIT_DIGITS : 0;
-    for (; part && part % 10 == 0; decimals--)
-        part /= 10;
+    int count = 0, length = 0;
     if (negative && magnitude)
         text[length++] = '-';
     do
@@ -217,11 +216,17 @@ static void format_small(uint64_t magnitude, bool negative, char *text)
     while (whole /= 10);
     while (count > 0)
         text[length++] = digits[--count];
-    if (decimals > 0)
+    if (part != 0) {
+        uint32_t high = (uint32_t)(part / HALF), low = (uint32_t)(part % HALF); /* neither waits for the other */
         text[length++] = '.';
-    for (int place = decimals; place > 0; part /= 10)
-        text[length + --place] = (char)('0' + part % 10);
-    text[length + decimals] = '\0';
+        for (int place = HALF_DIGITS - 1; place >= 0; place--, high /= 10, low /= 10) {
+            text[length + place] = (char)('0' + high % 10);
+            text[length + HALF_DIGITS + place] = (char)('0' + low % 10);
+        }
+        for (length += UNIT_DIGITS; text[length - 1] == '0'; length--)
+            ;
+    }
+    text[length] = '\0';
 }
 
 const char *tbus_money_format(tbus_money_t amount, int decimals, char text[TBUS_MONEY_TEXT_MAX])

@@ -242,7 +242,7 @@ static void copy_counts_locked(struct traffic_book *book, const struct traffic_v
  * the cells have new names. */
 static bool work_out_latency(struct traffic_book *book, struct work *work, uint32_t cell, tbus_distribution_t *ret)
 {
-    work->histogram = (struct histogram){0};
+    histogram_clear(&work->histogram);
     uv_mutex_lock(&book->mu);
     bool holds = book->resets == work->resets;
     if (holds) {

@@ -1,104 +1,13 @@
-/* The writer of documents: numbers as digits, strings in parts, brackets and commas. */
+/* The writer of documents: strings in parts, brackets and commas. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "exporters/digits.h"
 #include "exporters/json_document.h"
 #include "exporters/json_line.h"
 #include "tests/check.h"
 #include "tests/oom.h"
 #include "tests/oracle.h"
-
-/* --- Numbers --- */
-
-static double double_of(uint64_t image)
-{
-    double number;
-    memcpy(&number, &image, sizeof number);
-    return number;
-}
-
-/* Any double, or one of those that trackers tell: not too large, not too small, with few digits. */
-static double any_double(uint64_t *seed, int kind)
-{
-    const uint64_t word = oracle_random(seed);
-    double number = double_of(word);
-    switch (kind % 5) {
-    case 0:
-        return isfinite(number) ? number : 0;
-    case 1:
-        return (double)(int64_t)word / (double)(UINT64_C(1) << (oracle_random(seed) % 64));
-    case 2:
-        return (double)(word % 100000000) / 1e3;
-    case 3:
-        return ldexp(1, (int)(word % 80) - 20); /* whose neighbours lie at different distances */
-    default:
-        number = ldexp(1, (int)(word % 80) - 20);
-        return nextafter(number, word & 1 ? INFINITY : 0);
-    }
-}
-
-/* The shortest that gives the number back, by the script; here: that it does, and is no longer than one digit more. */
-Test(json_document, doubles_are_the_shortest_digits_that_give_them_back)
-{
-    enum { NUMBERS = 200000 };
-    struct oracle oracle;
-    uint64_t seed = oracle_seed("digits");
-    oracle_open(&oracle);
-    for (int i = 0; i < NUMBERS; i++) {
-        const double number = any_double(&seed, i);
-        char digits[DIGITS_BYTES + 1];
-        const size_t length = digits_of_double(number, digits);
-        cr_assert_leq(length, (size_t)DIGITS_BYTES);
-        digits[length] = '\0';
-        cr_assert(strtod(digits, NULL) == number, "%a: %s", number, digits);
-        fprintf(oracle.cases, "%a %s\n", number, digits);
-        oracle.lines++;
-    }
-    oracle_check(&oracle, "tests/exporters/digits_oracle.py", "");
-}
-
-Test(json_document, doubles_at_the_borders_of_the_fast_way)
-{
-    static const struct {
-        double number;
-        const char *digits;
-    } cases[] = {{0.0, "0"},
-                 {-0.0, "-0"},
-                 {1e-4, "0.0001"},
-                 {0.5, "0.5"},
-                 {0.3, "0.3"},
-                 {1.0, "1"},
-                 {9.5, "9.5"},
-                 {0.99999999999999989, "0.9999999999999999"},
-                 {1.9999999999999998, "1.9999999999999998"},
-                 {999999999999999.9, "999999999999999.9"},
-                 {-123.456, "-123.456"},
-                 {1e15, "1e+15"},
-                 {5e-324, "4.94065645841247e-324"},
-                 {1.7976931348623157e308, "1.7976931348623157e+308"}};
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        char digits[DIGITS_BYTES + 1];
-        digits[digits_of_double(cases[i].number, digits)] = '\0';
-        cr_assert_str_eq(digits, cases[i].digits);
-    }
-}
-
-Test(json_document, integers_are_what_printf_says)
-{
-    uint64_t seed = oracle_seed("integers");
-    for (int i = 0; i < 100000; i++) {
-        const uint64_t number = oracle_random(&seed) >> (oracle_random(&seed) % 64);
-        char digits[DIGITS_BYTES + 1], expected[32];
-        digits[digits_of_uint(number, digits)] = '\0';
-        snprintf(expected, sizeof expected, "%llu", (unsigned long long)number);
-        cr_assert_str_eq(digits, expected);
-    }
-    char digits[DIGITS_BYTES + 1];
-    digits[digits_of_uint(UINT64_MAX, digits)] = '\0';
-    cr_assert_str_eq(digits, "18446744073709551615");
-}
 
 /* --- Strings --- */
 

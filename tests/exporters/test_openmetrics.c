@@ -193,7 +193,7 @@ Test(openmetrics, a_page_of_all_may_lack_memory_anywhere)
         if (oom.failed)
             continue;
         cr_assert(ended);
-        cr_assert_gt(at, 8);
+        cr_assert_geq(at, 7); /* the page, its labels, the bus's list, those of cost and budgets */
         break;
     }
     tbus_telemetry_snapshot_free(s);

@@ -1,9 +1,5 @@
 #include "exporters/text.h"
 
-#include <float.h>
-#include <locale.h>
-#include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "tests/check.h"
@@ -23,51 +19,6 @@ Test(text, an_untouched_text_is_empty)
 {
     struct text text = {0};
     cr_assert_str_eq(taken(&text), "");
-}
-
-Test(text, doubles_are_the_shortest_that_read_back)
-{
-    static const struct {
-        double number;
-        const char *text;
-    } cases[] = {{0, "0"},           {0.1, "0.1"},
-                 {-2.5, "-2.5"},     {1.0 / 3, "0.3333333333333333"},
-                 {1e300, "1e+300"},  {123456789012345680.0, "1.2345678901234568e+17"},
-                 {NAN, "NaN"},       {INFINITY, "+Inf"},
-                 {-INFINITY, "-Inf"}};
-    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        struct text text = {0};
-        text_add_double(&text, cases[i].number);
-        cr_assert_str_eq(taken(&text), cases[i].text);
-    }
-    struct text text = {0};
-    text_add_double(&text, DBL_MAX);
-    cr_assert(strtod(taken(&text), NULL) == DBL_MAX);
-}
-
-Test(text, doubles_have_a_point_in_every_locale)
-{
-    static const char *const locales[] = {"de_DE.UTF-8", "fr_FR.UTF-8", "ps_AF.UTF-8", "de_DE"};
-    bool any = false;
-    for (size_t i = 0; i < sizeof locales / sizeof locales[0]; i++) {
-        if (!setlocale(LC_ALL, locales[i]))
-            continue;
-        struct text text = {0};
-        any = true;
-        text_add_double(&text, -1234.5);
-        cr_assert_str_eq(taken(&text), "-1234.5", "%s", locales[i]);
-    }
-    if (!any)
-        cr_skip_test("no locale with a decimal comma is installed");
-}
-
-Test(text, integers_of_all_sizes)
-{
-    struct text text = {0};
-    text_add_uint(&text, UINT64_MAX);
-    text_add(&text, " ");
-    text_add_int(&text, INT64_MIN);
-    cr_assert_str_eq(taken(&text), "18446744073709551615 -9223372036854775808");
 }
 
 Test(text, labels_are_escaped_and_made_utf8)

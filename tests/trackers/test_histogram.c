@@ -3,6 +3,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "tests/check.h"
 #include "trackers/distribution.h"
@@ -11,11 +12,11 @@ static const int64_t second = 1000000000;
 
 static tbus_distribution_t read_at(struct histogram_window *window, int64_t now_ns)
 {
-    struct histogram *total = calloc(1, sizeof *total);
-    cr_assert_not_null(total);
-    histogram_window_add_to(window, now_ns, total);
-    tbus_distribution_t figures = histogram_distribution_ms(total);
-    free(total);
+    static struct histogram total, none;
+    histogram_window_add_to(window, now_ns, &total);
+    tbus_distribution_t figures = histogram_distribution_ms(&total);
+    histogram_clear(&total);
+    cr_assert_eq(memcmp(&total, &none, sizeof none), 0, "nothing is left of it");
     return figures;
 }
 
@@ -100,6 +101,7 @@ Test(histogram, what_leaves_the_window_is_taken_off_exactly)
     static struct {
         int64_t slice, value;
     } all[STEPS];
+    static double exact_ms[STEPS];
     uint64_t seed = uv_hrtime();
     int64_t now = 0, newest = INT64_MIN;
     printf("seed %llu\n", (unsigned long long)seed);
@@ -109,7 +111,7 @@ Test(histogram, what_leaves_the_window_is_taken_off_exactly)
         now += lrand48() % (i % 100 == 0 ? 60 * second : second);
         int64_t time = now - (lrand48() % 4 == 0 ? lrand48() % (40 * second) : 0);
         all[i].slice = time < 0 ? (time - second + 1) / second : time / second;
-        all[i].value = lrand48() % 1000000;
+        all[i].value = lrand48() % 1000000 >> lrand48() % 20; /* of all orders of magnitude */
         newest = all[i].slice > newest ? all[i].slice : newest;
         if (newest - all[i].slice > 30)
             all[i].slice = INT64_MIN; /* too late to count */
@@ -120,7 +122,7 @@ Test(histogram, what_leaves_the_window_is_taken_off_exactly)
         double sum = 0, min = INFINITY, max = 0;
         for (int j = 0; j <= i; j++)
             if (all[j].slice != INT64_MIN && newest - all[j].slice <= 30) {
-                count++;
+                exact_ms[count++] = (double)all[j].value / 1e6;
                 sum += (double)all[j].value;
                 min = fmin(min, (double)all[j].value);
                 max = fmax(max, (double)all[j].value);
@@ -129,6 +131,9 @@ Test(histogram, what_leaves_the_window_is_taken_off_exactly)
         cr_assert_eq(found.count, count, "step %d", i);
         cr_assert(within(found.avg, sum / (double)count / 1e6, 1e-9), "step %d", i);
         cr_assert(found.min == min / 1e6 && found.max == max / 1e6, "step %d", i);
+        const tbus_distribution_t exact = distribution_of(exact_ms, count);
+        cr_assert(fabs(found.p50 - exact.p50) <= 0.005 * exact.p50 + 8e-6, "step %d", i);
+        cr_assert(fabs(found.p99 - exact.p99) <= 0.005 * exact.p99 + 8e-6, "step %d", i);
     }
     histogram_window_close(window);
 }
