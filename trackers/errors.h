@@ -22,7 +22,7 @@ struct tbus_errors {
     bool client_errors_count;        /* [const after open] */
     bool finer_patterns;             /* [const after open] */
     int32_t excluded_status;         /* [const after open] negative = none */
-    struct table_secret name_secret; /* [const after open] for hashes of long names and of ids */
+    struct table_secret name_secret; /* [const after open] for hashes of names and of ids */
 
     uv_mutex_t mu;
     struct ahead ahead;                                     /* [lock: mu] */

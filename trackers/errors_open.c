@@ -54,14 +54,14 @@ static tbus_errors_options_t complete(const tbus_errors_options_t *given)
 /* The tables of a zeroed tracker: what could not be opened stays so that clear() takes it. */
 static int open_tables(tbus_errors_t *errors, const tbus_errors_options_t *options)
 {
-    int error = counts_open(&errors->by_endpoint, options->names_max);
+    int error = counts_open(&errors->by_endpoint, options->names_max, &errors->name_secret);
 
     if (!error)
-        error = counts_open(&errors->by_type, options->names_max);
+        error = counts_open(&errors->by_type, options->names_max, &errors->name_secret);
     if (!error)
-        error = counts_open(&errors->by_model, options->names_max);
+        error = counts_open(&errors->by_model, options->names_max, &errors->name_secret);
     if (!error)
-        error = counts_open(&errors->by_status, STATUSES + 1); /* and "none" */
+        error = counts_open(&errors->by_status, STATUSES + 1, &errors->name_secret); /* and "none" */
     if (!error)
         error = recents_open(&errors->recents, options->recent_max);
     if (!error)

@@ -78,7 +78,7 @@ uint32_t patterns_forget(struct patterns *patterns, int64_t seen_before_ns)
 
 struct pattern *patterns_find(const struct patterns *patterns, const struct signature *signature)
 {
-    return table_find(&patterns->table, signature->text);
+    return table_find_name(&patterns->table, &signature->name);
 }
 
 struct pattern_texts pattern_texts_of(const struct patterns *patterns, const struct pattern *pattern)
@@ -213,7 +213,7 @@ struct pattern *patterns_add(struct patterns *patterns, const struct signature *
         drop_oldest(patterns);
         patterns->dropped++;
     }
-    struct pattern *pattern = table_add(&patterns->table, signature->text, &is_new, &error);
+    struct pattern *pattern = table_add_name(&patterns->table, &signature->name, &is_new, &error);
     if (!pattern)
         return NULL;
     assert(is_new);

@@ -13,6 +13,7 @@ enum { PATTERN_MODELS_MAX = 16, PATTERN_USERS_MAX = 64 /* a power of two */, PAT
 /* What a pattern is known by: "type:endpoint:normalized", the names fitted to ERRORS_NAME_MAX. */
 struct signature {
     char text[SIGNATURE_BYTES];
+    struct table_name name; /* the text */
     uint16_t type_length, endpoint_length;
 };
 
