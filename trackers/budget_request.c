@@ -18,18 +18,18 @@ void budget_requests_open(tbus_budgets_t *budgets)
 void request_id_fit(const tbus_budgets_t *budgets, const char *given, struct request_id *id)
 {
     const size_t length = given ? strlen(given) : 0;
-    id->text = length > 0 ? given : NULL;
-    if (length <= BUDGET_REQUEST_ID_MAX)
-        return;
-    snprintf(id->room, sizeof id->room, "~%016llx%016llx",
-             (unsigned long long)table_hash(given, length, &budgets->secrets[0]),
-             (unsigned long long)table_hash(given, length, &budgets->secrets[1]));
-    id->text = id->room;
+    if (length > BUDGET_REQUEST_ID_MAX) {
+        snprintf(id->room, sizeof id->room, "~%016llx%016llx",
+                 (unsigned long long)table_hash(given, length, &budgets->secrets[0]),
+                 (unsigned long long)table_hash(given, length, &budgets->secrets[1]));
+        given = id->room;
+    }
+    table_fit(&budgets->requests, given, &id->name);
 }
 
 struct request *request_find(const tbus_budgets_t *budgets, const struct request_id *id)
 {
-    return id->text ? table_find(&budgets->requests, id->text) : NULL;
+    return table_find_name(&budgets->requests, &id->name);
 }
 
 /* --- Lists --- */
@@ -131,7 +131,7 @@ int request_open_locked(tbus_budgets_t *budgets, const struct request_id *id, co
 {
     const int64_t limit_ns = budgets->options.reservation_ns;
     int error;
-    struct request *request = table_add(&budgets->requests, id->text, NULL, &error);
+    struct request *request = table_add_name(&budgets->requests, &id->name, NULL, &error);
     if (!request)
         return error;
     request->amount = amount;
@@ -218,7 +218,7 @@ int request_settle_locked(tbus_budgets_t *budgets, const struct request_id *id, 
     if (request)
         unlink_from(budgets, &budgets->open, request);
     else
-        request = table_add(&budgets->requests, id->text, NULL, &error);
+        request = table_add_name(&budgets->requests, &id->name, NULL, &error);
     if (!request)
         return error;
     request->is_settled = true;

@@ -21,11 +21,10 @@ struct request {
 
 /* A request id that fits the table: a long one is told by two hashes. */
 struct request_id {
-    const char *text; /* NULL = none */
+    struct table_name name; /* "" = none */
     char room[BUDGET_REQUEST_ID_MAX + 1];
 };
 
-/* `given` NULL or "": none. */
 void request_id_fit(const tbus_budgets_t *budgets, const char *given, struct request_id *id);
 
 /* NULL = not known, or no id. */
