@@ -39,10 +39,13 @@ static inline unsigned utf8_length(const char *at)
 
 static inline bool utf8_is_whole(const char *text)
 {
-    unsigned length = 1;
-    for (; *text && length > 0; text += length)
-        length = utf8_length(text);
-    return length > 0;
+    while (*text) {
+        unsigned length = utf8_length(text);
+        if (length == 0)
+            return false;
+        text += length;
+    }
+    return true;
 }
 
 /* Copies whole characters as far as they fit into `room` bytes, U+FFFD for what is none; puts no NUL. Returns the
