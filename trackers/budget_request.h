@@ -12,10 +12,10 @@ struct budget_ref {
 };
 
 struct request {
+    struct table_link link;
     tbus_money_t amount; /* set aside, or settled */
     int64_t moment;      /* open: when its time is over; settled: when it counted */
     struct budget_ref refs[TBUS_BUDGET_SCOPES];
-    uint32_t before, after; /* cells in its list */
     bool is_settled;
 };
 
