@@ -53,6 +53,10 @@ const tbus_error_pattern_t *errors_patterns_copy_locked(struct snapshot_block *b
                                                         const tbus_pattern_filter_t *filter, size_t *ret_count);
 void errors_patterns_finish(const tbus_error_pattern_t *patterns, size_t count);
 
+/* Masks the secrets of a text in a block, which is ours to write: that structs show it as const is for their reader. One
+ * of `most` bytes or more has most likely been cut. */
+void errors_redact(const char *text, size_t most);
+
 /* For who publishes findings: as tbus_errors_take_finding(), but one thread at a time, so that what two of them publish
  * can not change its order. `first` begins; while another is at it there is nothing to take, and that one will see
  * whatever waits now. It ends when nothing is left, or when one could not be published and is returned: that is put

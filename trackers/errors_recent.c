@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "trackers/errors.h"
-#include "trackers/redact.h"
 #include "trackers/utf8_cut.h"
 
 enum { TEXTS_BYTES = 3 * TBUS_ERROR_NAME_BYTES + TBUS_ERROR_TEXT_BYTES + 2 * TBUS_ERROR_ID_BYTES };
@@ -146,23 +145,12 @@ static void copy_locked(struct snapshot_block *block, tbus_errors_t *errors, con
     list->errors = copies;
 }
 
-/* In our block. What is as long as it may be has most likely been cut. */
-static void redact_text(const char *text, size_t bytes)
-{
-    char *own = (char *)(uintptr_t)text;
-
-    if (strlen(text) + 4 >= bytes)
-        redact_secrets_of_cut(own);
-    else
-        redact_secrets(own);
-}
-
 /* Names are clean. */
 static void redact_one(const tbus_recent_error_t *recent)
 {
-    redact_text(recent->message, TBUS_ERROR_TEXT_BYTES);
-    redact_text(recent->request_id, TBUS_ERROR_ID_BYTES);
-    redact_text(recent->user_id, TBUS_ERROR_ID_BYTES);
+    errors_redact(recent->message, TBUS_ERROR_TEXT_BYTES - 4);
+    errors_redact(recent->request_id, TBUS_ERROR_ID_BYTES - 4);
+    errors_redact(recent->user_id, TBUS_ERROR_ID_BYTES - 4);
 }
 
 int tbus_errors_recent(tbus_errors_t *errors, const tbus_recent_filter_t *filter, tbus_recent_errors_t **ret)
