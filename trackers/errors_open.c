@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "trackers/errors.h"
+#include "trackers/options.h"
 
 enum { LIMIT_MAX = 1 << 24, TARGET_MAX_PPM = 1000000, COMPLIANCE_MIN_S = 3600, COMPLIANCE_MAX_S = 366 * 86400 };
 
@@ -26,11 +27,6 @@ static bool are_good(const tbus_errors_options_t *options)
            options->patterns_max <= LIMIT_MAX && options->recent_max <= LIMIT_MAX &&
            options->endpoints_max <= LIMIT_MAX && options->compliance_s >= COMPLIANCE_MIN_S &&
            options->compliance_s <= COMPLIANCE_MAX_S && slos_are_good(options);
-}
-
-static uint32_t or_default(uint32_t given, uint32_t standard)
-{
-    return given ? given : standard;
 }
 
 /* The options with their defaults put in, and none of the magic values left. */
