@@ -111,11 +111,6 @@ static void on_batch_end(void *user)
     tell(user);
 }
 
-static void on_close(void *user)
-{
-    tbus_mem_free(user);
-}
-
 int64_t tbus_budgets_attach(tbus_budgets_t *budgets, tbus_t *bus)
 {
     static const tbus_route_t routes[] = {{TBUS_USAGE_PRICED, BUDGET_PRIORITY, on_priced},
@@ -138,7 +133,7 @@ int64_t tbus_budgets_attach(tbus_budgets_t *budgets, tbus_t *bus)
                                                       .routes_count = sizeof routes / sizeof *routes,
                                                       .user = subscriber,
                                                       .on_batch_end = on_batch_end,
-                                                      .on_close = on_close});
+                                                      .on_close = tbus_mem_free});
     if (subscription < 0)
         tbus_mem_free(subscriber);
     return subscription;

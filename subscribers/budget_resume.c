@@ -194,21 +194,6 @@ static int restore_rest(struct resume *resume)
 
 /* --- Periods --- */
 
-/* A name as a row shows it: of a long one its beginning, cut between code points, "~" and a digest. */
-static void show(const char *name, char shown[TBUS_BUDGET_SUBJECT_BYTES])
-{
-    char digest[DIGEST_HEX8_BYTES];
-    size_t length = strlen(name), kept = TBUS_BUDGET_SUBJECT_BYTES - 1 - sizeof digest;
-    if (length < TBUS_BUDGET_SUBJECT_BYTES) {
-        memcpy(shown, name, length + 1);
-        return;
-    }
-    while (((unsigned char)name[kept] & 0xC0) == 0x80)
-        kept--;
-    digest_hex8(name, length, digest);
-    snprintf(shown, TBUS_BUDGET_SUBJECT_BYTES, "%.*s~%s", (int)kept, name, digest);
-}
-
 static int index_rows(const tbus_budgets_snapshot_t *snapshot, struct table *ret)
 {
     int error = 0;
@@ -235,7 +220,7 @@ static int find_rows(struct resume *resume, const tbus_budgets_snapshot_t *snaps
         struct subject *subject = table_at(&resume->subjects, cell);
         char identity[IDENTITY_BYTES];
         snprintf(identity, sizeof identity, "%s", table_key(&resume->subjects, subject, NULL));
-        show(table_key(&resume->subjects, subject, NULL) + 1, identity + 1);
+        digest_fit(table_key(&resume->subjects, subject, NULL) + 1, identity + 1, TBUS_BUDGET_SUBJECT_BYTES);
         const tbus_budget_row_t *const *at = table_find(&rows, identity);
         subject->row = at ? *at : NULL;
     }

@@ -4,6 +4,7 @@
 
 #include "exporters/span.h"
 #include "subscribers/log_line.h"
+#include "trackers/options.h"
 
 #define NS_PER_SECOND UINT64_C(1000000000)
 
@@ -68,11 +69,6 @@ static void on_close(void *user)
     struct log *log = user;
     tell_suppressed(log, tbus_now(log->bus));
     tbus_mem_free(log);
-}
-
-static uint32_t or_default(uint32_t value, uint32_t otherwise)
-{
-    return value ? value : otherwise;
 }
 
 int64_t tbus_log_attach(tbus_t *bus, const tbus_log_options_t *options)

@@ -42,11 +42,6 @@ static int on_priced(const tbus_event_t *event, void *user)
     return error;
 }
 
-static void on_close(void *user)
-{
-    tbus_mem_free(user);
-}
-
 int64_t tbus_models_attach(tbus_models_t *models, tbus_t *bus)
 {
     static const tbus_route_t routes[] = {{"request.completed", PRIORITY, on_completed},
@@ -67,7 +62,7 @@ int64_t tbus_models_attach(tbus_models_t *models, tbus_t *bus)
                                                       .routes = routes,
                                                       .routes_count = sizeof routes / sizeof *routes,
                                                       .user = subscriber,
-                                                      .on_close = on_close});
+                                                      .on_close = tbus_mem_free});
     if (subscription < 0)
         tbus_mem_free(subscriber);
     return subscription;

@@ -2,6 +2,8 @@
 
 #include <tallybus/subscribers.h>
 
+#include "trackers/options.h"
+
 /* The trackers, in the order in which they are subscribed, and in which their subscriptions end: cost before those that
  * hear of it by usage.priced, so that what it publishes until then still comes to them. All subscriptions have ended
  * before the first tracker is closed. */
@@ -111,11 +113,9 @@ int tbus_telemetry_open(tbus_t *bus, const tbus_telemetry_options_t *options, tb
     static const tbus_telemetry_options_t defaults;
     if (!options)
         options = &defaults;
-    if (!bus || !ret || (options->trackers & ~(uint32_t)TBUS_TELEMETRY_ALL))
+    if (!bus || !ret || (options->trackers & ~(uint32_t)TBUS_TELEMETRY_ALL) ||
+        !are_zero(options->reserved, sizeof options->reserved))
         return UV_EINVAL;
-    for (size_t i = 0; i < sizeof options->reserved / sizeof options->reserved[0]; i++)
-        if (options->reserved[i] != 0)
-            return UV_EINVAL;
     tbus_telemetry_t *telemetry = tbus_mem_alloc(sizeof *telemetry);
     if (!telemetry)
         return UV_ENOMEM;

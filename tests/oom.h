@@ -1,14 +1,5 @@
-/* An allocator for tests: counts what is live, and lets one allocation of the library fail.
- *
- *     for (long at = 0;; at++) {
- *         struct oom oom = {.fail_at = at};
- *         oom_install(&oom);
- *         int error = what_is_tested();          (undo it again where it succeeded)
- *         oom_remove();
- *         cr_assert_eq(oom.live, 0);
- *         if (!oom.failed) { cr_assert_eq(error, 0); break; }
- *         cr_assert_eq(error, UV_ENOMEM);
- *     }
+/* An allocator for tests: counts what is live, and lets one allocation of the library fail; each in turn with
+ * oom_try_each().
  *
  * fail_at -1 only counts. Everything allocated while it is installed must be freed before it is removed. Any thread may
  * allocate meanwhile. */
@@ -21,8 +12,11 @@
 
 #include <tallybus/base.h>
 
+#include "tests/check.h"
+
 struct oom {
     long fail_at;      /* the allocation that fails: 0 = the first; -1 = none */
+    long nth;          /* the same, from oom_arm() on */
     bool keep_failing; /* and all after it */
     atomic_long calls; /* allocations and resizes asked for */
     atomic_long failed;
@@ -101,6 +95,33 @@ static inline void oom_remove(void)
 {
     if (tbus_set_allocator(NULL) != 0)
         abort();
+}
+
+static inline void oom_arm(struct oom *oom)
+{
+    oom->fail_at = atomic_load(&oom->calls) + oom->nth;
+}
+
+static inline void oom_disarm(struct oom *oom)
+{
+    oom->fail_at = -1;
+}
+
+/* Does the same again and again, each time with another allocation that fails of those between oom_arm() and
+ * oom_disarm() or the end: it must say UV_ENOMEM and free whatever it has allocated, and 0 when none is left to fail.
+ * Returns how many there are. */
+static inline long oom_try_each(int (*tried)(struct oom *oom))
+{
+    for (long nth = 0;; nth++) {
+        struct oom oom = {.fail_at = -1, .nth = nth};
+        oom_install(&oom);
+        int error = tried(&oom);
+        oom_remove();
+        cr_assert_eq(oom.live, 0, "allocation %ld", nth);
+        cr_assert_eq(error, oom.failed ? UV_ENOMEM : 0, "allocation %ld: %d", nth, error);
+        if (!oom.failed)
+            return nth;
+    }
 }
 
 #endif

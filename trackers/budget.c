@@ -1,16 +1,13 @@
 #include "trackers/budget.h"
 
+#include "trackers/moment.h"
+#include "trackers/options.h"
+
 enum { LIMIT_MAX = 1 << 22, BUDGETS_DEFAULT = 10000, REQUESTS_DEFAULT = 65536 };
 
-#define SECOND_NS INT64_C(1000000000)
 #define RESERVATION_DEFAULT_NS (600 * SECOND_NS)
 
 /* --- Opening and closing --- */
-
-static uint32_t or_default(uint32_t given, uint32_t fallback)
-{
-    return given ? given : fallback;
-}
 
 static void fill_options(tbus_budgets_options_t *options, const tbus_budgets_options_t *given)
 {

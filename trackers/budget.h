@@ -26,7 +26,7 @@
 #include "trackers/budget_index.h"
 #include "trackers/budget_period.h"
 #include "trackers/money.h"
-#include "trackers/table.h"
+#include "trackers/table_order.h"
 #include "trackers/window.h"
 
 #define BUDGET_NONE BUDGET_INDEX_NONE
@@ -118,11 +118,6 @@ struct budget_zone {
     char name[TIME_ZONE_NAME_MAX + 1];
 };
 
-/* A row of requests in the table, oldest first. */
-struct request_list {
-    uint32_t first, last, count;
-};
-
 struct budget_counters {
     uint64_t admitted, denied, refused, settles, without_reservation, again, released, expired, retracted, unpriced,
         late, set_back, shared, merged;
@@ -151,12 +146,12 @@ struct tbus_budgets {
     uint32_t zones_count;
     int64_t now_ns; /* the latest time believed */
     bool has_now;
-    struct ahead ahead;    /* its `latest_ns` is not used */
-    int64_t due_ns;        /* no period ends before this */
-    int64_t next_due_ns;   /* the same of the records that the sweep has passed */
-    uint32_t sweep_at;     /* the next record it looks at; BUDGET_NONE = no sweep goes on */
-    struct table requests; /* struct request by id */
-    struct request_list open, settled;
+    struct ahead ahead;               /* its `latest_ns` is not used */
+    int64_t due_ns;                   /* no period ends before this */
+    int64_t next_due_ns;              /* the same of the records that the sweep has passed */
+    uint32_t sweep_at;                /* the next record it looks at; BUDGET_NONE = no sweep goes on */
+    struct table requests;            /* struct request by id */
+    struct table_order open, settled; /* requests */
     uint32_t found_first, found_last;
     tbus_money_t settled_sum;
     struct budget_counters counters;

@@ -5,7 +5,6 @@
 #include "trackers/moment.h"
 #include "trackers/time_zone_rule.h"
 
-#define SECOND_NS INT64_C(1000000000)
 #define DAY_NS (86400 * SECOND_NS)
 
 enum { DAY_SECONDS = 86400, WEEK_DAYS = 7, MONTH_DAYS = 30, OFFSET_MAX = 26 * 3600, EPOCH_WEEKDAY = 3 /* Monday: 0 */ };

@@ -10,64 +10,37 @@ void budget_requests_open(tbus_budgets_t *budgets)
 {
     table_init(&budgets->requests, sizeof(struct request), BUDGET_REQUEST_ID_MAX,
                budgets->options.reservations_max + budgets->options.settled_max);
-    budgets->open = budgets->settled = (struct request_list){TABLE_NONE, TABLE_NONE, 0};
+    table_order_init(&budgets->open);
+    table_order_init(&budgets->settled);
 }
 
-/* --- Ids --- */
+/* --- Ids and places --- */
 
 void request_id_fit(const tbus_budgets_t *budgets, const char *given, struct request_id *id)
 {
     const size_t length = given ? strlen(given) : 0;
-    id->text = length > 0 ? given : NULL;
-    if (length <= BUDGET_REQUEST_ID_MAX)
-        return;
-    snprintf(id->room, sizeof id->room, "~%016llx%016llx",
-             (unsigned long long)table_hash(given, length, &budgets->secrets[0]),
-             (unsigned long long)table_hash(given, length, &budgets->secrets[1]));
-    id->text = id->room;
+    if (length > BUDGET_REQUEST_ID_MAX) {
+        snprintf(id->room, sizeof id->room, "~%016llx%016llx",
+                 (unsigned long long)table_hash(given, length, &budgets->secrets[0]),
+                 (unsigned long long)table_hash(given, length, &budgets->secrets[1]));
+        given = id->room;
+    }
+    table_fit(&budgets->requests, given, &id->name);
 }
 
 struct request *request_find(const tbus_budgets_t *budgets, const struct request_id *id)
 {
-    return id->text ? table_find(&budgets->requests, id->text) : NULL;
+    return table_find_name(&budgets->requests, &id->name);
 }
-
-/* --- Lists --- */
 
 static struct request *request_at(const tbus_budgets_t *budgets, uint32_t cell)
 {
     return table_at(&budgets->requests, cell);
 }
 
-static void append(tbus_budgets_t *budgets, struct request_list *list, struct request *request)
-{
-    const uint32_t cell = table_cell_of(&budgets->requests, request);
-    request->before = list->last;
-    request->after = TABLE_NONE;
-    if (list->last == TABLE_NONE)
-        list->first = cell;
-    else
-        request_at(budgets, list->last)->after = cell;
-    list->last = cell;
-    list->count++;
-}
-
-static void unlink_from(tbus_budgets_t *budgets, struct request_list *list, const struct request *request)
-{
-    if (request->before == TABLE_NONE)
-        list->first = request->after;
-    else
-        request_at(budgets, request->before)->after = request->after;
-    if (request->after == TABLE_NONE)
-        list->last = request->before;
-    else
-        request_at(budgets, request->after)->before = request->before;
-    list->count--;
-}
-
 void request_forget_locked(tbus_budgets_t *budgets, struct request *request)
 {
-    unlink_from(budgets, request->is_settled ? &budgets->settled : &budgets->open, request);
+    table_order_remove(request->is_settled ? &budgets->settled : &budgets->open, &budgets->requests, &request->link);
     table_remove(&budgets->requests, request);
 }
 
@@ -131,13 +104,13 @@ int request_open_locked(tbus_budgets_t *budgets, const struct request_id *id, co
 {
     const int64_t limit_ns = budgets->options.reservation_ns;
     int error;
-    struct request *request = table_add(&budgets->requests, id->text, NULL, &error);
+    struct request *request = table_add_name(&budgets->requests, &id->name, NULL, &error);
     if (!request)
         return error;
     request->amount = amount;
     request->moment = limit_ns < 0 ? INT64_MAX : moment_after(budgets->now_ns, limit_ns);
     remember(request, of);
-    append(budgets, &budgets->open, request);
+    table_order_append(&budgets->open, &budgets->requests, &request->link);
     change_reserved(budgets, request, money_value(amount));
     request_show_locked(budgets, request);
     return 0;
@@ -166,8 +139,8 @@ static void release(tbus_budgets_t *budgets, struct request *request)
 
 void budget_expire_locked(tbus_budgets_t *budgets)
 {
-    while (budgets->open.first != TABLE_NONE) {
-        struct request *request = request_at(budgets, budgets->open.first);
+    while (budgets->open.count > 0) {
+        struct request *request = request_at(budgets, budgets->open.oldest);
         if (request->moment > budgets->now_ns)
             break;
         release(budgets, request);
@@ -180,7 +153,7 @@ void budget_shorten_reservations_locked(tbus_budgets_t *budgets)
     if (budgets->options.reservation_ns < 0)
         return;
     const int64_t latest = moment_after(budgets->now_ns, budgets->options.reservation_ns);
-    for (uint32_t cell = budgets->open.first; cell != TABLE_NONE; cell = request_at(budgets, cell)->after) {
+    for (uint32_t cell = budgets->open.oldest; cell != TABLE_NONE; cell = request_at(budgets, cell)->link.newer) {
         struct request *request = request_at(budgets, cell);
         if (request->moment > latest)
             request->moment = latest;
@@ -214,17 +187,17 @@ int request_settle_locked(tbus_budgets_t *budgets, const struct request_id *id, 
 {
     int error = 0;
     if (budgets->settled.count >= budgets->options.settled_max)
-        request_forget_locked(budgets, request_at(budgets, budgets->settled.first));
+        request_forget_locked(budgets, request_at(budgets, budgets->settled.oldest));
     if (request)
-        unlink_from(budgets, &budgets->open, request);
+        table_order_remove(&budgets->open, &budgets->requests, &request->link);
     else
-        request = table_add(&budgets->requests, id->text, NULL, &error);
+        request = table_add_name(&budgets->requests, &id->name, NULL, &error);
     if (!request)
         return error;
     request->is_settled = true;
     request->amount = amount;
     request->moment = moment;
     remember(request, of);
-    append(budgets, &budgets->settled, request);
+    table_order_append(&budgets->settled, &budgets->requests, &request->link);
     return 0;
 }

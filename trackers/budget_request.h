@@ -12,20 +12,19 @@ struct budget_ref {
 };
 
 struct request {
+    struct table_link link;
     tbus_money_t amount; /* set aside, or settled */
     int64_t moment;      /* open: when its time is over; settled: when it counted */
     struct budget_ref refs[TBUS_BUDGET_SCOPES];
-    uint32_t before, after; /* cells in its list */
     bool is_settled;
 };
 
 /* A request id that fits the table: a long one is told by two hashes. */
 struct request_id {
-    const char *text; /* NULL = none */
+    struct table_name name; /* "" = none */
     char room[BUDGET_REQUEST_ID_MAX + 1];
 };
 
-/* `given` NULL or "": none. */
 void request_id_fit(const tbus_budgets_t *budgets, const char *given, struct request_id *id);
 
 /* NULL = not known, or no id. */

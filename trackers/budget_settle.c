@@ -70,7 +70,9 @@ static int settle_locked(tbus_budgets_t *budgets, struct call *call, const tbus_
     budgets->counters.settles++;
     budgets->counters.without_reservation += !known;
     budgets->counters.unpriced += request->unpriced;
-    return call->id.text ? request_settle_locked(budgets, &call->id, known, &of, call->moment, request->amount) : 0;
+    return call->id.name.length > 0
+               ? request_settle_locked(budgets, &call->id, known, &of, call->moment, request->amount)
+               : 0;
 }
 
 int tbus_budget_settle(tbus_budgets_t *budgets, const tbus_budget_request_t *request)

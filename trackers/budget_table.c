@@ -77,9 +77,9 @@ void budget_subject_fill(tbus_budgets_t *budgets, tbus_budget_scope_t scope, con
 /* A subject as it is shown; a long one keeps its beginning, cut between code points. NULL = no memory. */
 static char *shown_name(const struct budget_subject *subject)
 {
-    char name[TBUS_BUDGET_SUBJECT_BYTES] = "", hex[DIGEST_HEX8_BYTES];
+    char name[TBUS_BUDGET_SUBJECT_BYTES] = "";
     const char *text = subject->text ? subject->text : "";
-    size_t length = strlen(text), kept = sizeof name - 1 - 1 - (sizeof hex - 1);
+    size_t length = strlen(text);
 
     if (subject->scope == TBUS_BUDGET_KEY && budget_subject_is_some(subject)) {
         if (length > 0)
@@ -87,13 +87,8 @@ static char *shown_name(const struct budget_subject *subject)
         else
             snprintf(name, sizeof name, "..%02x%02x%02x%02x", subject->digest[0], subject->digest[1],
                      subject->digest[2], subject->digest[3]);
-    } else if (length < sizeof name) {
-        memcpy(name, text, length + 1);
     } else {
-        for (int back = 0; back < 3 && ((unsigned char)text[kept] & 0xc0) == 0x80; back++)
-            kept--;
-        digest_hex8(text, length, hex);
-        snprintf(name, sizeof name, "%.*s~%s", (int)kept, text, hex);
+        digest_fit(text, name, sizeof name);
     }
     length = strlen(name) + 1;
     char *copy = tbus_mem_alloc(length);

@@ -4,6 +4,8 @@
 #include <assert.h>
 #include <string.h>
 
+#include "trackers/options.h"
+
 enum {
     KEYS_DEFAULT = 10000,
     MODELS_DEFAULT = 1000,
@@ -101,11 +103,6 @@ static int open_prices(tbus_cost_t *cost, const tbus_cost_options_t *options)
     tbus_prices_close(builtin);
     cost->prices_number = 1;
     return error;
-}
-
-static uint32_t or_default(uint32_t option, uint32_t otherwise)
-{
-    return option ? option : otherwise;
 }
 
 static int open_parts(tbus_cost_t *cost, const tbus_cost_options_t *options)

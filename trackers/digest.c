@@ -7,6 +7,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "trackers/utf8_cut.h"
+
 #if defined(TBUS_WITH_CRYPTO) && TBUS_WITH_CRYPTO
 #include <openssl/sha.h>
 #endif
@@ -184,3 +186,17 @@ void digest_parts_hex8(const struct digest_part *parts, size_t count, char hex[D
 }
 
 #endif
+
+void digest_fit(const char *text, char *to, size_t bytes)
+{
+    size_t length = strlen(text), kept = length;
+
+    if (length < bytes) {
+        to[length] = '\0';
+    } else {
+        kept = utf8_cut(text, length, bytes - 1 - DIGEST_HEX8_BYTES);
+        to[kept] = '~';
+        digest_hex8(text, length, to + kept + 1);
+    }
+    memcpy(to, text, kept);
+}

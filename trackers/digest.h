@@ -15,6 +15,10 @@ void digest_bytes(const void *bytes, size_t length, unsigned char digest[DIGEST_
  * allocates nothing of ours. */
 void digest_hex8(const void *bytes, size_t length, char hex[DIGEST_HEX8_BYTES]);
 
+/* A text as it fits into `bytes` with its NUL: of one that is too long its beginning, cut between code points, "~" and
+ * its 8 hex digits. Unlike what table_fit() makes of it, the same in every process. */
+void digest_fit(const char *text, char *to, size_t bytes);
+
 struct digest_part {
     const void *bytes;
     size_t length;

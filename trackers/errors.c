@@ -27,19 +27,19 @@ static char *put(char *to, const char *text, size_t length)
 
 static void make_signature(const tbus_errors_t *errors, struct failure *failure)
 {
+    const struct table_name *type = &failure->type.fitted, *endpoint = &failure->endpoint.fitted;
     struct signature *signature = &failure->signature;
-    char *to = put(signature->text, failure->type.text, failure->type.length);
+    char *to = put(signature->text, type->text, type->length);
 
     *to++ = ':';
-    to = put(to, failure->endpoint.text, failure->endpoint.length);
+    to = put(to, endpoint->text, endpoint->length);
     *to++ = ':';
     assert(sizeof signature->text - (size_t)(to - signature->text) >= TBUS_NORMALIZED_BYTES);
-    if (errors->finer_patterns)
-        tbus_error_normalize_finer(failure->error->message, to);
-    else
-        tbus_error_normalize(failure->error->message, to);
-    signature->type_length = (uint16_t)failure->type.length;
-    signature->endpoint_length = (uint16_t)failure->endpoint.length;
+    to += errors->finer_patterns ? tbus_error_normalize_finer(failure->error->message, to)
+                                 : tbus_error_normalize(failure->error->message, to);
+    signature->type_length = (uint16_t)type->length;
+    signature->endpoint_length = (uint16_t)endpoint->length;
+    table_fit_bytes(&errors->patterns.table, signature->text, (uint32_t)(to - signature->text), &signature->name);
 }
 
 static const char *normalized_of(const struct signature *signature)
@@ -56,9 +56,9 @@ static uint64_t hash_id(const tbus_errors_t *errors, const char *id)
 static void prepare(const tbus_errors_t *errors, const tbus_error_t *error, struct failure *failure)
 {
     failure->error = error;
-    name_fit(&failure->type, error->type, &errors->name_secret);
-    name_fit(&failure->endpoint, error->endpoint, &errors->name_secret);
-    name_fit(&failure->model, error->model, &errors->name_secret);
+    name_fit(&failure->type, error->type, &errors->by_type);
+    name_fit(&failure->endpoint, error->endpoint, &errors->by_endpoint);
+    name_fit(&failure->model, error->model, &errors->by_model);
     make_signature(errors, failure);
     failure->texts[RECENT_MESSAGE] = cut_text(error->message, TBUS_ERROR_TEXT_BYTES);
     failure->texts[RECENT_REQUEST_ID] = cut_text(error->request_id, TBUS_ERROR_ID_BYTES);
@@ -106,17 +106,19 @@ static int count_request_locked(tbus_errors_t *errors, struct name *endpoint, in
 static int count_status_locked(tbus_errors_t *errors, int64_t status_code, uint32_t slot)
 {
     char text[4] = "";
-    struct name name = {.text = TABLE_OTHER, .clean = true};
+    const char *status = TABLE_OTHER;
+    struct name name;
     uint32_t cell;
 
     if (status_code == 0) {
-        name.text = STATUS_NONE;
+        status = STATUS_NONE;
     } else if (status_code >= STATUS_FIRST && status_code <= STATUS_LAST) {
         text[0] = (char)('0' + status_code / 100);
         text[1] = (char)('0' + status_code / 10 % 10);
         text[2] = (char)('0' + status_code % 10);
-        name.text = text;
+        status = text;
     }
+    name_fit(&name, status, &errors->by_status);
     return counts_add(&errors->by_status, &name, slot, &cell);
 }
 
@@ -141,9 +143,9 @@ static int count_error_locked(tbus_errors_t *errors, struct failure *failure)
 /* Names are clean from here on: the counts have seen to that. */
 static void keep_recent_locked(tbus_errors_t *errors, struct failure *failure, const char *fingerprint)
 {
-    failure->texts[RECENT_TYPE] = (struct cut_text){failure->type.text, failure->type.length};
-    failure->texts[RECENT_ENDPOINT] = (struct cut_text){failure->endpoint.text, failure->endpoint.length};
-    failure->texts[RECENT_MODEL] = (struct cut_text){failure->model.text, failure->model.length};
+    failure->texts[RECENT_TYPE] = (struct cut_text){failure->type.fitted.text, failure->type.fitted.length};
+    failure->texts[RECENT_ENDPOINT] = (struct cut_text){failure->endpoint.fitted.text, failure->endpoint.fitted.length};
+    failure->texts[RECENT_MODEL] = (struct cut_text){failure->model.fitted.text, failure->model.fitted.length};
     recents_add(&errors->recents, failure->texts, fingerprint, failure->error->status_code, failure->error->time_ns);
 }
 
@@ -195,7 +197,7 @@ static int record_success(tbus_errors_t *errors, const char *endpoint, int64_t t
     struct name name;
     uint32_t slot;
 
-    name_fit(&name, endpoint, &errors->name_secret);
+    name_fit(&name, endpoint, &errors->by_endpoint);
     uv_mutex_lock(&errors->mu);
     int64_t moment = ahead_believe(&errors->ahead, moment_of(time_ns));
     int error = count_request_locked(errors, &name, moment, false, &slot);

@@ -22,7 +22,7 @@ struct tbus_errors {
     bool client_errors_count;        /* [const after open] */
     bool finer_patterns;             /* [const after open] */
     int32_t excluded_status;         /* [const after open] negative = none */
-    struct table_secret name_secret; /* [const after open] for hashes of long names and of ids */
+    struct table_secret name_secret; /* [const after open] for hashes of names and of ids */
 
     uv_mutex_t mu;
     struct ahead ahead;                                     /* [lock: mu] */
@@ -52,6 +52,10 @@ size_t errors_patterns_bytes_locked(const tbus_errors_t *errors, const tbus_patt
 const tbus_error_pattern_t *errors_patterns_copy_locked(struct snapshot_block *block, const tbus_errors_t *errors,
                                                         const tbus_pattern_filter_t *filter, size_t *ret_count);
 void errors_patterns_finish(const tbus_error_pattern_t *patterns, size_t count);
+
+/* Masks the secrets of a text in a block, which is ours to write: that structs show it as const is for their reader. One
+ * of `most` bytes or more has most likely been cut. */
+void errors_redact(const char *text, size_t most);
 
 /* For who publishes findings: as tbus_errors_take_finding(), but one thread at a time, so that what two of them publish
  * can not change its order. `first` begins; while another is at it there is nothing to take, and that one will see

@@ -2,9 +2,9 @@
 
 #include <assert.h>
 
-int counts_open(struct table *counts, uint32_t max)
+int counts_open(struct table *counts, uint32_t max, const struct table_secret *secret)
 {
-    table_init(counts, sizeof(struct count), ERRORS_NAME_MAX, max + 1); /* and "other" */
+    names_init(counts, sizeof(struct count), max, secret);
     return table_open_other(counts);
 }
 

@@ -15,8 +15,8 @@ struct count {
     uint64_t within[COUNT_SLOTS]; /* by the window's slots */
 };
 
-/* A table for `max` names and "other", which is always there. Errors: UV_ENOMEM. */
-int counts_open(struct table *counts, uint32_t max);
+/* A table for `max` names and "other", which is always there; see names_init(). Errors: UV_ENOMEM. */
+int counts_open(struct table *counts, uint32_t max, const struct table_secret *secret);
 
 /* Counts one error in a slot (WINDOW_PAST: for ever only). `*ret_cell` is where its name lives, until the table is
  * emptied. Errors: UV_ENOMEM, where a new name counts as "other" instead. */

@@ -1,40 +1,20 @@
 #include "trackers/errors_name.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include "trackers/redact.h"
 #include "trackers/utf8.h"
 
-enum { HASH_TAIL = 17 /* '~' and 16 hex digits */ };
-
-/* A name that is too long becomes its beginning, cut between code points, and 16 hex digits of a hash of all of it: two
- * that differ late stay apart. */
-void name_fit(struct name *name, const char *text, const struct table_secret *secret)
+void names_init(struct table *table, uint32_t value_bytes, uint32_t max, const struct table_secret *secret)
 {
-    name->text = text ? text : "";
-    name->length = strlen(name->text);
-    name->clean = false;
-    if (name->length <= ERRORS_NAME_MAX)
-        return;
-
-    uint64_t hash = table_hash(text, name->length, secret);
-    size_t kept = ERRORS_NAME_MAX - HASH_TAIL;
-    for (int back = 0; back < 3 && ((unsigned char)text[kept] & 0xc0) == 0x80; back++)
-        kept--;
-    memcpy(name->room, text, kept);
-    snprintf(name->room + kept, sizeof name->room - kept, "~%016llx", (unsigned long long)hash);
-    name->text = name->room;
-    name->length = kept + HASH_TAIL;
+    table_init(table, value_bytes, ERRORS_NAME_MAX, max + 1);
+    table->secret = *secret;
 }
 
-static bool is_utf8(const char *text)
+void name_fit(struct name *name, const char *text, const struct table *table)
 {
-    unsigned length = 1;
-
-    for (; *text && length > 0; text += length)
-        length = utf8_length(text);
-    return length > 0;
+    table_fit(table, text, &name->fitted);
+    name->clean = false;
 }
 
 /* Exporters write one character for every byte that is no UTF-8: two names that differ there alone would look the same,
@@ -50,33 +30,33 @@ static void mend_utf8(char *text)
     }
 }
 
-void name_clean(struct name *name)
+void name_clean(struct name *name, const struct table *table)
 {
+    struct table_name *fitted = &name->fitted;
     const char *begin, *end;
 
     if (name->clean)
         return;
     name->clean = true;
-    bool is_whole = is_utf8(name->text);
-    if (is_whole && !redact_find(name->text, &begin, &end))
+    bool is_whole = utf8_is_whole(fitted->text);
+    if (is_whole && !redact_find(fitted->text, &begin, &end))
         return;
-    if (name->text != name->room)
-        memcpy(name->room, name->text, name->length + 1);
+    if (fitted->text != fitted->room)
+        memcpy(fitted->room, fitted->text, fitted->length + 1);
     if (!is_whole)
-        mend_utf8(name->room);
-    redact_secrets(name->room);
-    name->text = name->room;
-    name->length = strlen(name->room);
+        mend_utf8(fitted->room);
+    redact_secrets(fitted->room);
+    table_fit(table, fitted->room, fitted); /* not longer than it was */
 }
 
 void *name_find(const struct table *table, struct name *name)
 {
-    void *value = table_find(table, name->text);
+    void *value = table_find_name(table, &name->fitted);
 
     if (value || name->clean)
         return value;
-    name_clean(name);
-    return name->text == name->room ? table_find(table, name->text) : NULL;
+    name_clean(name, table);
+    return table_find_name(table, &name->fitted);
 }
 
 void *name_add_or_other(struct table *table, struct name *name, int *ret_error)
@@ -84,5 +64,5 @@ void *name_add_or_other(struct table *table, struct name *name, int *ret_error)
     void *value = name_find(table, name);
 
     *ret_error = 0;
-    return value ? value : table_add_or_other(table, name->text, ret_error);
+    return value ? value : table_add_name_or_other(table, &name->fitted, ret_error);
 }

@@ -7,22 +7,24 @@
 
 #include "trackers/table.h"
 
-enum { ERRORS_NAME_MAX = TBUS_ERROR_NAME_BYTES - 1 };
+enum { ERRORS_NAME_MAX = TABLE_SHORT_MAX };
+
+static_assert(ERRORS_NAME_MAX + 1 == TBUS_ERROR_NAME_BYTES, "shown whole");
 
 struct name {
-    const char *text; /* the caller's, or `room` */
-    size_t length;    /* of `text` */
-    bool clean;       /* has no secret, or not any more */
-    char room[TBUS_ERROR_NAME_BYTES];
+    struct table_name fitted;
+    bool clean; /* has no secret, or not any more */
 };
 
-/* Fits a name; `text` (NULL = "") must outlive it. Done before the lock is taken, so that nobody waits while 10 MB are
- * hashed. */
-void name_fit(struct name *name, const char *text, const struct table_secret *secret);
+/* A table for `max` names and "other". Those with one secret take each other's names. */
+void names_init(struct table *table, uint32_t value_bytes, uint32_t max, const struct table_secret *secret);
 
-/* Masks its secrets, and puts ? for bytes that are no UTF-8. To look for them takes longer than to find a name in a table; and what is in a table is clean. So
- * this is only for names that have not been found. */
-void name_clean(struct name *name);
+/* table_fit(), for all tables with the secret of this one. */
+void name_fit(struct name *name, const char *text, const struct table *table);
+
+/* Masks its secrets, and puts ? for bytes that are no UTF-8. To look for them takes longer than to find a name in a
+ * table; and what is in a table is clean. So this is only for names that have not been found. */
+void name_clean(struct name *name, const struct table *table);
 
 /* The value of a name in a table whose keys are clean, or NULL. */
 void *name_find(const struct table *table, struct name *name);

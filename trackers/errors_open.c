@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "trackers/errors.h"
+#include "trackers/options.h"
 
 enum { LIMIT_MAX = 1 << 24, TARGET_MAX_PPM = 1000000, COMPLIANCE_MIN_S = 3600, COMPLIANCE_MAX_S = 366 * 86400 };
 
@@ -28,11 +29,6 @@ static bool are_good(const tbus_errors_options_t *options)
            options->compliance_s <= COMPLIANCE_MAX_S && slos_are_good(options);
 }
 
-static uint32_t or_default(uint32_t given, uint32_t standard)
-{
-    return given ? given : standard;
-}
-
 /* The options with their defaults put in, and none of the magic values left. */
 static tbus_errors_options_t complete(const tbus_errors_options_t *given)
 {
@@ -54,14 +50,14 @@ static tbus_errors_options_t complete(const tbus_errors_options_t *given)
 /* The tables of a zeroed tracker: what could not be opened stays so that clear() takes it. */
 static int open_tables(tbus_errors_t *errors, const tbus_errors_options_t *options)
 {
-    int error = counts_open(&errors->by_endpoint, options->names_max);
+    int error = counts_open(&errors->by_endpoint, options->names_max, &errors->name_secret);
 
     if (!error)
-        error = counts_open(&errors->by_type, options->names_max);
+        error = counts_open(&errors->by_type, options->names_max, &errors->name_secret);
     if (!error)
-        error = counts_open(&errors->by_model, options->names_max);
+        error = counts_open(&errors->by_model, options->names_max, &errors->name_secret);
     if (!error)
-        error = counts_open(&errors->by_status, STATUSES + 1); /* and "none" */
+        error = counts_open(&errors->by_status, STATUSES + 1, &errors->name_secret); /* and "none" */
     if (!error)
         error = recents_open(&errors->recents, options->recent_max);
     if (!error)

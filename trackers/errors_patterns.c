@@ -8,57 +8,31 @@
 void patterns_init(struct patterns *patterns, uint32_t max, uint32_t threshold)
 {
     assert(max > 0);
-    *patterns = (struct patterns){.threshold = threshold, .newest = TABLE_NONE, .oldest = TABLE_NONE};
+    *patterns = (struct patterns){.threshold = threshold};
+    table_order_init(&patterns->order);
     table_init(&patterns->table, sizeof(struct pattern), SIGNATURE_BYTES - 1, max);
 }
 
 void patterns_clear(struct patterns *patterns)
 {
     table_clear(&patterns->table);
-    patterns->newest = patterns->oldest = TABLE_NONE;
-}
-
-static void unlink_pattern(struct patterns *patterns, struct pattern *pattern)
-{
-    struct table *table = &patterns->table;
-
-    if (pattern->newer != TABLE_NONE)
-        ((struct pattern *)table_at(table, pattern->newer))->older = pattern->older;
-    else
-        patterns->newest = pattern->older;
-    if (pattern->older != TABLE_NONE)
-        ((struct pattern *)table_at(table, pattern->older))->newer = pattern->newer;
-    else
-        patterns->oldest = pattern->newer;
-}
-
-static void link_newest(struct patterns *patterns, struct pattern *pattern)
-{
-    uint32_t cell = table_cell_of(&patterns->table, pattern);
-
-    pattern->newer = TABLE_NONE;
-    pattern->older = patterns->newest;
-    if (patterns->newest != TABLE_NONE)
-        ((struct pattern *)table_at(&patterns->table, patterns->newest))->newer = cell;
-    else
-        patterns->oldest = cell;
-    patterns->newest = cell;
+    table_order_init(&patterns->order);
 }
 
 static void drop(struct patterns *patterns, struct pattern *pattern)
 {
-    unlink_pattern(patterns, pattern);
+    table_order_remove(&patterns->order, &patterns->table, &pattern->link);
     table_remove(&patterns->table, pattern);
 }
 
 static void drop_oldest(struct patterns *patterns)
 {
-    drop(patterns, table_at(&patterns->table, patterns->oldest));
+    drop(patterns, table_at(&patterns->table, patterns->order.oldest));
 }
 
 void patterns_empty(struct patterns *patterns)
 {
-    while (patterns->oldest != TABLE_NONE)
+    while (patterns->order.count > 0)
         drop_oldest(patterns);
     assert(patterns->table.count == 0);
     patterns->dropped = 0;
@@ -78,7 +52,7 @@ uint32_t patterns_forget(struct patterns *patterns, int64_t seen_before_ns)
 
 struct pattern *patterns_find(const struct patterns *patterns, const struct signature *signature)
 {
-    return table_find(&patterns->table, signature->text);
+    return table_find_name(&patterns->table, &signature->name);
 }
 
 struct pattern_texts pattern_texts_of(const struct patterns *patterns, const struct pattern *pattern)
@@ -196,9 +170,9 @@ void patterns_see(struct patterns *patterns, struct pattern *pattern, const stru
     see_model(pattern, sighting->model);
     see_user(pattern, sighting->user);
     see_request(pattern, sighting->request, sighting->request_id);
-    if (pattern->newer != TABLE_NONE) {
-        unlink_pattern(patterns, pattern);
-        link_newest(patterns, pattern);
+    if (pattern->link.newer != TABLE_NONE) {
+        table_order_remove(&patterns->order, &patterns->table, &pattern->link);
+        table_order_append(&patterns->order, &patterns->table, &pattern->link);
     }
     if (pattern->count == patterns->threshold)
         tell(patterns, pattern, sighting->time_ns, findings);
@@ -213,13 +187,13 @@ struct pattern *patterns_add(struct patterns *patterns, const struct signature *
         drop_oldest(patterns);
         patterns->dropped++;
     }
-    struct pattern *pattern = table_add(&patterns->table, signature->text, &is_new, &error);
+    struct pattern *pattern = table_add_name(&patterns->table, &signature->name, &is_new, &error);
     if (!pattern)
         return NULL;
     assert(is_new);
     pattern->type_length = signature->type_length;
     pattern->endpoint_length = signature->endpoint_length;
     memcpy(pattern->fingerprint, fingerprint, sizeof pattern->fingerprint);
-    link_newest(patterns, pattern);
+    table_order_append(&patterns->order, &patterns->table, &pattern->link);
     return pattern;
 }

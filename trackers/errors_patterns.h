@@ -6,6 +6,7 @@
 
 #include "trackers/errors_findings.h"
 #include "trackers/errors_name.h"
+#include "trackers/table_order.h"
 
 enum { SIGNATURE_BYTES = 2 * (ERRORS_NAME_MAX + 1) + TBUS_NORMALIZED_BYTES };
 enum { PATTERN_MODELS_MAX = 16, PATTERN_USERS_MAX = 64 /* a power of two */, PATTERN_IDS_MAX = 10 };
@@ -13,6 +14,7 @@ enum { PATTERN_MODELS_MAX = 16, PATTERN_USERS_MAX = 64 /* a power of two */, PAT
 /* What a pattern is known by: "type:endpoint:normalized", the names fitted to ERRORS_NAME_MAX. */
 struct signature {
     char text[SIGNATURE_BYTES];
+    struct table_name name; /* the text */
     uint16_t type_length, endpoint_length;
 };
 
@@ -27,9 +29,9 @@ struct sighting {
 
 /* A value of the table; its key is the signature's text. */
 struct pattern {
+    struct table_link link; /* by last use */
     uint64_t count;
     int64_t first_seen_ns, last_seen_ns;
-    uint32_t newer, older; /* cells of its neighbours by last use, or TABLE_NONE */
     uint16_t type_length, endpoint_length;
     bool told; /* that it crossed the threshold */
     bool has_more_models, has_more_users;
@@ -44,8 +46,8 @@ struct pattern {
 
 struct patterns {
     struct table table;
-    uint32_t threshold;      /* [const after open] */
-    uint32_t newest, oldest; /* cells, or TABLE_NONE */
+    struct table_order order; /* by last use */
+    uint32_t threshold;       /* [const after open] */
     uint64_t dropped;
 };
 

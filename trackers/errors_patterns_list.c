@@ -127,9 +127,7 @@ static int compare(const void *a, const void *b)
     return order;
 }
 
-/* Texts lie in a block, which is ours to write: that the struct shows them as const is for its reader. What is as long
- * as it may be has most likely been cut. */
-static void redact(const char *text, size_t most)
+void errors_redact(const char *text, size_t most)
 {
     char *own = (char *)(uintptr_t)text;
 
@@ -141,11 +139,11 @@ static void redact(const char *text, size_t most)
 
 static void redact_one(const tbus_error_pattern_t *pattern)
 {
-    redact(pattern->type, SIZE_MAX);
-    redact(pattern->endpoint, SIZE_MAX);
-    redact(pattern->normalized, 200);
+    errors_redact(pattern->type, SIZE_MAX);
+    errors_redact(pattern->endpoint, SIZE_MAX);
+    errors_redact(pattern->normalized, 200);
     for (size_t i = 0; i < pattern->request_ids_count; i++)
-        redact(pattern->request_ids[i], TBUS_ERROR_ID_BYTES - 4);
+        errors_redact(pattern->request_ids[i], TBUS_ERROR_ID_BYTES - 4);
 }
 
 void errors_patterns_finish(const tbus_error_pattern_t *patterns, size_t count)

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "trackers/errors.h"
-#include "trackers/redact.h"
+#include "trackers/utf8_cut.h"
 
 enum { TEXTS_BYTES = 3 * TBUS_ERROR_NAME_BYTES + TBUS_ERROR_TEXT_BYTES + 2 * TBUS_ERROR_ID_BYTES };
 
@@ -17,15 +17,8 @@ struct recent {
 
 struct cut_text cut_text(const char *text, size_t bytes)
 {
-    struct cut_text cut = {.text = text ? text : ""};
-
-    cut.length = strnlen(cut.text, bytes);
-    if (cut.length < bytes)
-        return cut;
-    cut.length = bytes - 1;
-    for (int back = 0; back < 3 && ((unsigned char)cut.text[cut.length] & 0xc0) == 0x80; back++)
-        cut.length--;
-    return cut;
+    const char *whole = text ? text : "";
+    return (struct cut_text){whole, utf8_cut(whole, strnlen(whole, bytes), bytes - 1)};
 }
 
 int recents_open(struct recents *recents, uint32_t max)
@@ -86,8 +79,8 @@ static const char *text_of(const struct recent *recent, enum recent_text which)
 static bool matches(const struct recent *recent, const struct fitted_filter *filter)
 {
     return (filter->after_ns == 0 || recent->time_ns > filter->after_ns) &&
-           (!filter->by_endpoint || strcmp(text_of(recent, RECENT_ENDPOINT), filter->endpoint.text) == 0) &&
-           (!filter->by_type || strcmp(text_of(recent, RECENT_TYPE), filter->type.text) == 0);
+           (!filter->by_endpoint || strcmp(text_of(recent, RECENT_ENDPOINT), filter->endpoint.fitted.text) == 0) &&
+           (!filter->by_type || strcmp(text_of(recent, RECENT_TYPE), filter->type.fitted.text) == 0);
 }
 
 /* The one recorded `back` before the last. */
@@ -152,23 +145,12 @@ static void copy_locked(struct snapshot_block *block, tbus_errors_t *errors, con
     list->errors = copies;
 }
 
-/* In our block. What is as long as it may be has most likely been cut. */
-static void redact_text(const char *text, size_t bytes)
-{
-    char *own = (char *)(uintptr_t)text;
-
-    if (strlen(text) + 4 >= bytes)
-        redact_secrets_of_cut(own);
-    else
-        redact_secrets(own);
-}
-
 /* Names are clean. */
 static void redact_one(const tbus_recent_error_t *recent)
 {
-    redact_text(recent->message, TBUS_ERROR_TEXT_BYTES);
-    redact_text(recent->request_id, TBUS_ERROR_ID_BYTES);
-    redact_text(recent->user_id, TBUS_ERROR_ID_BYTES);
+    errors_redact(recent->message, TBUS_ERROR_TEXT_BYTES - 4);
+    errors_redact(recent->request_id, TBUS_ERROR_ID_BYTES - 4);
+    errors_redact(recent->user_id, TBUS_ERROR_ID_BYTES - 4);
 }
 
 int tbus_errors_recent(tbus_errors_t *errors, const tbus_recent_filter_t *filter, tbus_recent_errors_t **ret)
@@ -184,10 +166,10 @@ int tbus_errors_recent(tbus_errors_t *errors, const tbus_recent_filter_t *filter
     fitted.after_ns = filter->after_ns;
     fitted.by_endpoint = filter->endpoint;
     fitted.by_type = filter->type;
-    name_fit(&fitted.endpoint, filter->endpoint, &errors->name_secret);
-    name_fit(&fitted.type, filter->type, &errors->name_secret);
-    name_clean(&fitted.endpoint);
-    name_clean(&fitted.type);
+    name_fit(&fitted.endpoint, filter->endpoint, &errors->by_endpoint);
+    name_fit(&fitted.type, filter->type, &errors->by_type);
+    name_clean(&fitted.endpoint, &errors->by_endpoint);
+    name_clean(&fitted.type, &errors->by_type);
     int error = errors_copy_out(errors, &fitted, bytes_locked, copy_locked, &block);
     if (error)
         return error;

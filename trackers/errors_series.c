@@ -3,7 +3,7 @@
 #include <assert.h>
 #include <string.h>
 
-#define SECOND_NS INT64_C(1000000000)
+#include "trackers/moment.h"
 
 enum { FINE_SLICES = 30, MIDDLE_SLICES = 120, COARSE_SLICES = 288 };
 

@@ -42,12 +42,12 @@ static struct watch *find_or_add(struct slos *slos, struct name *endpoint, int *
     return watch ? *watch : NULL;
 }
 
-static int reserve(struct slos *slos, const tbus_endpoint_slo_t *given, const struct table_secret *secret)
+static int reserve(struct slos *slos, const tbus_endpoint_slo_t *given)
 {
     struct name endpoint;
     int error;
 
-    name_fit(&endpoint, given->endpoint, secret);
+    name_fit(&endpoint, given->endpoint, &slos->endpoints);
     struct watch *watch = find_or_add(slos, &endpoint, &error);
     if (error)
         return error;
@@ -66,14 +66,14 @@ int slos_open(struct slos *slos, const tbus_errors_options_t *options, const str
     slos->requests_min = options->alert_requests_min;
     slos->rolling = options->rolling;
     slos->looked_at = INT64_MIN;
-    table_init(&slos->endpoints, sizeof(struct watch *), ERRORS_NAME_MAX, options->endpoints_max + 1); /* and "other" */
+    names_init(&slos->endpoints, sizeof(struct watch *), options->endpoints_max, secret);
     slos->all = watch_open(slos);
     if (!slos->all)
         return UV_ENOMEM;
-    name_fit(&other, TABLE_OTHER, secret);
+    name_fit(&other, TABLE_OTHER, &slos->endpoints);
     (void)find_or_add(slos, &other, &error);
     for (uint32_t i = 0; !error && i < options->endpoint_slos_count; i++)
-        error = reserve(slos, &options->endpoint_slos[i], secret);
+        error = reserve(slos, &options->endpoint_slos[i]);
     return error;
 }
 

@@ -54,7 +54,7 @@ static inline int slos_add(struct slos *slos, struct name *endpoint, int64_t mom
         slos->all->last_error = moment > slos->all->last_error ? moment : slos->all->last_error;
         return slos_add_slowly(slos, endpoint, moment, failed);
     }
-    struct watch **watch = table_find(&slos->endpoints, endpoint->text);
+    struct watch **watch = table_find_name(&slos->endpoints, &endpoint->fitted);
     if (!watch)
         return slos_add_slowly(slos, endpoint, moment, failed);
     series_add(&(*watch)->series, moment, failed);

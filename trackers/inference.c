@@ -2,6 +2,8 @@
 
 #include <tallybus/base.h>
 
+#include "trackers/options.h"
+
 enum {
     DEFAULT_ACTIVE = 10000,
     DEFAULT_MODELS = 50,
@@ -129,13 +131,12 @@ static bool take_options(tbus_inference_options_t *own, const tbus_inference_opt
 {
     static const tbus_inference_options_t defaults;
     *own = options ? *options : defaults;
-    for (size_t i = 0; i < sizeof own->reserved / sizeof own->reserved[0]; i++)
-        if (own->reserved[i] != 0)
-            return false;
-    own->active_max = own->active_max ? own->active_max : DEFAULT_ACTIVE;
-    own->models_max = own->models_max ? own->models_max : DEFAULT_MODELS;
-    own->workers_max = own->workers_max ? own->workers_max : DEFAULT_WORKERS;
-    own->queues_max = own->queues_max ? own->queues_max : DEFAULT_QUEUES;
+    if (!are_zero(own->reserved, sizeof own->reserved))
+        return false;
+    own->active_max = or_default(own->active_max, DEFAULT_ACTIVE);
+    own->models_max = or_default(own->models_max, DEFAULT_MODELS);
+    own->workers_max = or_default(own->workers_max, DEFAULT_WORKERS);
+    own->queues_max = or_default(own->queues_max, DEFAULT_QUEUES);
     own->window_ns = own->window_ns ? own->window_ns : SECONDS(300);
     own->idle_ns = own->idle_ns ? own->idle_ns : SECONDS(600);
     return own->active_max <= LIMIT_MAX && own->models_max <= MODELS_LIMIT && own->workers_max <= LIMIT_MAX &&

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "trackers/ahead.h"
+#include "trackers/options.h"
 #include "trackers/saturate.h"
 #include "trackers/shown.h"
 #include "trackers/snapshot.h"
@@ -28,11 +29,8 @@ struct tbus_kvcache {
 int tbus_kvcache_open(const tbus_kvcache_options_t *options, tbus_kvcache_t **ret)
 {
     uint32_t max = options && options->endpoints_max ? options->endpoints_max : DEFAULT_ENDPOINTS;
-    if (!ret || max > LIMIT_MAX)
+    if (!ret || max > LIMIT_MAX || (options && !are_zero(options->reserved, sizeof options->reserved)))
         return UV_EINVAL;
-    for (size_t i = 0; options && i < sizeof options->reserved / sizeof options->reserved[0]; i++)
-        if (options->reserved[i] != 0)
-            return UV_EINVAL;
     tbus_kvcache_t *kvcache = tbus_mem_alloc(sizeof *kvcache);
     if (!kvcache)
         return UV_ENOMEM;

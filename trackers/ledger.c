@@ -4,6 +4,7 @@
 
 #include "trackers/ledger_feed.h"
 #include "trackers/moment.h"
+#include "trackers/options.h"
 
 enum {
     DAYS_MAX = 36500,
@@ -34,11 +35,6 @@ static bool are_sound(const tbus_ledger_options_t *options)
            lies_within(options->pending_bytes, 2 * MIB, 16384 * MIB) && options->keep_days <= DAYS_MAX &&
            lies_within(options->keep_hours_days, HOURS_DAYS_MIN, DAYS_MAX) &&
            (options->busy_ms <= BUSY_MAX_MS || options->busy_ms == UINT32_MAX);
-}
-
-static uint32_t or_default(uint32_t value, uint32_t otherwise)
-{
-    return value ? value : otherwise;
 }
 
 static void fill_in(tbus_ledger_t *ledger, const tbus_ledger_options_t *options)

@@ -14,35 +14,17 @@ enum { CUT_TAIL = DIGEST_HEX8_BYTES /* '~' and 8 hex digits */, TEXT_KEPT = TBUS
 
 /* --- Strings --- */
 
-/* Copies whole characters as far as they fit into `room` bytes, U+FFFD for what is none. Returns the length;
- * `*ret_whole` says whether that was all. */
-static size_t copy_characters(const char *text, char *to, size_t room, bool *ret_whole)
-{
-    size_t length = 0;
-    while (*text) {
-        unsigned good = utf8_length(text);
-        size_t bytes = good ? good : sizeof UTF8_REPLACEMENT - 1;
-        if (bytes > room - length)
-            break;
-        memcpy(to + length, good ? text : UTF8_REPLACEMENT, bytes);
-        length += bytes;
-        text += good ? good : 1;
-    }
-    *ret_whole = *text == '\0';
-    return length;
-}
-
 /* Puts a string and its NUL; of one that is too long its beginning, and a digest of all of it, so that two of them stay
  * two. Returns its length. */
 static uint8_t put_text(const char *text, char to[TBUS_LEDGER_TEXT_MAX + 1])
 {
     bool whole;
     text = text ? text : "";
-    size_t length = copy_characters(text, to, TBUS_LEDGER_TEXT_MAX, &whole);
+    size_t length = utf8_copy(text, to, TBUS_LEDGER_TEXT_MAX, &whole);
     if (!whole) {
         char digest[DIGEST_HEX8_BYTES];
         digest_hex8(text, strlen(text), digest);
-        length = copy_characters(text, to, TEXT_KEPT, &whole);
+        length = utf8_copy(text, to, TEXT_KEPT, &whole);
         to[length++] = '~';
         memcpy(to + length, digest, sizeof digest - 1);
         length += sizeof digest - 1;

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "trackers/moment.h"
+#include "trackers/options.h"
 #include "trackers/shown.h"
 #include "trackers/traffic.h"
 
@@ -56,8 +57,8 @@ static int open_names(struct seen_names *names, uint32_t first_bit, uint32_t key
 
 static int open_parts(tbus_models_t *models, const tbus_models_options_t *options)
 {
-    const uint32_t endpoints = options->endpoints_max ? options->endpoints_max : DEFAULT_ENDPOINTS;
-    const uint32_t users = options->users_max ? options->users_max : DEFAULT_USERS;
+    const uint32_t endpoints = or_default(options->endpoints_max, DEFAULT_ENDPOINTS);
+    const uint32_t users = or_default(options->users_max, DEFAULT_USERS);
     if (endpoints > ENDPOINTS_LIMIT || users > USERS_LIMIT)
         return UV_EINVAL;
     const uint32_t words = (endpoints + 1 + users + 1 + WORD_BITS - 1) / WORD_BITS;
@@ -87,11 +88,8 @@ int tbus_models_open(const tbus_models_options_t *options, tbus_models_t **ret)
 {
     static const tbus_models_options_t defaults;
     const tbus_models_options_t *given = options ? options : &defaults;
-    if (!ret)
+    if (!ret || !are_zero(given->reserved, sizeof given->reserved))
         return UV_EINVAL;
-    for (size_t i = 0; i < sizeof given->reserved / sizeof given->reserved[0]; i++)
-        if (given->reserved[i] != 0)
-            return UV_EINVAL;
     tbus_models_t *models = tbus_mem_alloc(sizeof *models);
     if (!models)
         return UV_ENOMEM;

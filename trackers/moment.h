@@ -4,6 +4,7 @@
 
 #include <stdint.h>
 
+#define SECOND_NS INT64_C(1000000000)
 #define MOMENT_MAX (INT64_C(1) << 62) /* 146 years from 1970 */
 #define MOMENT_MIN (1 - MOMENT_MAX)   /* so that any difference fits */
 

@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "trackers/options.h"
 #include "trackers/shown.h"
 #include "trackers/traffic.h"
 
@@ -17,22 +18,18 @@ int tbus_requests_open(const tbus_requests_options_t *options, tbus_requests_t *
 {
     static const tbus_requests_options_t defaults;
     const tbus_requests_options_t *given = options ? options : &defaults;
-    if (!ret)
+    if (!ret || !are_zero(given->reserved, sizeof given->reserved))
         return UV_EINVAL;
-    for (size_t i = 0; i < sizeof given->reserved / sizeof given->reserved[0]; i++)
-        if (given->reserved[i] != 0)
-            return UV_EINVAL;
     tbus_requests_t *requests = tbus_mem_alloc(sizeof *requests);
     if (!requests)
         return UV_ENOMEM;
     int error = traffic_open(
-        &requests->book,
-        &(struct traffic_options){.row_bytes = sizeof(struct traffic),
-                                  .names_max = given->endpoints_max ? given->endpoints_max : DEFAULT_ENDPOINTS,
-                                  .window_ns = given->window_ns ? given->window_ns : DEFAULT_WINDOW_NS,
-                                  .ahead_max_ns = given->ahead_max_ns,
-                                  .clock = given->clock,
-                                  .clock_user = given->clock_user});
+        &requests->book, &(struct traffic_options){.row_bytes = sizeof(struct traffic),
+                                                   .names_max = or_default(given->endpoints_max, DEFAULT_ENDPOINTS),
+                                                   .window_ns = given->window_ns ? given->window_ns : DEFAULT_WINDOW_NS,
+                                                   .ahead_max_ns = given->ahead_max_ns,
+                                                   .clock = given->clock,
+                                                   .clock_user = given->clock_user});
     if (error) {
         tbus_mem_free(requests);
         return error;

@@ -57,8 +57,8 @@ void table_init_hot(struct table *table, uint32_t value_bytes, uint32_t tail_byt
 /* Gives the memory back; the table is then as after table_init(). */
 void table_clear(struct table *table);
 
-/* A key as a table keeps it: made before the tracker's lock is taken, so that nobody waits while 10 MB are hashed. Holds
- * for as long as the caller's text does. */
+/* A key as a table keeps it, and any other with its secret and key_max: made before the tracker's lock is taken, so that
+ * nobody waits while 10 MB are hashed. Holds for as long as the caller's text does. */
 struct table_name {
     const char *text; /* the caller's, or `room` */
     uint32_t length;
@@ -70,7 +70,7 @@ struct table_name {
  * hash of all of it, TABLE_SHORT_MAX bytes at most: two that differ late stay apart. Needs no lock. */
 void table_fit(const struct table *table, const char *key, struct table_name *name);
 
-/* The same for bytes, any of them: a name with a NUL in it is none that table_fit() could give. At most key_max. */
+/* The same for bytes, at most key_max, any of them: a name with a NUL in it is none that table_fit() could give. */
 void table_fit_bytes(const struct table *table, const void *bytes, uint32_t length, struct table_name *name);
 
 /* table_find() and its kin for a key that was fitted by this table. */

@@ -9,6 +9,7 @@
 #include <tallybus.h>
 
 #include "tests/check.h"
+#include "tests/exporters/event_fill.h"
 
 enum { ROUNDS = 60, STRING_MAX = 200, LIST_MAX = 5, PAIRS_MAX = 4, STRINGS_MAX = 400 };
 
@@ -97,32 +98,20 @@ static double random_double(struct dice *dice)
     return value.number;
 }
 
-static void fill(struct dice *dice, tbus_event_t *event, const tbus_field_t *fields, uint32_t count)
+static struct field_value random_value(const tbus_field_t *field, uint32_t nth, void *user)
 {
-    for (uint32_t i = 0; i < count; i++) {
-        char *at = (char *)event + fields[i].offset;
-        int64_t entries = (int64_t)(roll(dice) % (LIST_MAX + 1));
-        switch (fields[i].kind) {
-        case TBUS_KIND_STRING:
-            *(const char **)at = roll(dice) % 5 ? random_string(dice) : NULL;
-            break;
-        case TBUS_KIND_INT:
-            *(int64_t *)at = random_int(dice);
-            break;
-        case TBUS_KIND_DOUBLE:
-            *(double *)at = random_double(dice);
-            break;
-        case TBUS_KIND_BOOL:
-            *(bool *)at = roll(dice) % 2;
-            break;
-        case TBUS_KIND_LIST:
-            for (int64_t entry = 0; entry < entries; entry++)
-                dice->lists[i][entry] = random_string(dice);
-            *(const char *const **)at = entries ? dice->lists[i] : NULL;
-            *(int64_t *)((char *)event + fields[i].count_offset) = entries;
-            break;
-        }
-    }
+    struct dice *dice = user;
+    struct field_value value = {.string = roll(dice) % 5 ? random_string(dice) : NULL,
+                                .number = random_int(dice),
+                                .real = random_double(dice),
+                                .truth = roll(dice) % 2};
+    if (field->kind != TBUS_KIND_LIST)
+        return value;
+    value.entries = (int64_t)(roll(dice) % (LIST_MAX + 1));
+    for (int64_t entry = 0; entry < value.entries; entry++)
+        dice->lists[nth][entry] = random_string(dice);
+    value.list = value.entries ? dice->lists[nth] : NULL;
+    return value;
 }
 
 static bool has_key(const tbus_event_t *event, const char *key)
@@ -166,17 +155,10 @@ static void unite_names(tbus_event_t *event, const tbus_type_t *type)
 
 static tbus_event_t *random_event(struct dice *dice, uint32_t number)
 {
-    const tbus_type_t *type = tbus_builtin_type(number);
-    uint32_t base_count;
-    const tbus_field_t *base = tbus_base_fields(&base_count);
-    tbus_event_t *event = calloc(1, type->size_bytes);
-    cr_assert_not_null(event);
     dice->used = 0;
-    event->type = number;
-    fill(dice, event, base, base_count);
-    fill(dice, event, type->fields, type->fields_count);
+    tbus_event_t *event = event_filled(number, random_value, dice);
     fill_metadata(dice, event);
-    unite_names(event, type);
+    unite_names(event, tbus_builtin_type(number));
     if (event->time_ns == 0)
         event->time_ns = 1; /* 0 would be stamped */
     return event;

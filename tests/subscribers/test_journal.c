@@ -674,31 +674,25 @@ Test(journal, in_a_handler_it_is_still_open_afterwards)
     cr_assert_eq(stats.events, 1);
 }
 
+static int open_a_journal(struct oom *oom)
+{
+    struct hosted hosted;
+    tbus_journal_t *journal = NULL;
+    hosted_open(&hosted, NULL);
+    oom_arm(oom);
+    int error =
+        tbus_journal_open(hosted.bus, &(tbus_journal_options_t){.path = path, .on_loop_thread = true}, &journal);
+    oom_disarm(oom);
+    cr_assert_eq(journal != NULL, error == 0);
+    cr_assert_eq(tbus_journal_close(journal, NULL), 0);
+    hosted_close(&hosted);
+    return error;
+}
+
 Test(journal, every_allocation_may_fail_when_it_is_opened)
 {
     prepare();
-    for (long at = 0;; at++) {
-        struct hosted hosted;
-        tbus_journal_t *journal = NULL;
-        struct oom oom = {.fail_at = -1};
-        oom_install(&oom);
-        hosted_open(&hosted, NULL);
-        oom.fail_at = oom.calls + at;
-        int error =
-            tbus_journal_open(hosted.bus, &(tbus_journal_options_t){.path = path, .on_loop_thread = true}, &journal);
-        oom.fail_at = -1;
-        cr_assert_eq(tbus_journal_close(journal, NULL), 0);
-        hosted_close(&hosted);
-        oom_remove();
-        cr_assert_eq(oom.live, 0);
-        if (!oom.failed) {
-            cr_assert_eq(error, 0);
-            cr_assert_geq(at, 3);
-            break;
-        }
-        cr_assert_eq(error, UV_ENOMEM);
-        cr_assert_null(journal);
-    }
+    cr_assert_geq(oom_try_each(open_a_journal), 3);
 }
 
 Test(journal, an_event_without_memory_for_its_line_is_counted)

@@ -7,26 +7,7 @@
 #include <unistd.h>
 
 #include "tests/check.h"
-
-static char directory[64];
-
-static void remove_directory(void)
-{
-    char command[128];
-    snprintf(command, sizeof command, "rm -rf '%s'", directory);
-    if (system(command) != 0)
-        fprintf(stderr, "%s is left behind\n", directory);
-}
-
-static void prepare(void)
-{
-    snprintf(directory, sizeof directory, "/tmp/tallybus-test-XXXXXX");
-    cr_assert_not_null(mkdtemp(directory));
-    setenv("T", TBUS_TOOL, 1);
-    setenv("S", TBUS_SOURCE_DIR, 1);
-    setenv("D", directory, 1);
-    atexit(remove_directory);
-}
+#include "tests/tools/tool.h"
 
 static int run(const char *command)
 {

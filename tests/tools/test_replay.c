@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "tests/check.h"
+#include "tests/tools/tool.h"
 
 #define SAMPLE "\"$S/tests/tools/sample_trace.csv\""
 #define REAL "\"$S/../shared/data/AzureLLMInferenceTrace_conv.csv\""
@@ -19,34 +20,12 @@
 
 /* --- Running --- */
 
-static char directory[64];
 static char *out, *err; /* what the last command wrote */
-
-static void remove_directory(void)
-{
-    char command[128];
-    snprintf(command, sizeof command, "rm -rf '%s'", directory);
-    if (system(command) != 0)
-        fprintf(stderr, "%s is left behind\n", directory);
-    free(out);
-    free(err);
-    out = err = NULL;
-}
-
-static void prepare(void)
-{
-    snprintf(directory, sizeof directory, "/tmp/tallybus-test-XXXXXX");
-    cr_assert_not_null(mkdtemp(directory));
-    setenv("T", TBUS_TOOL, 1);
-    setenv("S", TBUS_SOURCE_DIR, 1);
-    setenv("D", directory, 1);
-    atexit(remove_directory);
-}
 
 static char *content(const char *name)
 {
     char path[128];
-    snprintf(path, sizeof path, "%s/%s", directory, name);
+    snprintf(path, sizeof path, "%s/%s", scratch_directory, name);
     FILE *file = fopen(path, "rb");
     cr_assert_not_null(file, "%s", path);
     char *text = malloc(1 << 20);
@@ -118,7 +97,7 @@ static void expect_figure(const char *section, const char *key, const char *expe
 static void write_file(const char *name, const void *bytes, size_t length)
 {
     char path[128];
-    snprintf(path, sizeof path, "%s/%s", directory, name);
+    snprintf(path, sizeof path, "%s/%s", scratch_directory, name);
     FILE *file = fopen(path, "wb");
     cr_assert_not_null(file);
     cr_assert_eq(fwrite(bytes, 1, length, file), length);
@@ -341,7 +320,7 @@ static const struct {
 static const char *with_name(const char *said)
 {
     static char text[512];
-    snprintf(text, sizeof text, "%s%s%s", *said == '$' ? directory : "", *said == '$' ? "/input" : "",
+    snprintf(text, sizeof text, "%s%s%s", *said == '$' ? scratch_directory : "", *said == '$' ? "/input" : "",
              said + (*said == '$'));
     return text;
 }
@@ -667,7 +646,7 @@ static int run_without_reader(void)
     cr_assert_geq(child, 0);
     if (child == 0) {
         char path[128];
-        snprintf(path, sizeof path, "%s/err", directory);
+        snprintf(path, sizeof path, "%s/err", scratch_directory);
         if (dup2(ends[1], 1) == 1 && freopen(path, "w", stderr))
             execl(TBUS_TOOL, "tallybus", "simulate", "--rows", "1", (char *)NULL);
         _exit(127);

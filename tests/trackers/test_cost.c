@@ -423,46 +423,40 @@ Test(cost, hostile_strings)
 
 /* --- Memory --- */
 
+static int record_much(struct oom *oom)
+{
+    tbus_cost_t *cost = NULL;
+    tbus_cost_snapshot_t *snapshot = NULL;
+    uint64_t recorded_requests = 0;
+    int told = 0;
+
+    oom_arm(oom);
+    int error = tbus_cost_open(NULL, &cost);
+    for (int i = 0; !error && i < 40; i++) { /* more than the tables hold at first */
+        char name[16];
+        snprintf(name, sizeof name, "name-%d", i);
+        tbus_usage_t usage = {name, name, name, i % 2 ? name : "gpt-4", name, .prompt_tokens = 1};
+        int failed = tbus_cost_record_usage(cost, &usage, NULL);
+        told = failed ? failed : told;
+        recorded_requests++;
+    }
+    if (!error)
+        error = tbus_cost_snapshot(cost, &snapshot);
+    if (snapshot) {
+        uint64_t requests = 0;
+        for (size_t i = 0; i < snapshot->by_user_count; i++)
+            requests += snapshot->by_user[i].requests;
+        cr_assert_eq(snapshot->total.requests, recorded_requests);
+        cr_assert_eq(requests, recorded_requests);
+    }
+    tbus_cost_snapshot_free(snapshot);
+    tbus_cost_close(cost);
+    return error ? error : told;
+}
+
 Test(cost, every_allocation_may_fail)
 {
-    for (long at = 0;; at++) {
-        struct oom oom = {.fail_at = at};
-        tbus_cost_t *cost = NULL;
-        tbus_cost_snapshot_t *snapshot = NULL;
-        uint64_t recorded_requests = 0;
-        bool told = false;
-
-        oom_install(&oom);
-        int error = tbus_cost_open(NULL, &cost);
-        for (int i = 0; !error && i < 40; i++) { /* more than the tables hold at first */
-            char name[16];
-            snprintf(name, sizeof name, "name-%d", i);
-            tbus_usage_t usage = {name, name, name, i % 2 ? name : "gpt-4", name, .prompt_tokens = 1};
-            int failed = tbus_cost_record_usage(cost, &usage, NULL);
-            cr_assert(failed == 0 || failed == UV_ENOMEM);
-            told |= failed != 0;
-            recorded_requests++;
-        }
-        if (!error)
-            error = tbus_cost_snapshot(cost, &snapshot);
-        cr_assert_eq(error != 0 || told, oom.failed > 0, "allocation %ld", at);
-        if (snapshot) {
-            uint64_t requests = 0;
-            for (size_t i = 0; i < snapshot->by_user_count; i++)
-                requests += snapshot->by_user[i].requests;
-            cr_assert_eq(snapshot->total.requests, recorded_requests);
-            cr_assert_eq(requests, recorded_requests);
-        }
-        tbus_cost_snapshot_free(snapshot);
-        tbus_cost_close(cost);
-        oom_remove();
-        cr_assert(error == 0 || error == UV_ENOMEM);
-        cr_assert_eq(oom.live, 0);
-        if (!oom.failed) {
-            cr_assert_gt(at, 20);
-            break;
-        }
-    }
+    cr_assert_gt(oom_try_each(record_much), 20);
 }
 
 Test(cost, known_names_are_recorded_without_an_allocation)

@@ -49,6 +49,34 @@ Test(digest, nothing_may_be_null)
     cr_assert_str_eq(hex, "e3b0c442");
 }
 
+Test(digest, a_text_that_does_not_fit_ends_in_its_digest)
+{
+    enum { BYTES = 40, KEPT_MAX = BYTES - 10 };
+    static const struct {
+        const char *text; /* said again and again */
+        size_t kept;
+    } cut[] = {{"a", KEPT_MAX},
+               {"ab\xe2\x82\xac", KEPT_MAX},
+               {"b\xe2\x82\xac\xe2\x82\xac", KEPT_MAX - 1},
+               {"\xf0\x9f\x98\x80", KEPT_MAX - 2},
+               {"\x80", KEPT_MAX - 3}};
+
+    for (size_t i = 0; i < sizeof cut / sizeof *cut; i++) {
+        char text[200] = "", fitted[BYTES], hex[DIGEST_HEX8_BYTES];
+        while (strlen(text) < sizeof text - 8) {
+            digest_fit(text, fitted, sizeof fitted);
+            if (strlen(text) < BYTES) {
+                cr_assert_str_eq(fitted, text);
+            } else {
+                digest_hex8(text, strlen(text), hex);
+                cr_assert(memcmp(fitted, text, cut[i].kept) == 0 && fitted[cut[i].kept] == '~', "%s", fitted);
+                cr_assert_str_eq(fitted + cut[i].kept + 1, hex);
+            }
+            strcat(text, cut[i].text);
+        }
+    }
+}
+
 /* A million letters a: the third example of FIPS 180-4, in one part and in parts that straddle every block. */
 Test(digest, long_parts_need_no_memory)
 {
