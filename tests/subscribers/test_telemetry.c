@@ -95,7 +95,7 @@ Test(telemetry, every_tracker_hears_of_its_events)
     char *page;
     cr_assert_eq(tbus_telemetry_prometheus(telemetry, 0, &page), 0);
     static const char *const samples[] = {"\nerror_total_requests 2\n", "\nrequest_total 2\n",
-                                          "\ninference_completed 1\n",  "\nstreaming_completed_streams 1\n",
+                                          "\ninference_completed_total 1\n",  "\nstreaming_completed_streams 1\n",
                                           "\ncost_total_usd ",          "\nmodel_requests{model=\"gpt-4o\"} 2\n",
                                           "\nkvcache_hits 1\n"};
     for (size_t i = 0; i < sizeof samples / sizeof *samples; i++)
