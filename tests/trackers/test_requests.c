@@ -264,3 +264,47 @@ Test(requests, on_a_quiet_server_each_request_counts_at_once)
     }
     tbus_requests_close(requests);
 }
+
+static int64_t read_clock(void *now_ns)
+{
+    return *(const int64_t *)now_ns;
+}
+
+/* semantics: times.back */
+Test(requests, when_a_clock_that_was_ahead_is_right_again_requests_count_at_once)
+{
+    int64_t now = begin + 86400 * second;
+    tbus_requests_t *requests;
+    const tbus_requests_options_t options = {.clock = read_clock, .clock_user = &now};
+    cr_assert_eq(tbus_requests_open(&options, &requests), 0);
+    for (int i = 0; i < 40;
+         i++) { /* twenty by each clock; the first by the right one is late, as far as anybody knows */
+        const char *const name = i % 2 ? "/a" : "/b";
+        const tbus_traffic_end_t end = {
+            .failed = i % 4 == 0, .duration_ms = i, .prompt_tokens = 3, .time_ns = now += second};
+        cr_assert_eq(tbus_requests_record_start(requests, name, now), 0);
+        cr_assert_eq(tbus_requests_record_end(requests, name, &end), 0);
+        if (i == 19)
+            now = begin;
+    }
+    tbus_requests_snapshot_t *s = snapshot_at(requests, 0);
+    cr_assert(s->time_ns == begin + 20 * second && s->all.requests == 40 && s->ahead == 0);
+    const double span_s = 60 + (double)(s->time_ns % (2 * second)) / 1e9;
+    const tbus_traffic_t *const traffics[] = {&s->all, endpoint_of(s, "/a"), endpoint_of(s, "/b")};
+    for (int i = 0; i < 3; i++) { /* the one that was late, of /b, is in no window; its end has set the time back */
+        const double all = i ? 20 : 40, started = all - (i != 1), failed = (double[]){10, 0, 10}[i];
+        cr_assert_float_eq(traffics[i]->requests_per_second, started / span_s, 1e-9);
+        cr_assert_float_eq(traffics[i]->responses_per_second, all / span_s, 1e-9);
+        cr_assert_float_eq(traffics[i]->errors_per_second, failed / span_s, 1e-9);
+        cr_assert_float_eq(traffics[i]->tokens_per_second, all * 3 / span_s, 1e-9);
+        cr_assert_eq(traffics[i]->latency_ms.count, (uint64_t)all);
+    }
+    tbus_requests_snapshot_free(s);
+    s = snapshot_at(requests, begin + 40 * second);
+    cr_assert_eq(s->all.latency_ms.count, 40u, "what was recent is recent still");
+    tbus_requests_snapshot_free(s);
+    s = snapshot_at(requests, begin + 61 * second);
+    cr_assert_eq(s->all.latency_ms.count, 21u, "and leaves in time, all but the last that was before");
+    tbus_requests_snapshot_free(s);
+    tbus_requests_close(requests);
+}
