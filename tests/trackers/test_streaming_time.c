@@ -121,6 +121,32 @@ Test(streaming_time, a_look_far_ahead_does_not_stop_the_search_for_idle_streams)
     tbus_streaming_close(streaming);
 }
 
+Test(streaming_time, streams_before_1970_are_idle_in_time_too)
+{
+    tbus_streaming_t *streaming = open_uncached();
+    cr_assert_eq(start(streaming, "s", -1000 * SECOND), 0);
+    tbus_streaming_snapshot_t *s = snapshot_at(streaming, -400 * SECOND);
+    cr_assert_eq(s->active_streams, 1u);
+    tbus_streaming_snapshot_free(s);
+    s = snapshot_at(streaming, -400 * SECOND + 1);
+    cr_assert_eq(s->abandoned_streams, 1u);
+    tbus_streaming_snapshot_free(s);
+    tbus_streaming_close(streaming);
+}
+
+Test(streaming_time, idle_streams_are_looked_for_as_time_goes_on_and_end_before_those_that_end_later)
+{
+    tbus_streaming_t *streaming = open_with(&(tbus_streaming_options_t){.idle_ns = 64 * SECOND, .findable_max = 1});
+    cr_assert_eq(start(streaming, "ghost", 0), 0);
+    cr_assert_eq(start(streaming, "s", 0), 0);
+    for (int i = 1; i <= 66; i++)
+        cr_assert_eq(token(streaming, "s", i * SECOND), 0);
+    cr_assert_eq(complete(streaming, "s", 66 * SECOND), 0);
+    tbus_streaming_snapshot_free(snapshot_at(streaming, 0));
+    cr_assert_eq(found(streaming, "s").status, TBUS_STREAM_STATUS_COMPLETED, "the latest to end is kept");
+    tbus_streaming_close(streaming);
+}
+
 /* --- The cache --- */
 
 static double p50_at(tbus_streaming_t *streaming, int64_t now_ns, uint64_t expected_streams, int64_t expected_as_of_ns)
@@ -433,5 +459,42 @@ Test(streaming_time, figures_that_were_cached_by_a_clock_that_was_ahead_are_forg
     now = 0;
     run_for(streaming, 0, 3 * SECOND);
     cr_assert(p50_at(streaming, AHEAD_H * HOUR + SECOND, 2, AHEAD_H * HOUR + SECOND) != 1000);
+    tbus_streaming_close(streaming);
+}
+
+Test(streaming_time, times_past_the_ends_of_time_are_at_them_whatever_event_tells_them)
+{
+    const int64_t last = INT64_C(1) << 62;
+    for (int kind = 0; kind < 4; kind++) {
+        tbus_streaming_t *streaming = open_with(
+            &(tbus_streaming_options_t){.ahead_max_ns = -1, .idle_ns = -1, .cache_ns = TBUS_STREAMING_NO_CACHE});
+        cr_assert_eq(start(streaming, "s", INT64_MIN), 0);
+        cr_assert_eq(found(streaming, "s").start_ns, 1 - last);
+        if (kind == 0)
+            cr_assert_eq(token(streaming, "s", INT64_MAX), 0);
+        else if (kind == 1)
+            cr_assert_eq(tbus_streaming_record_first_token(streaming, "s", NAN, INT64_MAX), 0);
+        else if (kind == 2)
+            cr_assert_eq(tbus_streaming_record_backpressure(streaming, "s", INT64_MAX), 0);
+        else
+            cr_assert_eq(complete(streaming, "s", INT64_MAX), 0);
+        const tbus_stream_info_t info = found(streaming, "s");
+        cr_assert_eq(info.end_ns, last);
+        cr_assert_float_eq(info.duration_ms, ldexp(1, 63) / 1e6, 1);
+        if (kind < 2)
+            cr_assert_float_eq(info.ttft_ms, ldexp(1, 63) / 1e6, 1);
+        tbus_streaming_close(streaming);
+    }
+}
+
+Test(streaming_time, gaps_of_all_of_time_do_not_overflow_their_mean)
+{
+    tbus_streaming_t *streaming = open_with(&(tbus_streaming_options_t){.ahead_max_ns = -1, .idle_ns = -1});
+    cr_assert_eq(start(streaming, "s", INT64_MIN), 0);
+    for (int i = 0; i < 4; i++) {
+        cr_assert_eq(token(streaming, "s", INT64_MIN), 0);
+        cr_assert_eq(token(streaming, "s", INT64_MAX), 0);
+    }
+    cr_assert_float_eq(found(streaming, "s").itl_avg_ms, ldexp(1, 64) / 7 / 1e6, 1, "the sum stays at its end");
     tbus_streaming_close(streaming);
 }
