@@ -5,6 +5,7 @@
 
 #include "tests/check.h"
 #include "tests/oom.h"
+#include "tests/trackers/meanwhile.h"
 #include "tests/trackers/statistics.h"
 
 static const int64_t second = 1000000000, begin = 1767258000000000000;
@@ -307,4 +308,145 @@ Test(requests, when_a_clock_that_was_ahead_is_right_again_requests_count_at_once
     cr_assert_eq(s->all.latency_ms.count, 21u, "and leaves in time, all but the last that was before");
     tbus_requests_snapshot_free(s);
     tbus_requests_close(requests);
+}
+
+static void record(tbus_requests_t *requests, const char *endpoint, int starts, int ends)
+{
+    for (int i = 0; i < starts; i++)
+        cr_assert_eq(tbus_requests_record_start(requests, endpoint, begin), 0);
+    for (int i = 0; i < ends; i++)
+        cr_assert_eq(
+            tbus_requests_record_end(
+                requests, endpoint,
+                &(tbus_traffic_end_t){
+                    .failed = i % 2, .duration_ms = NAN, .prompt_tokens = 3, .completion_tokens = 5, .time_ns = begin}),
+            0);
+}
+
+/* semantics: requests.counts */
+Test(requests, endpoints_are_by_falling_responses_then_requests_then_by_name)
+{
+    static const struct {
+        const char *name;
+        uint64_t requests, responses;
+    } expected[] = {{"c", 0, 3}, {"b", 4, 2}, {"d", 4, 2}, {"a", 2, 2}, {"e", 5, 0}, {"f", 1, 0}, {"g", 1, 0}};
+    tbus_requests_t *requests;
+    cr_assert_eq(tbus_requests_open(NULL, &requests), 0);
+    for (size_t i = 7; i-- > 0;)
+        record(requests, expected[i].name, (int)expected[i].requests, (int)expected[i].responses);
+    tbus_requests_snapshot_t *s = snapshot_at(requests, 0);
+    cr_assert_eq(s->endpoints_count, 7u);
+    for (size_t i = 0; i < 7; i++) {
+        const tbus_traffic_t *own = &s->endpoints[i];
+        const uint64_t responses = expected[i].responses, requests_begun = expected[i].requests;
+        cr_assert_str_eq(own->name, expected[i].name);
+        cr_assert(own->requests == requests_begun && own->responses == responses && own->errors == responses / 2);
+        cr_assert_eq(own->in_flight, requests_begun > responses ? requests_begun - responses : 0);
+        cr_assert(own->prompt_tokens == 3 * responses && own->completion_tokens == 5 * responses);
+        cr_assert(own->latency_ms.count == 0 && isnan(own->latency_ms.avg), "not told is not 0");
+    }
+    cr_assert(s->all.requests == 17 && s->all.responses == 9 && s->all.errors == 4 && s->unmatched_responses == 0);
+    cr_assert(s->all.prompt_tokens == 27 && s->all.completion_tokens == 45 && s->all.in_flight == 8);
+    tbus_requests_snapshot_free(s);
+    tbus_requests_close(requests);
+}
+
+Test(requests, it_counts_since_it_was_opened_or_reset_by_its_clock)
+{
+    int64_t now = begin;
+    tbus_requests_t *requests;
+    const tbus_requests_options_t options = {
+        .clock = read_clock, .clock_user = &now, .ahead_max_ns = 10 * second, .window_ns = 30 * second};
+    cr_assert_eq(tbus_requests_open(&options, &requests), 0);
+    for (int reset = 0; reset < 2; reset++) {
+        record(requests, "a", 3, 1);
+        cr_assert_eq(tbus_requests_record_start(requests, "a", now + 10 * second), 0);
+        cr_assert_eq(tbus_requests_record_start(requests, "a", now + 20 * second + 1), 0);
+        now += 10 * second;
+        tbus_requests_snapshot_t *s = snapshot_at(requests, 0);
+        cr_assert(s->since_ns == now - 10 * second && s->ahead == 1 && s->time_ns == now && s->all.requests == 5);
+        cr_assert_eq(s->all.latency_ms.count, 0u);
+        cr_assert_float_eq(s->all.requests_per_second, 5 / (30 + (double)(now % second) / 1e9), 1e-9);
+        tbus_requests_snapshot_free(s);
+        tbus_requests_reset(requests);
+    }
+    tbus_requests_close(requests);
+}
+
+Test(requests, a_status_of_500_is_an_error_and_one_of_499_is_none)
+{
+    tbus_requests_t *requests;
+    cr_assert_eq(tbus_requests_open(NULL, &requests), 0);
+    for (int status = 498; status <= 501; status++)
+        cr_assert_eq(tbus_requests_record_end(requests, "a", &(tbus_traffic_end_t){.status_code = status}), 0);
+    tbus_requests_snapshot_t *s = snapshot_at(requests, 0);
+    cr_assert(s->all.errors == 2 && s->endpoints[0].errors == 2 && s->unmatched_responses == 4);
+    tbus_requests_snapshot_free(s);
+    tbus_requests_close(requests);
+}
+
+Test(requests, it_takes_as_many_endpoints_as_it_says_and_no_wrong_options)
+{
+    tbus_requests_t *requests;
+    tbus_requests_snapshot_t *s;
+    for (int i = 0; i < 8; i++) {
+        tbus_requests_options_t options = {0};
+        options.reserved[i] = 1;
+        cr_assert_eq(tbus_requests_open(&options, &requests), UV_EINVAL);
+    }
+    cr_assert_eq(tbus_requests_open(NULL, NULL), UV_EINVAL);
+    cr_assert_eq(tbus_requests_open(&(tbus_requests_options_t){.endpoints_max = (1 << 16) + 1}, &requests), UV_EINVAL);
+    cr_assert_eq(tbus_requests_open(&(tbus_requests_options_t){.window_ns = INT64_MAX}, &requests), UV_EINVAL);
+    const tbus_requests_options_t most = {.endpoints_max = 1 << 16, .window_ns = INT64_C(1) << 62};
+    cr_assert_eq(tbus_requests_open(&most, &requests), 0);
+    record(requests, "a", 1, 1);
+    s = snapshot_at(requests, 0);
+    cr_assert(s->all.requests == 1 && s->all.requests_per_second > 0);
+    tbus_requests_snapshot_free(s);
+    tbus_requests_close(requests);
+    cr_assert_eq(tbus_requests_open(NULL, &requests), 0);
+    for (int i = 0; i < 102; i++) {
+        char name[8];
+        snprintf(name, sizeof name, "%d", i);
+        record(requests, name, 1, 1);
+    }
+    s = snapshot_at(requests, 0);
+    cr_assert(s->endpoints_count == 101 && endpoint_of(s, "other")->requests == 2);
+    tbus_requests_snapshot_free(s);
+    cr_assert_eq(tbus_requests_snapshot(NULL, 0, &s), UV_EINVAL);
+    cr_assert_eq(tbus_requests_snapshot(requests, 0, NULL), UV_EINVAL);
+    cr_assert_eq(tbus_requests_record_start(NULL, "a", 0), UV_EINVAL);
+    cr_assert_eq(tbus_requests_record_end(requests, "a", NULL), UV_EINVAL);
+    cr_assert_eq(tbus_requests_record_end(NULL, "a", &(tbus_traffic_end_t){.failed = true}), UV_EINVAL);
+    tbus_requests_close(requests);
+    tbus_requests_close(NULL);
+    tbus_requests_reset(NULL);
+    tbus_requests_snapshot_free(NULL);
+}
+
+static void add_endpoints(void *requests)
+{
+    static int number;
+    for (int i = 0; i < 30; i++) {
+        char name[192]; /* as long as any: they take the room that was measured */
+        snprintf(name, sizeof name, "%0191d", number++);
+        (void)tbus_requests_record_start(requests, name, begin);
+    }
+}
+
+Test(requests, endpoints_that_come_while_a_snapshot_is_taken_are_in_it)
+{
+    struct meanwhile meanwhile = {.happens = add_endpoints};
+    tbus_requests_t *requests;
+    meanwhile_install(&meanwhile);
+    cr_assert_eq(tbus_requests_open(NULL, &requests), 0);
+    meanwhile.tracker = requests;
+    meanwhile.times = 3;
+    tbus_requests_snapshot_t *s = snapshot_at(requests, 0);
+    cr_assert(meanwhile.happened == 3 && s->all.requests == 90 && s->endpoints_count == 90);
+    tbus_requests_snapshot_free(s);
+    tbus_requests_reset(requests);
+    tbus_requests_close(requests);
+    cr_assert_eq(meanwhile.live, 0);
+    meanwhile_remove();
 }
