@@ -403,3 +403,43 @@ Test(inference, when_a_clock_that_was_ahead_is_right_again_requests_and_levels_g
     cr_assert_eq(step(inference, "idle", begin + 599 * second + 1), UV_ENOENT);
     tbus_inference_close(inference);
 }
+
+/* semantics: inference.phases */
+Test(inference, one_token_has_no_gaps_and_a_time_of_zero_is_a_time)
+{
+    tbus_inference_t *inference;
+    cr_assert_eq(tbus_inference_open(NULL, &inference), 0);
+    for (int64_t tokens = 1; tokens <= 2; tokens++) {
+        cr_assert_eq(tbus_inference_record_start(inference, "r", "m", 5, begin), 0);
+        cr_assert_eq(tbus_inference_record_step(inference, "r", TBUS_STEP_FIRST_TOKEN, 0, 0, begin + 300 * ms), 0);
+        cr_assert_eq(
+            tbus_inference_record_step(inference, "r", TBUS_STEP_DECODE_COMPLETED, 0, tokens, begin + 300 * ms), 0);
+        cr_assert_eq(tbus_inference_record_end(inference, "r", &(tbus_inference_end_t){.time_ns = begin + 400 * ms}),
+                     0);
+        tbus_inference_snapshot_t *s = snapshot_at(inference, 0);
+        cr_assert(s->all.ttft_ms.max == 0 && s->all.decode_ms.max == 0 && s->all.decode_ms.count == (uint64_t)tokens);
+        cr_assert(s->all.itl_ms.count == (uint64_t)tokens - 1 && s->all.tpot_ms.count == (uint64_t)tokens - 1);
+        cr_assert(tokens == 1 || (s->all.itl_ms.max == 0 && s->all.tpot_ms.max == 400), "from the start");
+        tbus_inference_snapshot_free(s);
+    }
+    tbus_inference_close(inference);
+}
+
+Test(inference, a_request_is_idle_at_its_limit_whenever_requests_were_looked_through_last)
+{
+    for (int64_t idle = -1; idle <= 640; idle += 641) {
+        tbus_inference_t *inference;
+        const tbus_inference_options_t options = {.idle_ns = idle * second};
+        cr_assert_eq(tbus_inference_open(&options, &inference), 0);
+        cr_assert_eq(tbus_inference_record_start(inference, "a", "m", 5, begin), 0);
+        cr_assert_eq(step(inference, "nobody", begin + 635 * second), UV_ENOENT, "looks, and not again before 645 s");
+        cr_assert_eq(step(inference, "a", begin + 641 * second), idle < 0 ? 0 : UV_ENOENT);
+        cr_assert_eq(tbus_inference_record_start(inference, "a", "m", 5, begin + 641 * second),
+                     idle < 0 ? UV_EEXIST : 0);
+        tbus_inference_snapshot_t *s = snapshot_at(inference, 0);
+        cr_assert(s->abandoned == (uint64_t)(idle > 0) && s->active == 1);
+        tbus_inference_snapshot_free(s);
+        cr_assert_eq(step(inference, "a", begin + 9999 * second), idle < 0 ? 0 : UV_ENOENT);
+        tbus_inference_close(inference);
+    }
+}

@@ -149,12 +149,22 @@ Test(models, without_memory_all_is_counted_under_other)
             int recorded = tbus_models_record_end(models, name, name, name, &(tbus_traffic_end_t){.time_ns = begin});
             error = error ? error : recorded;
         }
+        for (int i = 20; i < 30 && models; i++) {
+            char name[8];
+            snprintf(name, sizeof name, "%d", i);
+            int recorded = tbus_models_record_cost(models, name, tbus_money_units(1));
+            error = error ? error : recorded;
+        }
         int taken = models ? tbus_models_snapshot(models, 0, &s) : 0;
         error = error ? error : taken;
         uint64_t sum = 0;
         for (size_t i = 0; s && i < s->models_count; i++)
             sum += s->models[i].traffic.requests;
         cr_assert(!s || sum == 20);
+        tbus_money_t cost = tbus_money_units(0);
+        for (size_t i = 0; s && i < s->models_count; i++)
+            cr_assert_eq(tbus_money_add(cost, s->models[i].cost, &cost), 0);
+        cr_assert(!s || tbus_money_compare(cost, tbus_money_units(10)) == 0);
         tbus_models_snapshot_free(s);
         tbus_models_close(models);
         oom_remove();
@@ -440,4 +450,30 @@ Test(models, after_a_reset_nothing_of_before_is_left_in_any_row)
         tbus_models_snapshot_free(s);
     }
     tbus_models_close(models);
+}
+
+/* A row has a bit for each name; the last of them lies before the model's own name. */
+Test(models, each_name_up_to_the_limits_is_told_apart_whatever_they_are)
+{
+    static const struct {
+        uint32_t endpoints, users;
+    } limits[] = {{31, 32}, {32, 31}, {31, 31}, {63, 64}, {100, 3}, {3, 100}, {1, 1}, {127, 127}, {62, 1}, {1, 62}};
+    for (size_t i = 0; i < sizeof limits / sizeof *limits; i++) {
+        const uint32_t most = limits[i].endpoints > limits[i].users ? limits[i].endpoints : limits[i].users;
+        tbus_models_t *models;
+        const tbus_models_options_t options = {.endpoints_max = limits[i].endpoints, .users_max = limits[i].users};
+        cr_assert_eq(tbus_models_open(&options, &models), 0);
+        for (uint32_t name = 0; name <= most; name++) { /* one more than there is room for */
+            char text[8];
+            snprintf(text, sizeof text, "%d", (int)name);
+            cr_assert_eq(tbus_models_record_end(models, "", text, text, &(tbus_traffic_end_t){.time_ns = begin}), 0);
+            tbus_models_snapshot_t *s = snapshot_of(models);
+            cr_assert_eq(s->models_count, 1u);
+            cr_assert_str_eq(s->models[0].traffic.name, "");
+            cr_assert_eq(s->models[0].endpoints, name < limits[i].endpoints ? name + 1 : limits[i].endpoints + 1);
+            cr_assert_eq(s->models[0].users, name < limits[i].users ? name + 1 : limits[i].users + 1);
+            tbus_models_snapshot_free(s);
+        }
+        tbus_models_close(models);
+    }
 }

@@ -424,6 +424,45 @@ Test(requests, it_takes_as_many_endpoints_as_it_says_and_no_wrong_options)
     tbus_requests_snapshot_free(NULL);
 }
 
+/* semantics: requests.rates */
+Test(requests, after_a_reset_windows_hold_only_what_came_since)
+{
+    static const char *const names[] = {"a", "b"};
+    tbus_requests_t *requests;
+    cr_assert_eq(tbus_requests_open(&(tbus_requests_options_t){.endpoints_max = 1}, &requests), 0);
+    for (int round = 0; round < 3; round++) {
+        for (int i = 0; i < 2; i++) { /* the second counts as "other", whose row stays */
+            cr_assert_eq(tbus_requests_record_start(requests, names[i], begin), 0);
+            cr_assert_eq(tbus_requests_record_end(requests, names[i],
+                                                  &(tbus_traffic_end_t){.failed = true,
+                                                                        .duration_ms = 5,
+                                                                        .prompt_tokens = 3,
+                                                                        .completion_tokens = 4,
+                                                                        .time_ns = begin}),
+                         0);
+        }
+        tbus_requests_snapshot_t *s = snapshot_at(requests, 0);
+        const double span_s = 60 + (double)(begin % (2 * second)) / 1e9;
+        const tbus_traffic_t *const traffics[] = {&s->all, endpoint_of(s, "a"), endpoint_of(s, "other")};
+        for (int i = 0; i < 3; i++) {
+            const double all = i ? 1 : 2;
+            cr_assert_float_eq(traffics[i]->requests_per_second, all / span_s, 1e-9);
+            cr_assert_float_eq(traffics[i]->responses_per_second, all / span_s, 1e-9);
+            cr_assert_float_eq(traffics[i]->errors_per_second, all / span_s, 1e-9);
+            cr_assert_float_eq(traffics[i]->tokens_per_second, all * 7 / span_s, 1e-9);
+            cr_assert(traffics[i]->latency_ms.count == (uint64_t)all && traffics[i]->requests == (uint64_t)all);
+            cr_assert(traffics[i]->responses == (uint64_t)all && traffics[i]->errors == (uint64_t)all);
+            cr_assert(traffics[i]->prompt_tokens == 3 * (uint64_t)all && traffics[i]->in_flight == 0);
+            cr_assert_eq(traffics[i]->completion_tokens, 4 * (uint64_t)all);
+        }
+        tbus_requests_snapshot_free(s);
+        record(requests, "a", 1, 0); /* nothing is in flight after a reset either */
+        record(requests, "b", 1, 0);
+        tbus_requests_reset(requests);
+    }
+    tbus_requests_close(requests);
+}
+
 static void add_endpoints(void *requests)
 {
     static int number;

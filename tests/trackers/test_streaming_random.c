@@ -280,13 +280,30 @@ static void compare_all(struct plain *p, struct oracle *oracle, tbus_streaming_t
 
 /* --- Living --- */
 
+/* Up to 40 bounds, so that each list has a length of its own. */
+static const tbus_bounds_t *random_bounds(uint64_t *seed, int list, double most)
+{
+    static double values[4][40];
+    static tbus_bounds_t bounds[4];
+    double last = 0;
+    bounds[list] = (tbus_bounds_t){1 + (size_t)below(seed, 40), values[list]};
+    for (size_t i = 0; i < bounds[list].count; i++)
+        values[list][i] = last += most * (double)(1 + below(seed, 100)) / 1000;
+    return &bounds[list];
+}
+
 /* Where nothing is idle ever the few latest finished streams are kept. Where streams are ended for idleness it is not
  * defined which of two idle ones ends first, so all finished ones are kept. */
 static tbus_streaming_options_t random_options(uint64_t *seed)
 {
     const bool idle = below(seed, 2);
     const uint32_t kept = idle ? MODEL_STREAMS : 20 + (uint32_t)below(seed, 200);
+    const bool bounded = below(seed, 2);
     return (tbus_streaming_options_t){
+        .ttft_bounds = bounded ? random_bounds(seed, 0, 1) : NULL,
+        .tpot_bounds = bounded ? random_bounds(seed, 1, 1) : NULL,
+        .duration_bounds = bounded ? random_bounds(seed, 2, 10) : NULL,
+        .usage_bounds = bounded ? random_bounds(seed, 3, 1000) : NULL,
         .active_max = 5 + (uint32_t)below(seed, 40),
         .finished_max = kept,
         .findable_max = idle ? kept : 1 + (uint32_t)below(seed, 20),
