@@ -185,6 +185,33 @@ Test(requests, without_memory_a_name_counts_as_other)
     }
 }
 
+Test(requests, a_name_that_found_no_memory_takes_no_place)
+{
+    for (long fail = 0;; fail++) {
+        struct oom oom = {.fail_at = -1};
+        tbus_requests_t *requests;
+        oom_install(&oom);
+        cr_assert_eq(tbus_requests_open(&(tbus_requests_options_t){.endpoints_max = 2}, &requests), 0);
+        oom.fail_at = oom.calls + fail;
+        const int error = tbus_requests_record_start(requests, "a", begin);
+        const bool failed = oom.failed > 0;
+        oom.fail_at = -1;
+        cr_assert_eq(error, failed ? UV_ENOMEM : 0);
+        for (int i = 0; i < 2; i++)
+            cr_assert_eq(tbus_requests_record_start(requests, i ? "c" : "b", begin), 0);
+        tbus_requests_snapshot_t *s = snapshot_at(requests, 0);
+        cr_assert_eq(endpoint_of(s, failed ? "c" : "a")->requests, 1u);
+        cr_assert_eq(endpoint_of(s, "b")->requests, 1u);
+        cr_assert_eq(endpoint_of(s, "other")->requests, 1u);
+        tbus_requests_snapshot_free(s);
+        tbus_requests_close(requests);
+        oom_remove();
+        cr_assert_eq(oom.live, 0);
+        if (!failed)
+            break;
+    }
+}
+
 static void record_many(void *user)
 {
     for (int i = 0; i < 20000; i++) {
