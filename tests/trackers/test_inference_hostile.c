@@ -199,3 +199,16 @@ Test(inference_hostile, names_that_come_while_a_snapshot_is_taken_are_in_it)
     cr_assert_eq(meanwhile.live, 0);
     meanwhile_remove();
 }
+
+Test(inference_hostile, requests_before_1970_are_idle_in_time_too)
+{
+    tbus_inference_t *inference;
+    cr_assert_eq(tbus_inference_open(NULL, &inference), 0);
+    cr_assert_eq(tbus_inference_record_start(inference, "r", "m", 5, -10000 * second), 0);
+    cr_assert_eq(step(inference, "nobody", -9400 * second), UV_ENOENT);
+    cr_assert_eq(step(inference, "nobody", -9300 * second), UV_ENOENT);
+    tbus_inference_snapshot_t *s = snapshot_at(inference, -9300 * second);
+    cr_assert(s->active == 0 && s->abandoned == 1);
+    tbus_inference_snapshot_free(s);
+    tbus_inference_close(inference);
+}

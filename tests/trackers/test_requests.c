@@ -303,11 +303,11 @@ Test(requests, when_a_clock_that_was_ahead_is_right_again_requests_count_at_once
 {
     int64_t now = begin + 86400 * second;
     tbus_requests_t *requests;
-    const tbus_requests_options_t options = {.clock = read_clock, .clock_user = &now};
+    const tbus_requests_options_t options = {.endpoints_max = 1, .clock = read_clock, .clock_user = &now};
     cr_assert_eq(tbus_requests_open(&options, &requests), 0);
-    for (int i = 0; i < 40;
-         i++) { /* twenty by each clock; the first by the right one is late, as far as anybody knows */
-        const char *const name = i % 2 ? "/a" : "/b";
+    /* Twenty by each clock; the first by the right one is late, as far as anybody knows. */
+    for (int i = 0; i < 40; i++) {
+        const char *const name = i % 2 ? "/a" : "/b"; /* the first to come is told apart */
         const tbus_traffic_end_t end = {
             .failed = i % 4 == 0, .duration_ms = i, .prompt_tokens = 3, .time_ns = now += second};
         cr_assert_eq(tbus_requests_record_start(requests, name, now), 0);
@@ -318,7 +318,7 @@ Test(requests, when_a_clock_that_was_ahead_is_right_again_requests_count_at_once
     tbus_requests_snapshot_t *s = snapshot_at(requests, 0);
     cr_assert(s->time_ns == begin + 20 * second && s->all.requests == 40 && s->ahead == 0);
     const double span_s = 60 + (double)(s->time_ns % (2 * second)) / 1e9;
-    const tbus_traffic_t *const traffics[] = {&s->all, endpoint_of(s, "/a"), endpoint_of(s, "/b")};
+    const tbus_traffic_t *const traffics[] = {&s->all, endpoint_of(s, "other"), endpoint_of(s, "/b")};
     for (int i = 0; i < 3; i++) { /* the one that was late, of /b, is in no window; its end has set the time back */
         const double all = i ? 20 : 40, started = all - (i != 1), failed = (double[]){10, 0, 10}[i];
         cr_assert_float_eq(traffics[i]->requests_per_second, started / span_s, 1e-9);
@@ -425,6 +425,8 @@ Test(requests, it_takes_as_many_endpoints_as_it_says_and_no_wrong_options)
     cr_assert_eq(tbus_requests_open(&(tbus_requests_options_t){.endpoints_max = (1 << 16) + 1}, &requests), UV_EINVAL);
     cr_assert_eq(tbus_requests_open(&(tbus_requests_options_t){.window_ns = INT64_MAX}, &requests), UV_EINVAL);
     const tbus_requests_options_t most = {.endpoints_max = 1 << 16, .window_ns = INT64_C(1) << 62};
+    cr_assert_eq(tbus_requests_open(&(tbus_requests_options_t){.window_ns = 1}, &requests), 0);
+    tbus_requests_close(requests);
     cr_assert_eq(tbus_requests_open(&most, &requests), 0);
     record(requests, "a", 1, 1);
     s = snapshot_at(requests, 0);
