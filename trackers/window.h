@@ -56,8 +56,8 @@ static inline void window_next_stale(const struct window *window, struct window_
     stale->count--;
 }
 
-/* What was counted at a moment is taken to be of `span_ns` (>= 0) earlier, cut down to a whole slice: so it leaves as much
- * later than it would, and up to a slice sooner. Slots keep what they hold. */
+/* What was counted at a moment counts from now on as if it had been `span_ns` (>= 0) earlier, or up to a slice more. Slots
+ * keep what they hold. */
 void window_go_back(struct window *window, int64_t span_ns);
 
 /* How much time the window that ends at `now_ns` covers: its length, cut into whole slices, and what has gone by of the

@@ -425,6 +425,17 @@ Test(inference, one_token_has_no_gaps_and_a_time_of_zero_is_a_time)
     tbus_inference_close(inference);
 }
 
+Test(inference, one_that_began_later_hides_none_that_is_idle)
+{
+    tbus_inference_t *inference = open_idle(0);
+    cr_assert_eq(tbus_inference_record_start(inference, "b", "m", 5, begin + 100 * second), 0);
+    cr_assert_eq(step(inference, "nobody", begin + 700 * second), UV_ENOENT);
+    tbus_inference_snapshot_t *s = snapshot_at(inference, 0);
+    cr_assert(s->abandoned == 1 && s->active == 1);
+    tbus_inference_snapshot_free(s);
+    tbus_inference_close(inference);
+}
+
 Test(inference, a_request_is_idle_at_its_limit_whenever_requests_were_looked_through_last)
 {
     for (int64_t idle = -1; idle <= 640; idle += 641) {
