@@ -31,9 +31,9 @@ struct ahead {
     void *clock_user;
     int64_t ceiling_ns; /* times up to it need no look at the clock */
     int64_t latest_ns;  /* believed; AHEAD_NOTHING_YET */
-    int64_t doubted_ns; /* the latest time when one last agreed with the clock against it */
     int64_t since_ns;   /* when this began, by the clock */
     uint64_t count;     /* times not believed */
+    int64_t doubted_ns; /* the latest time when one last agreed with the clock against it */
     void (*go_back)(void *tracker, int64_t span_ns); /* may be NULL */
     void *tracker;
 };

@@ -71,7 +71,7 @@ Test(inference_hostile, after_a_reset_nothing_of_before_is_left_in_any_row)
         for (int i = 0; i < 2; i++)
             cr_assert(s->workers[i].requests == 1 && s->workers[i].tokens == 5 && s->workers[i].done == 1);
         tbus_inference_snapshot_free(s);
-        now += 1000 * second;
+        now += round * 1000 * second;
         tbus_inference_reset(inference);
         s = snapshot_at(inference, 0);
         cr_assert(s->since_ns == now && s->active == 0 && s->models_count == 0 && s->workers_count == 0);
