@@ -525,6 +525,19 @@ Test(streaming, numbers_at_the_end_of_what_there_is_overflow_nothing)
     tbus_streaming_close(streaming);
 }
 
+Test(streaming, shed_tokens_stay_at_the_end_of_what_there_is)
+{
+    tbus_streaming_t *streaming = open_with(NULL);
+    for (int i = 0; i < 3; i++) {
+        cr_assert_eq(start(streaming, "s", 0), 0);
+        cr_assert_eq(tbus_streaming_record_end(streaming, "s", &(tbus_stream_end_t){.token_count = INT64_MAX}), 0);
+    }
+    tbus_streaming_snapshot_t *s = snapshot_at(streaming, 0);
+    cr_assert(s->shed_tokens == UINT64_MAX && s->total_tokens == UINT64_MAX);
+    tbus_streaming_snapshot_free(s);
+    tbus_streaming_close(streaming);
+}
+
 /* One model has a row of its own, the other counts as "other", whose row stays. */
 static void run_chunks(tbus_streaming_t *streaming)
 {
