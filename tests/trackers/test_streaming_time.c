@@ -491,10 +491,10 @@ Test(streaming_time, gaps_of_all_of_time_do_not_overflow_their_mean)
 {
     tbus_streaming_t *streaming = open_with(&(tbus_streaming_options_t){.ahead_max_ns = -1, .idle_ns = -1});
     cr_assert_eq(start(streaming, "s", INT64_MIN), 0);
-    for (int i = 0; i < 4; i++) {
+    for (int i = 0; i < 3; i++) {
         cr_assert_eq(token(streaming, "s", INT64_MIN), 0);
         cr_assert_eq(token(streaming, "s", INT64_MAX), 0);
     }
-    cr_assert_float_eq(found(streaming, "s").itl_avg_ms, ldexp(1, 64) / 7 / 1e6, 1, "the sum stays at its end");
+    cr_assert_float_eq(found(streaming, "s").itl_avg_ms, ldexp(1, 64) / 5 / 1e6, 1, "the sum stays at its end");
     tbus_streaming_close(streaming);
 }
