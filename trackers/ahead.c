@@ -10,10 +10,16 @@ void ahead_init(struct ahead *ahead, int64_t max_ns, int64_t (*clock)(void *user
     ahead_reset(ahead);
 }
 
+void ahead_on_going_back(struct ahead *ahead, void (*go_back)(void *tracker, int64_t span_ns), void *tracker)
+{
+    ahead->go_back = go_back;
+    ahead->tracker = tracker;
+}
+
 void ahead_reset(struct ahead *ahead)
 {
     ahead->ceiling_ns = ahead->max_ns < 0 ? INT64_MAX : INT64_MIN;
-    ahead->latest_ns = AHEAD_NOTHING_YET;
+    ahead->latest_ns = ahead->doubted_ns = AHEAD_NOTHING_YET;
     ahead->since_ns = ahead_clock(ahead);
     ahead->count = 0;
 }
@@ -44,7 +50,24 @@ int64_t ahead_believe_slowly(struct ahead *ahead, int64_t moment)
         ahead->latest_ns = first ? ahead_clock(ahead) : ahead->latest_ns;
         return ahead->latest_ns;
     }
-    if (moment > ahead->latest_ns)
-        ahead->latest_ns = moment;
+    ahead->latest_ns = moment;
+    return moment;
+}
+
+/* A later one that comes between the two takes the doubt away: the latest time is another one then. */
+int64_t ahead_believe_late(struct ahead *ahead, int64_t moment)
+{
+    const int64_t clock_ns = ahead_clock(ahead), ceiling_ns = moment_after(clock_ns, ahead->max_ns);
+    if (ahead->latest_ns <= ceiling_ns || moment > ceiling_ns || clock_ns - moment > ahead->max_ns)
+        return moment; /* it is late and no more */
+    if (ahead->doubted_ns != ahead->latest_ns) {
+        ahead->doubted_ns = ahead->latest_ns;
+        return moment;
+    }
+    if (ahead->go_back)
+        ahead->go_back(ahead->tracker, ahead->latest_ns - moment);
+    ahead->latest_ns = moment;
+    ahead->ceiling_ns = ceiling_ns;
+    ahead->doubted_ns = AHEAD_NOTHING_YET;
     return moment;
 }

@@ -77,6 +77,14 @@ static void clear(tbus_errors_t *errors)
     tbus_mem_free(errors);
 }
 
+/* The latest time is given up (ahead.h). */
+static void go_back_locked(void *tracker, int64_t span_ns)
+{
+    tbus_errors_t *errors = tracker;
+    window_go_back(&errors->window, span_ns);
+    slos_go_back(&errors->slos, errors->ahead.latest_ns - span_ns, span_ns);
+}
+
 int tbus_errors_open(const tbus_errors_options_t *options, tbus_errors_t **ret)
 {
     const tbus_errors_options_t completed = complete(options);
@@ -92,6 +100,7 @@ int tbus_errors_open(const tbus_errors_options_t *options, tbus_errors_t **ret)
     errors->name_secret = table_secret_open();
     errors->findings.off = completed.findings_off;
     ahead_init(&errors->ahead, completed.ahead_max_ns, completed.clock, completed.clock_user);
+    ahead_on_going_back(&errors->ahead, go_back_locked, errors);
     window_init(&errors->window, completed.window_ns, COUNT_SLICES);
     patterns_init(&errors->patterns, completed.patterns_max, completed.pattern_threshold);
     int error = open_tables(errors, &completed);

@@ -92,6 +92,14 @@ static void settle(struct series *series)
     series->open = (struct tally){0};
 }
 
+void series_go_back(struct series *series, int64_t span_ns)
+{
+    settle(series);
+    series->open_from = INT64_MIN;
+    for (unsigned row = 0; row < SERIES_ROWS && series->rows[row]; row++)
+        window_go_back(&series->windows[row], span_ns);
+}
+
 void series_add_slowly(struct series *series, int64_t moment, bool failed)
 {
     struct tally one = {1, failed};

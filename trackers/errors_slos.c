@@ -105,6 +105,25 @@ int slos_add_slowly(struct slos *slos, struct name *endpoint, int64_t moment, bo
     return error;
 }
 
+static void go_back(struct watch *watch, int64_t now_ns, int64_t span_ns)
+{
+    series_go_back(&watch->series, span_ns);
+    if (watch->last_error > now_ns)
+        watch->last_error -= span_ns;
+}
+
+void slos_go_back(struct slos *slos, int64_t now_ns, int64_t span_ns)
+{
+    go_back(slos->all, now_ns, span_ns);
+    for (uint32_t cell = 0; cell < slos->endpoints.used; cell++) {
+        struct watch **watch = table_at(&slos->endpoints, cell);
+        if (watch)
+            go_back(*watch, now_ns, span_ns);
+    }
+    if (slos->looked_at > now_ns)
+        slos->looked_at = now_ns;
+}
+
 /* --- Alerts --- */
 
 static double burn_rate_of(const struct watch *watch, struct tally tally)

@@ -67,6 +67,9 @@ static inline bool slos_are_due(const struct slos *slos, int64_t moment)
     return moment >= slos->all->series.open_from + SERIES_SLICE_NS;
 }
 
+/* The time that is now was `span_ns` later (ahead.h): windows and alerts go on from this one. */
+void slos_go_back(struct slos *slos, int64_t now_ns, int64_t span_ns);
+
 /* Looks at all alerts as of a moment, and tells what has changed. A moment before the last one counts as that. */
 void slos_look(struct slos *slos, int64_t moment, struct findings *findings);
 

@@ -4,6 +4,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "trackers/moment.h"
+
 void level_init(struct level *level, int64_t window_ns)
 {
     assert(window_ns > 0);
@@ -51,6 +53,12 @@ void level_set(struct level *level, int64_t time_ns, int64_t value)
     level->value = value;
     struct level_slot *slot = slot_at(level, level->since_ns);
     slot->max = value > slot->max ? value : slot->max;
+}
+
+void level_go_back(struct level *level, int64_t span_ns)
+{
+    window_go_back(&level->window, span_ns);
+    level->since_ns = moment_before(level->since_ns, span_ns);
 }
 
 struct level_figures level_at(const struct level *level, int64_t now_ns)

@@ -28,6 +28,9 @@ void level_init(struct level *level, int64_t window_ns);
 /* The value (>= 0) from a moment on. Moments that lie behind the last one count as that. */
 void level_set(struct level *level, int64_t time_ns, int64_t value);
 
+/* As window_go_back(); the value is held on. */
+void level_go_back(struct level *level, int64_t span_ns);
+
 struct level_figures {
     int64_t now, max;
     double mean; /* NaN where no time has gone by */

@@ -20,6 +20,12 @@ static inline int64_t moment_after(int64_t moment, int64_t span_ns)
     return span_ns > MOMENT_MAX - moment ? MOMENT_MAX : moment + span_ns;
 }
 
+/* `moment` and `span_ns` (>= 0) earlier, within the bounds. */
+static inline int64_t moment_before(int64_t moment, int64_t span_ns)
+{
+    return moment < MOMENT_MIN + span_ns ? MOMENT_MIN : moment - span_ns;
+}
+
 /* The time from one moment to another; 0 where that is negative, which is counted. */
 static inline int64_t moment_interval(int64_t from, int64_t to, uint64_t *negatives)
 {

@@ -92,10 +92,33 @@ static int take_options(tbus_streaming_t *streaming, const tbus_streaming_option
 
 /* --- Open, close, reset --- */
 
+/* The latest time is given up (ahead.h): windows and idle limits go on from the one that is now. What lies behind it in
+ * time may be of the clock that is right, and stays. */
+static void go_back_locked(void *tracker, int64_t span_ns)
+{
+    tbus_streaming_t *streaming = tracker;
+    const int64_t before_ns = streaming->ahead.latest_ns, now_ns = before_ns - span_ns;
+    streaming_go_back_in_windows_locked(streaming, span_ns);
+    for (uint32_t i = 0; i < streaming->streams.used; i++) {
+        struct stream *stream = table_at(&streaming->streams, i);
+        if (!stream || stream->status != TBUS_STREAM_STATUS_ACTIVE || stream->last_event_ns <= now_ns)
+            continue;
+        if (streaming_is_idle(streaming, stream, before_ns))
+            streaming_abandon_locked(streaming, stream);
+        else
+            stream->last_event_ns -= span_ns;
+    }
+    for (uint32_t i = 0; i < streaming->finished_count; i++)
+        if (streaming->finished[i].end_ns > now_ns)
+            streaming->finished[i].end_ns -= span_ns;
+    streaming->idle_from_ns = streaming->next_sweep_ns = MOMENT_MIN;
+}
+
 static void init_time(tbus_streaming_t *streaming)
 {
     ahead_init(&streaming->ahead, streaming->options.ahead_max_ns, streaming->options.clock,
                streaming->options.clock_user);
+    ahead_on_going_back(&streaming->ahead, go_back_locked, streaming);
     streaming->idle_from_ns = MOMENT_MAX;
     streaming->next_sweep_ns = MOMENT_MIN;
 }

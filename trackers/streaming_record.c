@@ -129,7 +129,7 @@ static void follow_sequence_locked(tbus_streaming_t *streaming, struct stream *s
         streaming->counters.sequence_jumps++;
     }
     int64_t end = begin > INT64_MAX - step ? INT64_MAX : begin + step;
-    if (end > stream->next_sequence || (number <= 0 && !stream->has_event))
+    if (end > stream->next_sequence)
         stream->next_sequence = end;
     stream->has_event = true;
 }

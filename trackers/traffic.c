@@ -35,6 +35,27 @@ static void reset_windows(struct traffic *traffic)
     histogram_window_reset(traffic->latency);
 }
 
+static void go_back_in_windows(struct traffic *traffic, int64_t span_ns)
+{
+    window_sum_go_back(&traffic->recent_requests, span_ns);
+    window_sum_go_back(&traffic->recent_responses, span_ns);
+    window_sum_go_back(&traffic->recent_errors, span_ns);
+    window_sum_go_back(&traffic->recent_tokens, span_ns);
+    histogram_window_go_back(traffic->latency, span_ns);
+}
+
+/* The latest time is given up (ahead.h). */
+static void go_back_locked(void *tracker, int64_t span_ns)
+{
+    struct traffic_book *book = tracker;
+    go_back_in_windows(&book->all, span_ns);
+    for (uint32_t i = 0; i < book->names.used; i++) {
+        struct traffic *row = table_at(&book->names, i);
+        if (row)
+            go_back_in_windows(row, span_ns);
+    }
+}
+
 /* --- Open, close, reset --- */
 
 static int open_windows(struct traffic *traffic, int64_t window_ns, uint32_t slices)
@@ -76,6 +97,7 @@ int traffic_open(struct traffic_book *book, const struct traffic_options *option
         return UV_EINVAL;
     *book = (struct traffic_book){.window_ns = options->window_ns};
     ahead_init(&book->ahead, options->ahead_max_ns, options->clock, options->clock_user);
+    ahead_on_going_back(&book->ahead, go_back_locked, book);
     table_init(&book->names, options->row_bytes, TRAFFIC_NAME_MAX, options->names_max + 1 /* and "other" */);
     int error = open_windows(&book->all, book->window_ns, HISTOGRAM_SLICES);
     if (!error)

@@ -2,6 +2,8 @@
 
 #include <assert.h>
 
+#include "trackers/moment.h"
+
 void window_init(struct window *window, int64_t length_ns, uint32_t slices)
 {
     assert(length_ns != 0 && slices > 0);
@@ -14,7 +16,7 @@ void window_reset(struct window *window)
 {
     window->newest = INT64_MIN;
     window->newest_from = 0;
-    window->newest_slot = 0;
+    window->newest_slot = window->turned = 0;
 }
 
 /* Number of the slice that a moment lies in: rounded towards the past, before 1970 too. */
@@ -26,7 +28,7 @@ static int64_t number_of(const struct window *window, int64_t time_ns)
 static uint32_t slot_of(const struct window *window, int64_t number)
 {
     int64_t slot = number % window->slots;
-    return (uint32_t)(slot < 0 ? slot + window->slots : slot);
+    return ((uint32_t)(slot < 0 ? slot + window->slots : slot) + window->turned) % window->slots;
 }
 
 static void move_to(struct window *window, int64_t number, struct window_stale *ret_stale)
@@ -49,6 +51,18 @@ uint32_t window_enter_slowly(struct window *window, int64_t time_ns, struct wind
     else if (window->newest - number >= window->slots)
         return WINDOW_PAST;
     return slot_of(window, number);
+}
+
+void window_go_back(struct window *window, int64_t span_ns)
+{
+    assert(span_ns >= 0);
+    if (window->slice_ns == 0 || window->newest == INT64_MIN)
+        return;
+    window->newest = number_of(window, moment_before(window->newest_from, span_ns));
+    window->newest_from = window->newest * window->slice_ns;
+    window->turned =
+        (window->turned + window->newest_slot + window->slots - slot_of(window, window->newest)) % window->slots;
+    assert(slot_of(window, window->newest) == window->newest_slot);
 }
 
 bool window_covers(const struct window *window, uint32_t slot, int64_t now_ns)

@@ -22,7 +22,8 @@ struct window {
     int64_t newest;      /* number of the newest slice: time / slice_ns; INT64_MIN = none yet */
     int64_t newest_from; /* its first moment, so that most moments need no division */
     uint32_t newest_slot;
-    uint32_t slots; /* slices that the length is cut into, and one more */
+    uint32_t slots;  /* slices that the length is cut into, and one more */
+    uint32_t turned; /* by how many slots the row is turned: see window_go_back() */
 };
 
 /* Slots whose slices have left, in a row that wraps around. */
@@ -54,6 +55,10 @@ static inline void window_next_stale(const struct window *window, struct window_
     stale->slot = stale->slot + 1 < window->slots ? stale->slot + 1 : 0;
     stale->count--;
 }
+
+/* What was counted at a moment counts from now on as if it had been `span_ns` (>= 0) earlier, or up to a slice more. Slots
+ * keep what they hold. */
+void window_go_back(struct window *window, int64_t span_ns);
 
 /* How much time the window that ends at `now_ns` covers: its length, cut into whole slices, and what has gone by of the
  * newest one. 0 = without limit. */

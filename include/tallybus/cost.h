@@ -36,7 +36,8 @@ typedef struct tbus_cost_options {
      * believed. One further ahead counts at the latest time that was, and is counted. */
     int64_t ahead_max_ns;
     /* Nanoseconds since 1970; default: the system's clock. Asked on opening, on a reset, and where a time is ahead of
-     * what the last look at it allowed; with the lock held, on any thread: it may neither block nor call the library. */
+     * what the last look at it allowed, or late by more than `ahead_max_ns`; with the lock held, on any thread: it may
+     * neither block nor call the library. */
     int64_t (*clock)(void *user);
     void *clock_user;
     uint64_t reserved[8];

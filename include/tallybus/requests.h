@@ -21,7 +21,8 @@ typedef struct tbus_requests_options {
         ahead_max_ns; /* how far ahead of the clock, and of the latest time, a time may be; default 300 s; negative =
                              any time is believed: for times that are not of this clock */
     /* Nanoseconds since 1970; default: the system's clock. Asked on opening, on a reset, and where a time is ahead of
-     * what the last look at it allowed; with the lock held, on any thread: it may neither block nor call the library. */
+     * what the last look at it allowed, or late by more than `ahead_max_ns`; with the lock held, on any thread: it may
+     * neither block nor call the library. */
     int64_t (*clock)(void *user);
     void *clock_user;
     uint64_t reserved[8];

@@ -6,7 +6,8 @@
  * Time. Windows end, and idle streams are measured, by the latest time recorded. One event with a wrong time far ahead
  * must not empty the window and end every stream: so one more than `ahead_max_ns` ahead of the clock, and of the latest
  * time as well, is not believed. It counts like any other, but at the latest time that was believed. A replay of times to
- * come needs a clock of its own, or no guard.
+ * come needs a clock of its own, or no guard. Where the clock itself was ahead and is right again, the latest time goes
+ * back with the second event in a row that agrees with it; what was recent before is recent still.
  *
  * Every function takes one lock for as long as it needs to read or write plain memory; none calls the host, but for the
  * options' `clock`. Names are hashed before the lock is taken. */
@@ -53,7 +54,8 @@ typedef struct tbus_streaming_options {
         ahead_max_ns; /* how far ahead of the clock, and of the latest time, a time may be; default 300 s; negative =
                              any time is believed: for times that are not of this clock */
     /* Nanoseconds since 1970; default: the system's clock. Asked on opening, on a reset, and where a time is ahead of
-     * what the last look at it allowed; with the lock held, on any thread: it may neither block nor call the library. */
+     * what the last look at it allowed, or late by more than `ahead_max_ns`; with the lock held, on any thread: it may
+     * neither block nor call the library. */
     int64_t (*clock)(void *user);
     void *clock_user;
     /* What users are promised, for goodput; 0 = no such limit. */

@@ -77,6 +77,11 @@ Test(telemetry, every_tracker_hears_of_its_events)
     cr_assert(s->errors->slo.total_requests == 2 && s->errors->slo.errors == 1);
     cr_assert(s->requests->all.requests == 2 && s->requests->all.responses == 2 && s->requests->all.errors == 1);
     cr_assert(s->requests->all.in_flight == 0 && s->requests->all.latency_ms.max == 100);
+    cr_assert(s->requests->all.latency_ms.min == 10 && s->requests->all.latency_ms.count == 2);
+    cr_assert(s->requests->all.prompt_tokens == 100 && s->requests->all.completion_tokens == 11);
+    cr_assert(s->models->models[0].traffic.prompt_tokens == 100 && s->models->models[0].total_tokens == 111);
+    cr_assert(s->inference->all.input_tokens == 100 && s->inference->all.output_tokens == 11);
+    cr_assert_eq(s->inference->all.cached_tokens, 50u);
     cr_assert(s->requests->time_ns == s->time_ns && s->models->time_ns == s->time_ns);
     cr_assert(s->inference->all.completed == 1 && s->inference->all.failed == 1 && s->inference->active == 0);
     cr_assert(s->inference->all.queue_ms.max == 10 && s->inference->all.prefill_ms.max == 20);
@@ -94,10 +99,10 @@ Test(telemetry, every_tracker_hears_of_its_events)
     tbus_telemetry_snapshot_free(s);
     char *page;
     cr_assert_eq(tbus_telemetry_prometheus(telemetry, 0, &page), 0);
-    static const char *const samples[] = {"\nerror_total_requests 2\n", "\nrequest_total 2\n",
-                                          "\ninference_completed_total 1\n",  "\nstreaming_completed_streams 1\n",
-                                          "\ncost_total_usd ",          "\nmodel_requests{model=\"gpt-4o\"} 2\n",
-                                          "\nkvcache_hits 1\n"};
+    static const char *const samples[] = {
+        "\nerror_total_requests 2\n",        "\nrequest_total 2\n", "\ninference_completed_total 1\n",
+        "\nstreaming_completed_streams 1\n", "\ncost_total_usd ",   "\nmodel_requests_total{model=\"gpt-4o\"} 2\n",
+        "\nkvcache_hits_total 1\n"};
     for (size_t i = 0; i < sizeof samples / sizeof *samples; i++)
         cr_assert_not_null(strstr(page, samples[i]), "%s", samples[i]);
     tbus_mem_free(page);

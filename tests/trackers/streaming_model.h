@@ -21,7 +21,8 @@ struct plain_stream {
     uint64_t tokens, input, pressure;
     double itl_sum_ns;
     uint64_t itl_count;
-    long ended_as; /* how many had ended before it */
+    long ended_as;  /* how many had ended before it */
+    int64_t leaves; /* its end, as the window has it */
 };
 
 /* What an event adds to the window. */
@@ -30,6 +31,7 @@ struct plain_sample {
     uint64_t tokens;
     int model;
     bool has_gap, starts;
+    int64_t slice; /* that it lies in, as the window has it */
 };
 
 struct plain {
@@ -38,9 +40,12 @@ struct plain {
     long count, ended;
     struct plain_sample samples[MODEL_SAMPLES];
     size_t samples_count;
-    int64_t clock; /* never goes back; options.clock_user points to it */
-    int64_t now;   /* once there was an event */
+    int64_t clock;   /* options.clock_user points to it */
+    int64_t allowed; /* by the clock, when it was looked at last; once has_now */
+    int64_t now;     /* once there was an event */
     bool has_now;
+    bool doubted; /* since `now` there was a time that agreed with the clock against it */
+    uint64_t backs;
     char models[MODEL_NAMES][16];
     int models_count;
     struct {
@@ -57,14 +62,6 @@ static inline int64_t plain_interval(struct plain *p, int64_t from, int64_t to)
     return to < from ? 0 : to - from;
 }
 
-static inline struct plain_stream *plain_active(struct plain *p, const char *id)
-{
-    for (long i = p->count - 1; i >= 0; i--)
-        if (p->streams[i].status == TBUS_STREAM_STATUS_ACTIVE && strcmp(p->streams[i].id, id) == 0)
-            return &p->streams[i];
-    return NULL;
-}
-
 static inline uint64_t plain_active_count(const struct plain *p)
 {
     uint64_t count = 0;
@@ -75,7 +72,7 @@ static inline uint64_t plain_active_count(const struct plain *p)
 
 static inline void plain_end(struct plain *p, struct plain_stream *s, int outcome, const char *reason, int64_t time)
 {
-    s->end = time;
+    s->end = s->leaves = time;
     s->status = outcome + 1;
     s->ended_as = p->ended++;
     snprintf(s->reason, sizeof s->reason, "%s", reason);
@@ -85,36 +82,102 @@ static inline void plain_end(struct plain *p, struct plain_stream *s, int outcom
         (void)plain_interval(p, s->first, time);
 }
 
+static inline void plain_abandon_if_idle(struct plain *p, struct plain_stream *s, int64_t now)
+{
+    const int64_t idle = p->options.idle_ns;
+    if (idle < 0 || s->status != TBUS_STREAM_STATUS_ACTIVE || now - s->last_event <= idle)
+        return;
+    p->abandoned++;
+    plain_end(p, s, TBUS_STREAM_OUTCOME_FAILED, "abandoned", s->last_event + idle);
+}
+
 static inline void plain_abandon_idle(struct plain *p, int64_t now)
 {
-    for (long i = 0; p->options.idle_ns >= 0 && i < p->count; i++) {
+    for (long i = 0; i < p->count; i++)
+        plain_abandon_if_idle(p, &p->streams[i], now);
+}
+
+static inline int64_t plain_slice(const struct plain *p, int64_t time)
+{
+    int64_t slice = (p->options.window_ns + MODEL_SLICES - 1) / MODEL_SLICES;
+    return time >= 0 ? time / slice : (time + 1) / slice - 1;
+}
+
+/* Now is earlier by a span: what is in the window, and what streams had last, stays as long ago as it was. What is told
+ * to lie behind now stays as it is. */
+static inline void plain_go_back(struct plain *p, int64_t span)
+{
+    const int64_t slice = (p->options.window_ns + MODEL_SLICES - 1) / MODEL_SLICES, before = p->now;
+    p->now -= span;
+    for (long i = 0; i < p->count; i++) {
         struct plain_stream *s = &p->streams[i];
-        if (s->status == TBUS_STREAM_STATUS_ACTIVE && now - s->last_event > p->options.idle_ns) {
-            p->abandoned++;
-            plain_end(p, s, TBUS_STREAM_OUTCOME_FAILED, "abandoned", s->last_event + p->options.idle_ns);
+        if (s->status == TBUS_STREAM_STATUS_ACTIVE && s->last_event > p->now) {
+            plain_abandon_if_idle(p, s, before);
+            s->last_event -= span;
         }
+        if (s->leaves > p->now)
+            s->leaves -= span;
     }
+    for (size_t i = 0; p->options.window_ns >= 0 && i < p->samples_count; i++)
+        p->samples[i].slice -= (span + slice - 1) / slice;
+    p->doubted = false;
+    p->allowed = p->clock + p->options.ahead_max_ns;
+    p->backs++;
+}
+
+/* Whether a late time and the clock agree against now. */
+static inline bool plain_is_against(const struct plain *p, int64_t time)
+{
+    const int64_t most = p->options.ahead_max_ns;
+    return most >= 0 && p->has_now && p->now - time > most && p->now > p->clock + most &&
+           llabs(time - p->clock) <= most;
 }
 
 /* The moment that an event counts at. */
 static inline int64_t plain_see(struct plain *p, int64_t time)
 {
     const int64_t most = p->options.ahead_max_ns;
-    if (most >= 0 && time > p->clock + most && !(p->has_now && time <= p->now + most)) {
-        p->ahead++;
-        time = p->has_now ? p->now : p->clock;
+    if (most >= 0 && (!p->has_now || (time > p->now && time > p->allowed))) {
+        p->allowed = p->clock + most;
+        if (time > p->allowed && !(p->has_now && time <= p->now + most)) {
+            p->ahead++;
+            time = p->has_now ? p->now : p->clock;
+        }
     }
-    if (!p->has_now || time > p->now)
+    if (plain_is_against(p, time)) {
+        if (p->doubted)
+            plain_go_back(p, p->now - time);
+        else
+            p->doubted = true;
+    }
+    if (!p->has_now || time > p->now) {
         p->now = time;
+        p->doubted = false;
+        plain_abandon_idle(p, p->now);
+    }
     p->has_now = true;
-    plain_abandon_idle(p, p->now);
     return time;
+}
+
+/* The stream with this id that is active now. One that began long ago may be idle from its start. */
+static inline struct plain_stream *plain_active(struct plain *p, const char *id)
+{
+    for (long i = p->count - 1; i >= 0; i--) {
+        struct plain_stream *s = &p->streams[i];
+        if (strcmp(s->id, id) != 0)
+            continue;
+        plain_abandon_if_idle(p, s, p->now);
+        if (s->status == TBUS_STREAM_STATUS_ACTIVE)
+            return s;
+    }
+    return NULL;
 }
 
 /* The event's part in the window. */
 static inline void plain_add(struct plain *p, const struct plain_stream *s, struct plain_sample sample)
 {
     sample.model = s->model;
+    sample.slice = p->options.window_ns < 0 ? 0 : plain_slice(p, sample.time);
     p->samples[p->samples_count++] = sample;
 }
 
@@ -139,6 +202,8 @@ static inline int plain_start(struct plain *p, const char *id, const char *model
         p->duplicates++;
         return UV_EEXIST;
     }
+    if (plain_active_count(p) >= p->options.active_max)
+        plain_abandon_idle(p, p->now);
     if (plain_active_count(p) >= p->options.active_max) {
         p->refused++;
         return UV_ENOSPC;
@@ -304,7 +369,7 @@ static inline bool plain_is_kept(const struct plain *p, const struct plain_strea
 {
     const int64_t window = p->options.window_ns;
     return s->status != TBUS_STREAM_STATUS_ACTIVE && p->ended - s->ended_as <= (long)p->options.finished_max &&
-           (window < 0 || (s->end <= p->now && p->now - s->end < window));
+           (window < 0 || (s->leaves <= p->now && p->now - s->leaves < window));
 }
 
 static inline bool plain_is_good(const struct plain *p, const struct plain_stream *s)
@@ -315,16 +380,10 @@ static inline bool plain_is_good(const struct plain *p, const struct plain_strea
     return ttft && tpot && (o->duration_max_ms <= 0 || plain_duration_ms(s, s->end) <= o->duration_max_ms);
 }
 
-static inline int64_t plain_slice(const struct plain *p, int64_t time)
-{
-    int64_t slice = (p->options.window_ns + MODEL_SLICES - 1) / MODEL_SLICES;
-    return time >= 0 ? time / slice : (time + 1) / slice - 1;
-}
-
 /* What is kept by slices leaves with its slice. */
-static inline bool plain_in_slices(const struct plain *p, int64_t time)
+static inline bool plain_in_slices(const struct plain *p, const struct plain_sample *sample)
 {
-    return p->options.window_ns < 0 || plain_slice(p, p->now) - plain_slice(p, time) <= MODEL_SLICES;
+    return p->options.window_ns < 0 || plain_slice(p, p->now) - sample->slice <= MODEL_SLICES;
 }
 
 #endif

@@ -1,4 +1,5 @@
 #include "tests/check.h"
+#include "tests/oracle.h"
 #include "trackers/ahead.h"
 #include "trackers/moment.h"
 
@@ -12,6 +13,13 @@ static int64_t read_clock(void *user)
     struct clock *clock = user;
     clock->asked++;
     return clock->now_ns;
+}
+
+static void note_span(void *user, int64_t span_ns)
+{
+    int64_t *spans = user;
+    spans[0]++;
+    spans[1] = span_ns;
 }
 
 Test(ahead, a_time_too_far_ahead_of_the_clock_is_told)
@@ -108,4 +116,120 @@ Test(ahead, a_late_time_does_not_set_the_latest_back_where_the_clock_was)
     cr_assert_eq(ahead_believe(&ahead, 7), 7, "late by the clock too");
     cr_assert_eq(ahead_latest(&ahead), 1060);
     cr_assert_eq(ahead.count, 0);
+}
+
+Test(ahead, two_late_times_that_agree_with_the_clock_take_the_latest_back)
+{
+    struct clock clock = {.now_ns = 9000};
+    struct ahead ahead;
+    int64_t spans[2] = {0};
+
+    ahead_init(&ahead, 50, read_clock, &clock);
+    ahead_on_going_back(&ahead, note_span, spans);
+    cr_assert_eq(ahead_believe(&ahead, 9000), 9000);
+    clock.now_ns = 1000;
+    cr_assert_eq(ahead_believe(&ahead, 990), 990);
+    cr_assert_eq(ahead_latest(&ahead), 9000, "one may be late");
+    cr_assert_eq(ahead_believe(&ahead, 1005), 1005);
+    cr_assert_eq(ahead_latest(&ahead), 1005);
+    cr_assert(spans[0] == 1 && spans[1] == 9000 - 1005);
+    cr_assert_eq(ahead_believe(&ahead, 1056), 1005, "and the clock counts again");
+    cr_assert_eq(ahead_believe(&ahead, 1050), 1050);
+    cr_assert_eq(ahead.count, 1);
+    ahead_reset(&ahead);
+    cr_assert_eq(ahead_believe(&ahead, 1000), 1000);
+    clock.now_ns = 0;
+    for (int i = 0; i < 2; i++)
+        cr_assert_eq(ahead_believe(&ahead, 0), 0);
+    cr_assert_eq(spans[0], 2, "after a reset, too");
+}
+
+Test(ahead, late_times_alone_take_nothing_back)
+{
+    static const struct {
+        int64_t clock, times[4];
+    } cases[] = {
+        {8950, {1000, 1000, 1000}},       /* the latest is near the clock */
+        {1000, {949, 949, 1051, 1051}},   /* they are not */
+        {1000, {1000, 9001, 1000, 9002}}, /* time goes on between them */
+        {1000, {8950, 8950, 8950}},       /* they are not late */
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct clock clock = {.now_ns = 9000};
+        struct ahead ahead;
+        ahead_init(&ahead, 50, read_clock, &clock);
+        (void)ahead_believe(&ahead, 9000);
+        clock.now_ns = cases[i].clock;
+        for (int at = 0; at < 4; at++)
+            cr_assert_eq(ahead_believe(&ahead, cases[i].times[at]), cases[i].times[at]);
+        cr_assert_geq(ahead_latest(&ahead), 9000, "case %zu", i);
+    }
+}
+
+Test(ahead, each_of_the_two_may_be_as_far_from_the_clock_as_times_are_believed)
+{
+    for (int past = 0; past < 2; past++)
+        for (int side = -1; side <= 1; side += 2) {
+            struct clock clock = {.now_ns = 9000};
+            struct ahead ahead;
+            ahead_init(&ahead, 50, read_clock, &clock);
+            (void)ahead_believe(&ahead, 9000);
+            clock.now_ns = 1000;
+            for (int i = 0; i < 2; i++)
+                (void)ahead_believe(&ahead, 1000 + side * (50 + past));
+            cr_assert_eq(ahead_latest(&ahead), past ? 9000 : 1000 + side * 50);
+        }
+}
+
+/* The rule once more, step by step; `allowed` is what the clock has allowed when it was looked at last. */
+Test(ahead, equals_a_plain_reckoning_whatever_clock_and_times_do)
+{
+    enum { ROUNDS = 400, EVENTS = 400 };
+    uint64_t seed = oracle_seed("ahead");
+    for (int round = 0; round < ROUNDS; round++) {
+        struct clock clock = {.now_ns = 5000};
+        struct ahead ahead;
+        const int64_t max = round % 10 == 0 ? -1 : 1 + (int64_t)(oracle_random(&seed) % 100);
+        int64_t latest = INT64_MIN, allowed = INT64_MIN, drift = 0, spans[2] = {0};
+        uint64_t count = 0, backs = 0;
+        bool doubted = false; /* since the latest time there was one that agreed with the clock against it */
+        ahead_init(&ahead, max, read_clock, &clock);
+        ahead_on_going_back(&ahead, note_span, spans);
+        for (int i = 0; i < EVENTS; i++) {
+            if (oracle_random(&seed) % 60 == 0)
+                clock.now_ns += (int64_t)(oracle_random(&seed) % 2000) - 1000;
+            if (oracle_random(&seed) % 20 == 0)
+                drift = oracle_random(&seed) % 2 ? (int64_t)(oracle_random(&seed) % 1000) - 500 : 0;
+            clock.now_ns += (int64_t)(oracle_random(&seed) % 5);
+            const int64_t time = clock.now_ns + drift - (int64_t)(oracle_random(&seed) % 20);
+            int64_t expected = time;
+            if (max >= 0 && time > latest && time > allowed)
+                allowed = clock.now_ns + max;
+            if (max >= 0 && time > latest && time > allowed && (latest == INT64_MIN || time > latest + max)) {
+                count++;
+                expected = latest == INT64_MIN ? clock.now_ns : latest;
+            }
+            const bool against = max >= 0 && latest != INT64_MIN && latest - time > max &&
+                                 latest > clock.now_ns + max && time <= clock.now_ns + max &&
+                                 time >= clock.now_ns - max;
+            const int64_t before = latest;
+            if (against && doubted) {
+                backs++;
+                latest = time;
+                allowed = clock.now_ns + max;
+                doubted = false;
+            } else if (expected > latest) {
+                latest = expected;
+                doubted = false;
+            } else {
+                doubted |= against;
+            }
+            cr_assert_eq(ahead_believe(&ahead, time), expected, "round %d, event %d", round, i);
+            cr_assert_eq(ahead_latest(&ahead), latest, "round %d, event %d", round, i);
+            cr_assert_eq(ahead.count, count);
+            cr_assert_eq((uint64_t)spans[0], backs);
+            if (backs > 0 && latest < before)
+                cr_assert_eq(spans[1], before - latest);
+        }
+    }
 }

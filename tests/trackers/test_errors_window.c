@@ -246,3 +246,76 @@ Test(errors_window, a_look_before_the_latest_time_is_one_as_of_it)
     tbus_errors_snapshot_free(snapshot);
     tbus_errors_close(errors);
 }
+
+/* --- A clock that was ahead --- */
+
+static void expect_same_slo(const tbus_slo_t *own, const tbus_slo_t *other, int64_t at)
+{
+    cr_assert_eq(own->status.total_requests, other->status.total_requests, "at %lld", (long long)at);
+    cr_assert_eq(own->status.errors, other->status.errors);
+    for (int i = 0; i < TBUS_BURN_WINDOWS; i++) {
+        cr_assert_eq(own->burn[i].requests, other->burn[i].requests, "window %d at %lld", i, (long long)at);
+        cr_assert_eq(own->burn[i].errors, other->burn[i].errors);
+    }
+    for (int i = 0; i < TBUS_ALERTS; i++) {
+        cr_assert_eq(own->alerts[i].active, other->alerts[i].active, "alert %d at %lld", i, (long long)at);
+        cr_assert_eq(own->alerts[i].entered, other->alerts[i].entered);
+    }
+}
+
+static void expect_same(tbus_errors_t *one, tbus_errors_t *two, int64_t at)
+{
+    tbus_errors_snapshot_t *own = snapshot_of(one), *other = snapshot_of(two);
+    cr_assert(own->time_ns == at && other->time_ns == at);
+    cr_assert(own->requests == other->requests && own->ahead == 0);
+    cr_assert(own->requests_in_window == other->requests_in_window && own->failed_in_window == other->failed_in_window);
+    cr_assert(own->by_type_count == other->by_type_count && own->slos_count == other->slos_count);
+    for (size_t i = 0; i < own->by_type_count; i++)
+        cr_assert_eq(own->by_type[i].errors_in_window, other->by_type[i].errors_in_window, "at %lld", (long long)at);
+    expect_same_slo(&own->slo_of_all, &other->slo_of_all, at);
+    for (size_t i = 0; i < own->slos_count; i++)
+        expect_same_slo(&own->slos[i], &other->slos[i], at);
+    tbus_errors_snapshot_free(own);
+    tbus_errors_snapshot_free(other);
+}
+
+/* Of two trackers one has a clock that is a year ahead, whole slices of all windows, until it is set right. From then on
+ * both tell the same. */
+/* semantics: times.back */
+Test(errors_window, when_a_clock_that_was_ahead_is_right_again_all_windows_go_on)
+{
+    enum { STEPS = 1500, YEAR_S = 31536000, STEP_S = 60 };
+    uint64_t random = oracle_seed("errors_window");
+    for (int rolling = 0; rolling < 2; rolling++) {
+        int64_t now[2] = {0};
+        const int64_t set_right = (int64_t)(STEPS / 4 + oracle_random(&random) % (STEPS / 4));
+        tbus_errors_t *errors[2];
+        int failing = 0;
+        for (int i = 0; i < 2; i++)
+            errors[i] = open_with((tbus_errors_options_t){
+                .clock = clock_of, .clock_user = &now[i], .ahead_max_ns = 300 * SECOND, .rolling = rolling});
+        for (int64_t step = 0; step < STEPS; step++) {
+            const int64_t at = step * STEP_S * SECOND;
+            now[0] = at + (step <= set_right ? YEAR_S * SECOND : 0);
+            now[1] = at;
+            if (oracle_random(&random) % 100 == 0)
+                failing = (int)(oracle_random(&random) % 20);
+            for (int i = 0; i < 5; i++) {
+                const char *const name = oracle_random(&random) % 2 ? "a" : "b";
+                const bool fails = oracle_random(&random) % 100 < (unsigned)failing;
+                for (int which = 0; which < 2; which++)
+                    cr_assert_eq(tbus_errors_record_response(errors[which], name, "m", fails ? 500 : 200, now[which]),
+                                 0);
+            }
+            if (step == set_right) /* two of no class, by the right clock */
+                for (int which = 0; which < 4; which++)
+                    cr_assert_eq(tbus_errors_record_response(errors[which % 2], "a", "m", 499, now[0] = at), 0);
+            for (int which = 0; which < 2; which++)
+                cr_assert_eq(tbus_errors_evaluate(errors[which], now[which]), 0);
+            if (step >= set_right)
+                expect_same(errors[0], errors[1], at);
+        }
+        for (int i = 0; i < 2; i++)
+            tbus_errors_close(errors[i]);
+    }
+}

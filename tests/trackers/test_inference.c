@@ -350,3 +350,107 @@ Test(inference, after_a_pause_gauges_and_phases_count_at_once)
     tbus_inference_snapshot_free(s);
     tbus_inference_close(inference);
 }
+
+/* semantics: times.back */
+Test(inference, when_a_clock_that_was_ahead_is_right_again_requests_and_levels_go_on)
+{
+    int64_t now = begin + 86400 * second;
+    tbus_inference_t *inference;
+    const tbus_inference_options_t options = {.clock = read_clock, .clock_user = &now};
+    const tbus_inference_end_t end = {.input_tokens = 7, .output_tokens = 5, .time_ns = now + second};
+    cr_assert_eq(tbus_inference_open(&options, &inference), 0);
+    cr_assert_eq(tbus_inference_record_queue_depth(inference, "q", 4, now), 0);
+    cr_assert_eq(tbus_inference_record_batch_size(inference, 8, now), 0);
+    cr_assert_eq(tbus_inference_record_start(inference, "ended", "m", 7, now), 0);
+    cr_assert_eq(tbus_inference_record_start(inference, "idle", "m", 7, now), 0);
+    cr_assert_eq(tbus_inference_record_start(inference, "runs", "m", 7, now + second), 0);
+    cr_assert_eq(tbus_inference_record_end(inference, "ended", &end), 0);
+    now = begin;
+    cr_assert_eq(step(inference, "runs", begin), 0, "late, as far as anybody knows");
+    cr_assert_eq(step(inference, "runs", begin), 0);
+    tbus_inference_snapshot_t *s = snapshot_at(inference, begin + 3 * second);
+    cr_assert_eq(s->active, 2u);
+    cr_assert(s->queue_depth.now == 4 && s->queue_depth.max == 4 && s->queue_depth.mean == 4);
+    tbus_inference_snapshot_free(s);
+    cr_assert_eq(tbus_inference_record_queue_depth(inference, "q", 10, begin + 3 * second), 0);
+    cr_assert_eq(tbus_inference_record_batch_size(inference, 2, begin + 3 * second), 0);
+    for (int i = 0; i < 3; i++) {
+        const int64_t at = begin + (4 + i) * second;
+        cr_assert_eq(tbus_inference_record_start(inference, "r", "m", 7, at), 0);
+        cr_assert_eq(
+            tbus_inference_record_end(
+                inference, "r", &(tbus_inference_end_t){.input_tokens = 7, .output_tokens = 5, .time_ns = at + second}),
+            0);
+    }
+    s = snapshot_at(inference, begin + 8 * second); /* four seconds of each, one of these by the other clock */
+    cr_assert_float_eq(s->queue_depth.mean, (4 * 4 + 5 * 10) / 9.0, 1e-9);
+    cr_assert_float_eq(s->batch_size.mean, (4 * 8 + 5 * 2) / 9.0, 1e-9);
+    const double span_s = 300 + (double)(s->time_ns % (10 * second)) / 1e9;
+    const tbus_inference_figures_t *const figures[] = {&s->all, &s->models[0]};
+    for (int i = 0; i < 2; i++) {
+        cr_assert_eq(figures[i]->total_ms.count, 4u);
+        cr_assert_float_eq(figures[i]->requests_per_second, 4 / span_s, 1e-9);
+        cr_assert_float_eq(figures[i]->input_tokens_per_second, 4 * 7 / span_s, 1e-9);
+        cr_assert_float_eq(figures[i]->output_tokens_per_second, 4 * 5 / span_s, 1e-9);
+    }
+    tbus_inference_snapshot_free(s);
+    now = begin + 700 * second;
+    cr_assert_eq(step(inference, "runs", begin + 599 * second), 0, "the other has had nothing for a second longer");
+    s = snapshot_at(inference, 0);
+    cr_assert(s->active == 2 && s->abandoned == 0);
+    tbus_inference_snapshot_free(s);
+    cr_assert_eq(step(inference, "runs", begin + 599 * second + 1), 0);
+    cr_assert_eq(step(inference, "idle", begin + 599 * second + 1), UV_ENOENT);
+    tbus_inference_close(inference);
+}
+
+/* semantics: inference.phases */
+Test(inference, one_token_has_no_gaps_and_a_time_of_zero_is_a_time)
+{
+    tbus_inference_t *inference;
+    cr_assert_eq(tbus_inference_open(NULL, &inference), 0);
+    for (int64_t tokens = 1; tokens <= 2; tokens++) {
+        cr_assert_eq(tbus_inference_record_start(inference, "r", "m", 5, begin), 0);
+        cr_assert_eq(tbus_inference_record_step(inference, "r", TBUS_STEP_FIRST_TOKEN, 0, 0, begin + 300 * ms), 0);
+        cr_assert_eq(
+            tbus_inference_record_step(inference, "r", TBUS_STEP_DECODE_COMPLETED, 0, tokens, begin + 300 * ms), 0);
+        cr_assert_eq(tbus_inference_record_end(inference, "r", &(tbus_inference_end_t){.time_ns = begin + 400 * ms}),
+                     0);
+        tbus_inference_snapshot_t *s = snapshot_at(inference, 0);
+        cr_assert(s->all.ttft_ms.max == 0 && s->all.decode_ms.max == 0 && s->all.decode_ms.count == (uint64_t)tokens);
+        cr_assert(s->all.itl_ms.count == (uint64_t)tokens - 1 && s->all.tpot_ms.count == (uint64_t)tokens - 1);
+        cr_assert(tokens == 1 || (s->all.itl_ms.max == 0 && s->all.tpot_ms.max == 400), "from the start");
+        tbus_inference_snapshot_free(s);
+    }
+    tbus_inference_close(inference);
+}
+
+Test(inference, one_that_began_later_hides_none_that_is_idle)
+{
+    tbus_inference_t *inference = open_idle(0);
+    cr_assert_eq(tbus_inference_record_start(inference, "b", "m", 5, begin + 100 * second), 0);
+    cr_assert_eq(step(inference, "nobody", begin + 700 * second), UV_ENOENT);
+    tbus_inference_snapshot_t *s = snapshot_at(inference, 0);
+    cr_assert(s->abandoned == 1 && s->active == 1);
+    tbus_inference_snapshot_free(s);
+    tbus_inference_close(inference);
+}
+
+Test(inference, a_request_is_idle_at_its_limit_whenever_requests_were_looked_through_last)
+{
+    for (int64_t idle = -1; idle <= 640; idle += 641) {
+        tbus_inference_t *inference;
+        const tbus_inference_options_t options = {.idle_ns = idle * second};
+        cr_assert_eq(tbus_inference_open(&options, &inference), 0);
+        cr_assert_eq(tbus_inference_record_start(inference, "a", "m", 5, begin), 0);
+        cr_assert_eq(step(inference, "nobody", begin + 635 * second), UV_ENOENT, "looks, and not again before 645 s");
+        cr_assert_eq(step(inference, "a", begin + 641 * second), idle < 0 ? 0 : UV_ENOENT);
+        cr_assert_eq(tbus_inference_record_start(inference, "a", "m", 5, begin + 641 * second),
+                     idle < 0 ? UV_EEXIST : 0);
+        tbus_inference_snapshot_t *s = snapshot_at(inference, 0);
+        cr_assert(s->abandoned == (uint64_t)(idle > 0) && s->active == 1);
+        tbus_inference_snapshot_free(s);
+        cr_assert_eq(step(inference, "a", begin + 9999 * second), idle < 0 ? 0 : UV_ENOENT);
+        tbus_inference_close(inference);
+    }
+}

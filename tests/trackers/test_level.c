@@ -78,3 +78,21 @@ Test(level, far_times_and_huge_values_do_not_overflow)
     cr_assert_eq(figures.max, INT64_MAX);
     cr_assert_float_eq(figures.mean / 9223372036854775807.0, 1, 1e-9);
 }
+
+Test(level, a_value_is_held_on_where_time_goes_back)
+{
+    struct level level;
+    level_init(&level, 30 * second);
+    level_go_back(&level, 7 * second);
+    level_set(&level, 1000 * second, 4);
+    level_set(&level, 1002 * second, 10);
+    level_go_back(&level, 900 * second);
+    cr_assert_float_eq(level_at(&level, 104 * second).mean, (2 * 4 + 2 * 10) / 4.0, 1e-12);
+    level_set(&level, 103 * second, 1);
+    struct level_figures figures = level_at(&level, 104 * second);
+    cr_assert_float_eq(figures.mean, (2 * 4 + 10 + 1) / 4.0, 1e-12);
+    cr_assert(figures.now == 1 && figures.max == 10);
+    level_go_back(&level, INT64_MAX);
+    level_set(&level, 0, 2);
+    cr_assert_eq(level_at(&level, 0).now, 2);
+}

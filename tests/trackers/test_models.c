@@ -123,11 +123,13 @@ Test(models, names_past_their_limits_are_one_more_and_a_cost_that_does_not_fit_i
         }
         cr_assert_eq(tbus_models_record_end(models, "n", NULL, "n1", &(tbus_traffic_end_t){.time_ns = INT64_MAX}), 0);
         cr_assert_eq(tbus_models_record_cost(models, "m", most), 0);
-        cr_assert_eq(tbus_models_record_cost(models, "m", most), UV_EOVERFLOW);
+        for (int i = 0; i < 2; i++)
+            cr_assert_eq(tbus_models_record_cost(models, "m", most), UV_EOVERFLOW);
+        cr_assert_eq(tbus_models_record_cost(models, "m", tbus_money_units(0)), 0);
         tbus_models_snapshot_t *s = snapshot_of(models);
         const tbus_model_t *model = tbus_models_find(s, "m"), *other = tbus_models_find(s, "other");
         cr_assert(model && other && model->endpoints == 3 && model->users == 4 && other->users == 1);
-        cr_assert(s->endpoints_full && s->users_full && s->refused_costs == 1 && s->models_count == 2);
+        cr_assert(s->endpoints_full && s->users_full && s->refused_costs == 2 && s->models_count == 2);
         cr_assert_eq(tbus_money_compare(model->cost, most), 0);
         tbus_models_snapshot_free(s);
         tbus_models_reset(models);
@@ -147,12 +149,22 @@ static int end_much(struct oom *oom)
         int recorded = tbus_models_record_end(models, name, name, name, &(tbus_traffic_end_t){.time_ns = begin});
         error = error ? error : recorded;
     }
+    for (int i = 20; i < 30 && models; i++) {
+        char name[8];
+        snprintf(name, sizeof name, "%d", i);
+        int recorded = tbus_models_record_cost(models, name, tbus_money_units(1));
+        error = error ? error : recorded;
+    }
     int taken = models ? tbus_models_snapshot(models, 0, &s) : 0;
     error = error ? error : taken;
     uint64_t sum = 0;
     for (size_t i = 0; s && i < s->models_count; i++)
         sum += s->models[i].traffic.requests;
     cr_assert(!s || sum == 20);
+    tbus_money_t cost = tbus_money_units(0);
+    for (size_t i = 0; s && i < s->models_count; i++)
+        cr_assert_eq(tbus_money_add(cost, s->models[i].cost, &cost), 0);
+    cr_assert(!s || tbus_money_compare(cost, tbus_money_units(10)) == 0);
     tbus_models_snapshot_free(s);
     tbus_models_close(models);
     return error;
@@ -200,4 +212,288 @@ Test(models, a_wrong_time_does_not_make_a_model_used_in_the_future)
     cr_assert(s->models[0].last_ns >= now_ns && s->models[0].last_ns - now_ns < INT64_C(3600000000000));
     tbus_models_snapshot_free(s);
     tbus_models_close(models);
+}
+
+/* --- Comparing --- */
+
+/* What the figures of a model are, one by one. */
+static void figures_of(const tbus_model_t *model, double figures[TBUS_MODEL_FIGURES])
+{
+    const double own[] = {(double)model->traffic.requests,
+                          (double)model->traffic.errors,
+                          model->error_rate,
+                          (double)model->traffic.prompt_tokens,
+                          (double)model->traffic.completion_tokens,
+                          (double)model->total_tokens,
+                          model->traffic.latency_ms.avg,
+                          model->traffic.latency_ms.p50,
+                          model->traffic.latency_ms.p90,
+                          model->traffic.latency_ms.p95,
+                          model->traffic.latency_ms.p99,
+                          tbus_money_to_usd(model->cost),
+                          (double)model->endpoints,
+                          (double)model->users};
+    memcpy(figures, own, sizeof own);
+}
+
+static bool is_same(double a, double b)
+{
+    return a == b || (isnan(a) && isnan(b));
+}
+
+static tbus_models_t *open_with_some(uint64_t *seed)
+{
+    tbus_models_t *models;
+    cr_assert_eq(tbus_models_open(NULL, &models), 0);
+    for (int i = 0; i < 400; i++) {
+        const char model[] = {(char)('a' + oracle_random(seed) % 8), '\0'};
+        char user[8], place[8];
+        const tbus_traffic_end_t end = {
+            .failed = oracle_random(seed) % 9 == 0,
+            .duration_ms = model[0] > 'a' && oracle_random(seed) % 5 ? (double)(oracle_random(seed) % 999) : NAN,
+            .prompt_tokens = (int64_t)(oracle_random(seed) % 50),
+            .completion_tokens = (int64_t)(oracle_random(seed) % 70),
+            .time_ns = begin};
+        snprintf(user, sizeof user, "u%d", (int)(oracle_random(seed) % 30));
+        snprintf(place, sizeof place, "p%d", (int)(oracle_random(seed) % 20));
+        if (model[0] < 'f')
+            cr_assert_eq(tbus_models_record_end(models, model, place, user, &end), 0);
+        cr_assert_eq(tbus_models_record_cost(models, model, tbus_money_units((int64_t)(oracle_random(seed) % 900))), 0);
+    }
+    return models;
+}
+
+/* semantics: models.compare */
+Test(models, each_figure_is_what_it_is_called_and_any_two_models_are_compared_by_all)
+{
+    static const char *const names[TBUS_MODEL_FIGURES] = {
+        "requests",       "errors",         "error_rate",     "prompt_tokens",  "completion_tokens",
+        "total_tokens",   "latency_avg_ms", "latency_p50_ms", "latency_p90_ms", "latency_p95_ms",
+        "latency_p99_ms", "cost_usd",       "endpoints",      "users"};
+    uint64_t seed = oracle_seed("models");
+    tbus_models_t *models = open_with_some(&seed);
+    tbus_models_snapshot_t *s = snapshot_of(models);
+    cr_assert_eq(s->models_count, 8u);
+    for (int i = 0; i < TBUS_MODEL_FIGURES; i++)
+        cr_assert_str_eq(tbus_model_figure_name((tbus_model_figure_t)i), names[i]);
+    for (size_t left = 0; left < s->models_count; left++)
+        for (size_t right = 0; right < s->models_count; right++) {
+            double a[TBUS_MODEL_FIGURES], b[TBUS_MODEL_FIGURES];
+            tbus_models_comparison_t c;
+            tbus_money_t delta;
+            figures_of(&s->models[left], a);
+            figures_of(&s->models[right], b);
+            cr_assert_eq(tbus_models_compare(&s->models[left], &s->models[right], &c), 0);
+            for (int i = 0; i < TBUS_MODEL_FIGURES; i++) {
+                cr_assert(is_same(tbus_model_figure(&s->models[left], (tbus_model_figure_t)i), a[i]), "%s", names[i]);
+                cr_assert(is_same(c.figures[i].a, a[i]) && is_same(c.figures[i].b, b[i]), "%s", names[i]);
+                cr_assert(is_same(c.figures[i].delta, b[i] - a[i]) || i == TBUS_MODEL_COST, "%s", names[i]);
+                cr_assert(is_same(c.figures[i].per_cent, a[i] == 0 ? (double)NAN : c.figures[i].delta / a[i] * 100),
+                          "%s", names[i]);
+            }
+            cr_assert_eq(tbus_money_subtract(s->models[right].cost, s->models[left].cost, &delta), 0);
+            cr_assert(c.figures[TBUS_MODEL_COST].delta == tbus_money_to_usd(delta));
+            cr_assert_eq(tbus_money_compare(c.cost_delta, delta), 0);
+        }
+    cr_assert(isnan(tbus_model_figure(NULL, TBUS_MODEL_COST)));
+    cr_assert(isnan(tbus_model_figure(&s->models[0], TBUS_MODEL_FIGURES)));
+    tbus_models_snapshot_free(s);
+    tbus_models_close(models);
+}
+
+Test(models, a_rank_has_the_highest_first_equal_ones_by_name_and_those_not_known_last)
+{
+    uint64_t seed = oracle_seed("models");
+    for (int round = 0; round < 20; round++) {
+        tbus_models_t *models = open_with_some(&seed);
+        tbus_models_snapshot_t *s = snapshot_of(models);
+        const tbus_model_t *list[8];
+        for (int i = 0; i < TBUS_MODEL_FIGURES; i++) {
+            bool listed[8] = {false};
+            cr_assert_eq(tbus_models_rank(s, (tbus_model_figure_t)i, list), 0);
+            for (size_t at = 0; at < s->models_count; at++) {
+                const double own = tbus_model_figure(list[at], (tbus_model_figure_t)i);
+                cr_assert_not(listed[list[at] - s->models]);
+                listed[list[at] - s->models] = true;
+                if (at == 0)
+                    continue;
+                const double before = tbus_model_figure(list[at - 1], (tbus_model_figure_t)i);
+                cr_assert(before > own || (!isnan(before) && isnan(own)) ||
+                              (is_same(before, own) && strcmp(list[at - 1]->traffic.name, list[at]->traffic.name) < 0),
+                          "figure %d", i);
+            }
+        }
+        tbus_models_snapshot_free(s);
+        tbus_models_close(models);
+    }
+}
+
+Test(models, tokens_in_all_are_ranked_as_the_integers_that_they_are)
+{
+    static const char *const names[] = {"a", "b", "c"};
+    tbus_models_t *models;
+    const tbus_model_t *list[3];
+    cr_assert_eq(tbus_models_open(NULL, &models), 0);
+    for (int i = 0; i < 3; i++)
+        cr_assert_eq(
+            tbus_models_record_end(
+                models, names[i], NULL, NULL,
+                &(tbus_traffic_end_t){.prompt_tokens = INT64_C(1) << 60, .completion_tokens = i + 1, .time_ns = begin}),
+            0);
+    tbus_models_snapshot_t *s = snapshot_of(models);
+    cr_assert_eq(tbus_models_rank(s, TBUS_MODEL_TOTAL_TOKENS, list), 0);
+    for (int i = 0; i < 3; i++)
+        cr_assert_str_eq(list[i]->traffic.name, names[2 - i]);
+    tbus_models_snapshot_free(s);
+    tbus_models_close(models);
+}
+
+Test(models, what_can_not_be_compared_is_refused)
+{
+    const tbus_money_t most = {UINT64_MAX, INT64_MAX};
+    tbus_models_t *models;
+    tbus_models_comparison_t c;
+    const tbus_model_t *list[3];
+    cr_assert_eq(tbus_models_open(NULL, &models), 0);
+    cr_assert_eq(tbus_models_record_cost(models, "dear", most), 0);
+    cr_assert_eq(tbus_models_record_cost(models, "cheap", tbus_money_units(-1)), 0);
+    cr_assert_eq(tbus_models_record_cost(NULL, "m", most), UV_EINVAL);
+    tbus_models_snapshot_t *s = snapshot_of(models);
+    const tbus_model_t *dear = tbus_models_find(s, "dear"), *cheap = tbus_models_find(s, "cheap");
+    cr_assert_eq(tbus_models_compare(cheap, dear, &c), UV_EOVERFLOW);
+    cr_assert_eq(tbus_models_compare(NULL, dear, &c), UV_EINVAL);
+    cr_assert_eq(tbus_models_compare(dear, NULL, &c), UV_EINVAL);
+    cr_assert_eq(tbus_models_compare(dear, cheap, NULL), UV_EINVAL);
+    cr_assert_eq(tbus_models_rank(NULL, TBUS_MODEL_COST, list), UV_EINVAL);
+    cr_assert_eq(tbus_models_rank(s, TBUS_MODEL_COST, NULL), UV_EINVAL);
+    cr_assert(!tbus_models_find(NULL, "dear") && !tbus_models_find(s, NULL) && !tbus_models_find(s, "m"));
+    cr_assert(isnan(dear->error_rate) && dear->first_ns == 0 && dear->last_ns == 0, "only a cost is known");
+    tbus_models_snapshot_free(s);
+    tbus_models_close(models);
+}
+
+/* --- Limits --- */
+
+static int64_t read_clock(void *now_ns)
+{
+    return *(const int64_t *)now_ns;
+}
+
+Test(models, it_takes_as_many_names_as_it_says_and_no_wrong_options)
+{
+    tbus_models_t *models;
+    tbus_models_snapshot_t *s;
+    const tbus_models_options_t wrong[] = {{.models_max = (1 << 16) + 1},
+                                           {.endpoints_max = (1 << 16) + 1},
+                                           {.users_max = (1 << 24) + 1},
+                                           {.window_ns = -1}};
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
+        cr_assert_eq(tbus_models_open(&wrong[i], &models), UV_EINVAL, "options %zu", i);
+    for (int i = 0; i < 8; i++) {
+        tbus_models_options_t options = {0};
+        options.reserved[i] = 1;
+        cr_assert_eq(tbus_models_open(&options, &models), UV_EINVAL);
+    }
+    cr_assert_eq(tbus_models_open(NULL, NULL), UV_EINVAL);
+    const tbus_models_options_t most = {.models_max = 1 << 16, .endpoints_max = 1 << 16, .users_max = 1 << 24};
+    cr_assert_eq(tbus_models_open(&most, &models), 0);
+    tbus_models_close(models);
+    cr_assert_eq(tbus_models_open(NULL, &models), 0);
+    for (int i = 0; i < 10000; i++) { /* by default 100 models and endpoints, and 10,000 users */
+        char name[8], user[16];
+        snprintf(name, sizeof name, "%d", i % 100);
+        snprintf(user, sizeof user, "user %d", i);
+        cr_assert_eq(tbus_models_record_end(models, i ? "m" : name, name, user, &(tbus_traffic_end_t){.failed = true}),
+                     0);
+    }
+    for (int i = 0; i < 98; i++) {
+        char name[8];
+        snprintf(name, sizeof name, "%d", i + 1);
+        cr_assert_eq(tbus_models_record_cost(models, name, tbus_money_units(1)), 0);
+    }
+    cr_assert_eq(tbus_models_record_end(models, "m", "other", "other", &(tbus_traffic_end_t){.failed = true}), 0);
+    s = snapshot_of(models);
+    cr_assert(s->models_count == 100 && !s->endpoints_full && !s->users_full, "\"other\" may be a name");
+    cr_assert(tbus_models_find(s, "m")->users == 9999 + 1 && tbus_models_find(s, "m")->endpoints == 100 + 1);
+    tbus_models_snapshot_free(s);
+    cr_assert_eq(tbus_models_record_end(models, "n", "100", NULL, &(tbus_traffic_end_t){.failed = true}), 0);
+    s = snapshot_of(models);
+    cr_assert(s->endpoints_full && !s->users_full && tbus_models_find(s, "other"));
+    tbus_models_snapshot_free(s);
+    cr_assert_eq(tbus_models_record_end(models, "m", NULL, "one more", &(tbus_traffic_end_t){.failed = true}), 0);
+    s = snapshot_of(models);
+    cr_assert(s->users_full && tbus_models_find(s, "m")->users == 10000, "it was seen there");
+    tbus_models_snapshot_free(s);
+    cr_assert_eq(tbus_models_snapshot(NULL, 0, &s), UV_EINVAL);
+    cr_assert_eq(tbus_models_snapshot(models, 0, NULL), UV_EINVAL);
+    cr_assert_eq(tbus_models_record_end(NULL, "m", NULL, NULL, &(tbus_traffic_end_t){.failed = true}), UV_EINVAL);
+    cr_assert_eq(tbus_models_record_end(models, "m", NULL, NULL, NULL), UV_EINVAL);
+    tbus_models_close(models);
+    tbus_models_close(NULL);
+    tbus_models_reset(NULL);
+    tbus_models_snapshot_free(NULL);
+}
+
+Test(models, after_a_reset_nothing_of_before_is_left_in_any_row)
+{
+    int64_t now = begin;
+    tbus_models_t *models;
+    const tbus_models_options_t options = {.models_max = 1, .clock = read_clock, .clock_user = &now};
+    cr_assert_eq(tbus_models_open(&options, &models), 0);
+    for (int round = 0; round < 3; round++) {
+        static const char *const names[] = {"m", "n"};
+        for (int i = 0; i < 2; i++) { /* the second counts as "other", whose row stays */
+            cr_assert_eq(tbus_models_record_end(models, names[i], "/a", "u",
+                                                &(tbus_traffic_end_t){.duration_ms = -1, .time_ns = now + i}),
+                         0);
+            cr_assert_eq(tbus_models_record_cost(models, names[i], tbus_money_units(7)), 0);
+        }
+        cr_assert_eq(tbus_models_record_end(models, "m", "/a", "u", &(tbus_traffic_end_t){.time_ns = INT64_MAX}), 0);
+        tbus_models_snapshot_t *s = snapshot_of(models);
+        cr_assert(s->since_ns == now && s->time_ns == now + 1 && s->ahead == 1 && s->negative_durations == 2);
+        cr_assert_eq(s->models_count, 2u);
+        for (int i = 0; i < 2; i++) {
+            const tbus_model_t *model = &s->models[i];
+            cr_assert_str_eq(model->traffic.name, i ? "other" : "m");
+            cr_assert(model->users == 1 && model->endpoints == 1 &&
+                      model->traffic.latency_ms.count == 2u - (unsigned)i);
+            cr_assert(model->first_ns == now + i && model->last_ns == now + 1);
+            cr_assert_eq(tbus_money_compare(model->cost, tbus_money_units(7)), 0);
+        }
+        tbus_models_snapshot_free(s);
+        now += 1000;
+        tbus_models_reset(models);
+        s = snapshot_of(models);
+        cr_assert(s->models_count == 0 && s->since_ns == now);
+        tbus_models_snapshot_free(s);
+    }
+    tbus_models_close(models);
+}
+
+/* A row has a bit for each name; the last of them lies before the model's own name. */
+Test(models, each_name_up_to_the_limits_is_told_apart_whatever_they_are)
+{
+    static const struct {
+        uint32_t endpoints, users;
+    } limits[] = {{31, 32}, {32, 31}, {31, 31}, {63, 64}, {100, 3}, {3, 100}, {1, 1}, {127, 127}, {62, 1}, {1, 62}};
+    for (size_t i = 0; i < sizeof limits / sizeof *limits; i++) {
+        const uint32_t most = limits[i].endpoints > limits[i].users ? limits[i].endpoints : limits[i].users;
+        tbus_models_t *models;
+        const tbus_models_options_t options = {.endpoints_max = limits[i].endpoints, .users_max = limits[i].users};
+        cr_assert_eq(tbus_models_open(&options, &models), 0);
+        for (uint32_t name = 0; name <= most; name++) { /* one more than there is room for */
+            char text[8];
+            snprintf(text, sizeof text, "%d", (int)name);
+            cr_assert_eq(
+                tbus_models_record_end(models, "@@@@@@@@", text, text, &(tbus_traffic_end_t){.time_ns = begin}),
+                0); /* an "@" has one bit set */
+            tbus_models_snapshot_t *s = snapshot_of(models);
+            cr_assert_eq(s->models_count, 1u);
+            cr_assert_str_eq(s->models[0].traffic.name, "@@@@@@@@");
+            cr_assert_eq(s->models[0].endpoints, name < limits[i].endpoints ? name + 1 : limits[i].endpoints + 1);
+            cr_assert_eq(s->models[0].users, name < limits[i].users ? name + 1 : limits[i].users + 1);
+            tbus_models_snapshot_free(s);
+        }
+        tbus_models_close(models);
+    }
 }

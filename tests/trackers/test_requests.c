@@ -5,6 +5,7 @@
 
 #include "tests/check.h"
 #include "tests/oom.h"
+#include "tests/trackers/meanwhile.h"
 #include "tests/trackers/statistics.h"
 
 static const int64_t second = 1000000000, begin = 1767258000000000000;
@@ -180,6 +181,33 @@ Test(requests, without_memory_a_name_counts_as_other)
     cr_assert_gt(oom_try_each(start_much), 6);
 }
 
+Test(requests, a_name_that_found_no_memory_takes_no_place)
+{
+    for (long fail = 0;; fail++) {
+        struct oom oom = {.fail_at = -1};
+        tbus_requests_t *requests;
+        oom_install(&oom);
+        cr_assert_eq(tbus_requests_open(&(tbus_requests_options_t){.endpoints_max = 2}, &requests), 0);
+        oom.fail_at = oom.calls + fail;
+        const int error = tbus_requests_record_start(requests, "a", begin);
+        const bool failed = oom.failed > 0;
+        oom.fail_at = -1;
+        cr_assert_eq(error, failed ? UV_ENOMEM : 0);
+        for (int i = 0; i < 2; i++)
+            cr_assert_eq(tbus_requests_record_start(requests, i ? "c" : "b", begin), 0);
+        tbus_requests_snapshot_t *s = snapshot_at(requests, 0);
+        cr_assert_eq(endpoint_of(s, failed ? "c" : "a")->requests, 1u);
+        cr_assert_eq(endpoint_of(s, "b")->requests, 1u);
+        cr_assert_eq(endpoint_of(s, "other")->requests, 1u);
+        tbus_requests_snapshot_free(s);
+        tbus_requests_close(requests);
+        oom_remove();
+        cr_assert_eq(oom.live, 0);
+        if (!failed)
+            break;
+    }
+}
+
 static void record_many(void *user)
 {
     for (int i = 0; i < 20000; i++) {
@@ -259,4 +287,240 @@ Test(requests, on_a_quiet_server_each_request_counts_at_once)
         tbus_requests_snapshot_free(s);
     }
     tbus_requests_close(requests);
+}
+
+static int64_t read_clock(void *now_ns)
+{
+    return *(const int64_t *)now_ns;
+}
+
+/* semantics: times.back */
+Test(requests, when_a_clock_that_was_ahead_is_right_again_requests_count_at_once)
+{
+    int64_t now = begin + 86400 * second;
+    tbus_requests_t *requests;
+    const tbus_requests_options_t options = {.endpoints_max = 1, .clock = read_clock, .clock_user = &now};
+    cr_assert_eq(tbus_requests_open(&options, &requests), 0);
+    /* Twenty by each clock; the first by the right one is late, as far as anybody knows. */
+    for (int i = 0; i < 40; i++) {
+        const char *const name = i % 2 ? "/a" : "/b"; /* the first to come is told apart */
+        const tbus_traffic_end_t end = {
+            .failed = i % 4 == 0, .duration_ms = i, .prompt_tokens = 3, .time_ns = now += second};
+        cr_assert_eq(tbus_requests_record_start(requests, name, now), 0);
+        cr_assert_eq(tbus_requests_record_end(requests, name, &end), 0);
+        if (i == 19)
+            now = begin;
+    }
+    tbus_requests_snapshot_t *s = snapshot_at(requests, 0);
+    cr_assert(s->time_ns == begin + 20 * second && s->all.requests == 40 && s->ahead == 0);
+    const double span_s = 60 + (double)(s->time_ns % (2 * second)) / 1e9;
+    const tbus_traffic_t *const traffics[] = {&s->all, endpoint_of(s, "other"), endpoint_of(s, "/b")};
+    for (int i = 0; i < 3; i++) { /* the one that was late, of /b, is in no window; its end has set the time back */
+        const double all = i ? 20 : 40, started = all - (i != 1), failed = (double[]){10, 0, 10}[i];
+        cr_assert_float_eq(traffics[i]->requests_per_second, started / span_s, 1e-9);
+        cr_assert_float_eq(traffics[i]->responses_per_second, all / span_s, 1e-9);
+        cr_assert_float_eq(traffics[i]->errors_per_second, failed / span_s, 1e-9);
+        cr_assert_float_eq(traffics[i]->tokens_per_second, all * 3 / span_s, 1e-9);
+        cr_assert_eq(traffics[i]->latency_ms.count, (uint64_t)all);
+    }
+    tbus_requests_snapshot_free(s);
+    s = snapshot_at(requests, begin + 40 * second);
+    cr_assert_eq(s->all.latency_ms.count, 40u, "what was recent is recent still");
+    tbus_requests_snapshot_free(s);
+    s = snapshot_at(requests, begin + 61 * second);
+    cr_assert_eq(s->all.latency_ms.count, 21u, "and leaves in time, all but the last that was before");
+    tbus_requests_snapshot_free(s);
+    tbus_requests_close(requests);
+}
+
+static void record(tbus_requests_t *requests, const char *endpoint, int starts, int ends)
+{
+    for (int i = 0; i < starts; i++)
+        cr_assert_eq(tbus_requests_record_start(requests, endpoint, begin), 0);
+    for (int i = 0; i < ends; i++)
+        cr_assert_eq(
+            tbus_requests_record_end(
+                requests, endpoint,
+                &(tbus_traffic_end_t){
+                    .failed = i % 2, .duration_ms = NAN, .prompt_tokens = 3, .completion_tokens = 5, .time_ns = begin}),
+            0);
+}
+
+static void expect_order(bool forwards)
+{
+    static const struct {
+        const char *name;
+        uint64_t requests, responses;
+    } expected[] = {{"c", 0, 3}, {"b", 4, 2}, {"d", 4, 2}, {"a", 2, 2}, {"e", 5, 0}, {"f", 1, 0}, {"g", 1, 0}};
+    tbus_requests_t *requests;
+    cr_assert_eq(tbus_requests_open(NULL, &requests), 0);
+    for (size_t i = 0; i < 7; i++) { /* they come in their order, or the other way round */
+        const size_t at = forwards ? i : 6 - i;
+        record(requests, expected[at].name, (int)expected[at].requests, (int)expected[at].responses);
+    }
+    tbus_requests_snapshot_t *s = snapshot_at(requests, 0);
+    cr_assert_eq(s->endpoints_count, 7u);
+    for (size_t i = 0; i < 7; i++) {
+        const tbus_traffic_t *own = &s->endpoints[i];
+        const uint64_t responses = expected[i].responses, requests_begun = expected[i].requests;
+        cr_assert_str_eq(own->name, expected[i].name);
+        cr_assert(own->requests == requests_begun && own->responses == responses && own->errors == responses / 2);
+        cr_assert_eq(own->in_flight, requests_begun > responses ? requests_begun - responses : 0);
+        cr_assert(own->prompt_tokens == 3 * responses && own->completion_tokens == 5 * responses);
+        cr_assert(own->latency_ms.count == 0 && isnan(own->latency_ms.avg), "not told is not 0");
+    }
+    cr_assert(s->all.requests == 17 && s->all.responses == 9 && s->all.errors == 4 &&
+              s->unmatched_responses == (forwards ? 3u : 0u));
+    cr_assert(s->all.prompt_tokens == 27 && s->all.completion_tokens == 45 &&
+              s->all.in_flight == (forwards ? 11u : 8u));
+    tbus_requests_snapshot_free(s);
+    tbus_requests_close(requests);
+}
+
+/* semantics: requests.counts */
+Test(requests, endpoints_are_by_falling_responses_then_requests_then_by_name)
+{
+    expect_order(true);
+    expect_order(false);
+}
+
+Test(requests, it_counts_since_it_was_opened_or_reset_by_its_clock)
+{
+    int64_t now = begin;
+    tbus_requests_t *requests;
+    const tbus_requests_options_t options = {
+        .clock = read_clock, .clock_user = &now, .ahead_max_ns = 10 * second, .window_ns = 30 * second};
+    cr_assert_eq(tbus_requests_open(&options, &requests), 0);
+    for (int reset = 0; reset < 2; reset++) {
+        record(requests, "a", 3, 1);
+        cr_assert_eq(tbus_requests_record_start(requests, "a", now + 10 * second), 0);
+        cr_assert_eq(tbus_requests_record_start(requests, "a", now + 20 * second + 1), 0);
+        now += 10 * second;
+        tbus_requests_snapshot_t *s = snapshot_at(requests, 0);
+        cr_assert(s->since_ns == now - 10 * second && s->ahead == 1 && s->time_ns == now && s->all.requests == 5);
+        cr_assert_eq(s->all.latency_ms.count, 0u);
+        cr_assert_float_eq(s->all.requests_per_second, 5 / (30 + (double)(now % second) / 1e9), 1e-9);
+        tbus_requests_snapshot_free(s);
+        tbus_requests_reset(requests);
+    }
+    tbus_requests_close(requests);
+}
+
+Test(requests, a_status_of_500_is_an_error_and_one_of_499_is_none)
+{
+    tbus_requests_t *requests;
+    cr_assert_eq(tbus_requests_open(NULL, &requests), 0);
+    for (int status = 498; status <= 501; status++)
+        cr_assert_eq(tbus_requests_record_end(requests, "a", &(tbus_traffic_end_t){.status_code = status}), 0);
+    tbus_requests_snapshot_t *s = snapshot_at(requests, 0);
+    cr_assert(s->all.errors == 2 && s->endpoints[0].errors == 2 && s->unmatched_responses == 4);
+    tbus_requests_snapshot_free(s);
+    tbus_requests_close(requests);
+}
+
+Test(requests, it_takes_as_many_endpoints_as_it_says_and_no_wrong_options)
+{
+    tbus_requests_t *requests;
+    tbus_requests_snapshot_t *s;
+    for (int i = 0; i < 8; i++) {
+        tbus_requests_options_t options = {0};
+        options.reserved[i] = 1;
+        cr_assert_eq(tbus_requests_open(&options, &requests), UV_EINVAL);
+    }
+    cr_assert_eq(tbus_requests_open(NULL, NULL), UV_EINVAL);
+    cr_assert_eq(tbus_requests_open(&(tbus_requests_options_t){.endpoints_max = (1 << 16) + 1}, &requests), UV_EINVAL);
+    cr_assert_eq(tbus_requests_open(&(tbus_requests_options_t){.window_ns = INT64_MAX}, &requests), UV_EINVAL);
+    const tbus_requests_options_t most = {.endpoints_max = 1 << 16, .window_ns = INT64_C(1) << 62};
+    cr_assert_eq(tbus_requests_open(&(tbus_requests_options_t){.window_ns = 1}, &requests), 0);
+    tbus_requests_close(requests);
+    cr_assert_eq(tbus_requests_open(&most, &requests), 0);
+    record(requests, "a", 1, 1);
+    s = snapshot_at(requests, 0);
+    cr_assert(s->all.requests == 1 && s->all.requests_per_second > 0);
+    tbus_requests_snapshot_free(s);
+    tbus_requests_close(requests);
+    cr_assert_eq(tbus_requests_open(NULL, &requests), 0);
+    for (int i = 0; i < 102; i++) {
+        char name[8];
+        snprintf(name, sizeof name, "%d", i);
+        record(requests, name, 1, 1);
+    }
+    s = snapshot_at(requests, 0);
+    cr_assert(s->endpoints_count == 101 && endpoint_of(s, "other")->requests == 2);
+    tbus_requests_snapshot_free(s);
+    cr_assert_eq(tbus_requests_snapshot(NULL, 0, &s), UV_EINVAL);
+    cr_assert_eq(tbus_requests_snapshot(requests, 0, NULL), UV_EINVAL);
+    cr_assert_eq(tbus_requests_record_start(NULL, "a", 0), UV_EINVAL);
+    cr_assert_eq(tbus_requests_record_end(requests, "a", NULL), UV_EINVAL);
+    cr_assert_eq(tbus_requests_record_end(NULL, "a", &(tbus_traffic_end_t){.failed = true}), UV_EINVAL);
+    tbus_requests_close(requests);
+    tbus_requests_close(NULL);
+    tbus_requests_reset(NULL);
+    tbus_requests_snapshot_free(NULL);
+}
+
+/* semantics: requests.rates */
+Test(requests, after_a_reset_windows_hold_only_what_came_since)
+{
+    static const char *const names[] = {"a", "b"};
+    tbus_requests_t *requests;
+    cr_assert_eq(tbus_requests_open(&(tbus_requests_options_t){.endpoints_max = 1}, &requests), 0);
+    for (int round = 0; round < 3; round++) {
+        for (int i = 0; i < 2; i++) { /* the second counts as "other", whose row stays */
+            cr_assert_eq(tbus_requests_record_start(requests, names[i], begin), 0);
+            cr_assert_eq(tbus_requests_record_end(requests, names[i],
+                                                  &(tbus_traffic_end_t){.failed = true,
+                                                                        .duration_ms = 5,
+                                                                        .prompt_tokens = 3,
+                                                                        .completion_tokens = 4,
+                                                                        .time_ns = begin}),
+                         0);
+        }
+        tbus_requests_snapshot_t *s = snapshot_at(requests, 0);
+        const double span_s = 60 + (double)(begin % (2 * second)) / 1e9;
+        const tbus_traffic_t *const traffics[] = {&s->all, endpoint_of(s, "a"), endpoint_of(s, "other")};
+        for (int i = 0; i < 3; i++) {
+            const double all = i ? 1 : 2;
+            cr_assert_float_eq(traffics[i]->requests_per_second, all / span_s, 1e-9);
+            cr_assert_float_eq(traffics[i]->responses_per_second, all / span_s, 1e-9);
+            cr_assert_float_eq(traffics[i]->errors_per_second, all / span_s, 1e-9);
+            cr_assert_float_eq(traffics[i]->tokens_per_second, all * 7 / span_s, 1e-9);
+            cr_assert(traffics[i]->latency_ms.count == (uint64_t)all && traffics[i]->requests == (uint64_t)all);
+            cr_assert(traffics[i]->responses == (uint64_t)all && traffics[i]->errors == (uint64_t)all);
+            cr_assert(traffics[i]->prompt_tokens == 3 * (uint64_t)all && traffics[i]->in_flight == 0);
+            cr_assert_eq(traffics[i]->completion_tokens, 4 * (uint64_t)all);
+        }
+        tbus_requests_snapshot_free(s);
+        record(requests, "a", 1, 0); /* nothing is in flight after a reset either */
+        record(requests, "b", 1, 0);
+        tbus_requests_reset(requests);
+    }
+    tbus_requests_close(requests);
+}
+
+static void add_endpoints(void *requests)
+{
+    static int number;
+    for (int i = 0; i < 30; i++) {
+        char name[192]; /* as long as any: they take the room that was measured */
+        snprintf(name, sizeof name, "%0191d", number++);
+        (void)tbus_requests_record_start(requests, name, begin);
+    }
+}
+
+Test(requests, endpoints_that_come_while_a_snapshot_is_taken_are_in_it)
+{
+    struct meanwhile meanwhile = {.happens = add_endpoints};
+    tbus_requests_t *requests;
+    meanwhile_install(&meanwhile);
+    cr_assert_eq(tbus_requests_open(NULL, &requests), 0);
+    meanwhile.tracker = requests;
+    meanwhile.times = 3;
+    tbus_requests_snapshot_t *s = snapshot_at(requests, 0);
+    cr_assert(meanwhile.happened == 3 && s->all.requests == 90 && s->endpoints_count == 90);
+    tbus_requests_snapshot_free(s);
+    tbus_requests_reset(requests);
+    tbus_requests_close(requests);
+    cr_assert_eq(meanwhile.live, 0);
+    meanwhile_remove();
 }

@@ -66,6 +66,21 @@ Test(streaming, nothing_recorded_is_not_zero)
     tbus_streaming_close(streaming);
 }
 
+Test(streaming, a_nanosecond_is_a_duration)
+{
+    tbus_streaming_t *streaming = open_with(NULL);
+    cr_assert_eq(start(streaming, "s", SECOND), 0);
+    cr_assert_eq(token(streaming, "s", SECOND), 0);
+    cr_assert_float_eq(found(streaming, "s").duration_ms, 0, 0);
+    cr_assert_eq(complete(streaming, "s", SECOND + 1), 0);
+    cr_assert_float_eq(found(streaming, "s").tokens_per_second, 1e9, 1);
+    tbus_streaming_snapshot_t *s = snapshot_at(streaming, 0);
+    cr_assert_eq(s->tokens_per_second.count, 1u);
+    cr_assert_float_eq(s->tokens_per_second.max, 1e9, 1);
+    tbus_streaming_snapshot_free(s);
+    tbus_streaming_close(streaming);
+}
+
 static double ttft_of(tbus_first_token_t policy, const tbus_token_kind_t *kinds, size_t count)
 {
     tbus_streaming_t *streaming = open_with(&(tbus_streaming_options_t){.first_token = policy});
@@ -289,6 +304,7 @@ Test(streaming, goodput_is_the_share_within_all_limits_that_are_set)
     cr_assert(goodput_with(0, 10, 0) == 0.75, "one token has nothing to wait for");
     cr_assert(goodput_with(0, 0, 200) == 0.75);
     cr_assert(goodput_with(100, 10, 200) == 0.5);
+    cr_assert(goodput_with(0.5, 0, 0) == 0 && goodput_with(0, 0, 0.5) == 0, "a limit may be below a millisecond");
     tbus_streaming_t *streaming = open_with(&(tbus_streaming_options_t){.ttft_max_ms = 1});
     tbus_streaming_snapshot_t *s = snapshot_at(streaming, 0);
     cr_assert(isnan(s->goodput), "no streams, no figure");
@@ -503,7 +519,21 @@ Test(streaming, numbers_at_the_end_of_what_there_is_overflow_nothing)
         cr_assert_eq(tbus_streaming_record_token(streaming, "s", INT64_MAX, INT64_MAX, TBUS_TOKEN_CONTENT, SECOND), 0);
     tbus_streaming_snapshot_t *s = snapshot_at(streaming, 0);
     cr_assert_eq(s->sequence_jumps, 1u, "to there");
-    cr_assert_eq(s->total_tokens, UINT64_MAX);
+    cr_assert(s->total_tokens == UINT64_MAX && s->models[0].tokens == UINT64_MAX);
+    cr_assert_eq(s->models[0].recent_tokens, UINT64_MAX);
+    tbus_streaming_snapshot_free(s);
+    tbus_streaming_close(streaming);
+}
+
+Test(streaming, shed_tokens_stay_at_the_end_of_what_there_is)
+{
+    tbus_streaming_t *streaming = open_with(NULL);
+    for (int i = 0; i < 3; i++) {
+        cr_assert_eq(start(streaming, "s", 0), 0);
+        cr_assert_eq(tbus_streaming_record_end(streaming, "s", &(tbus_stream_end_t){.token_count = INT64_MAX}), 0);
+    }
+    tbus_streaming_snapshot_t *s = snapshot_at(streaming, 0);
+    cr_assert(s->shed_tokens == UINT64_MAX && s->total_tokens == UINT64_MAX);
     tbus_streaming_snapshot_free(s);
     tbus_streaming_close(streaming);
 }

@@ -127,6 +127,14 @@ Test(streaming_find, a_reason_is_cut_between_code_points_and_keys_in_it_are_mask
     cr_assert_eq(tbus_streaming_record_end(streaming, "long", &(tbus_stream_end_t){.reason = reason}), 0);
     cr_assert_eq(strlen(found(streaming, "long").reason), (size_t)TBUS_STREAM_REASON_BYTES - 2);
 
+    for (size_t length = TBUS_STREAM_REASON_BYTES - 1; length <= TBUS_STREAM_REASON_BYTES; length++) {
+        memset(reason, 'r', sizeof reason);
+        reason[length] = '\0';
+        cr_assert_eq(start(streaming, "fits", 0), 0);
+        cr_assert_eq(tbus_streaming_record_end(streaming, "fits", &(tbus_stream_end_t){.reason = reason}), 0);
+        cr_assert_eq(strlen(found(streaming, "fits").reason), (size_t)TBUS_STREAM_REASON_BYTES - 1);
+    }
+
     cr_assert_eq(start(streaming, "key", 0), 0);
     cr_assert_eq(tbus_streaming_record_end(streaming, "key",
                                            &(tbus_stream_end_t){.outcome = TBUS_STREAM_OUTCOME_FAILED,

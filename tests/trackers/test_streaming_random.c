@@ -100,7 +100,7 @@ static void compare_gaps(struct plain *p, struct oracle *oracle, const tbus_stre
     size_t itl = 0, icl = 0;
     for (size_t i = 0; i < p->samples_count; i++) {
         const struct plain_sample *sample = &p->samples[i];
-        if (!sample->has_gap || !plain_in_slices(p, sample->time) || sample->tokens > TBUS_EVENT_TOKENS_MAX)
+        if (!sample->has_gap || !plain_in_slices(p, sample) || sample->tokens > TBUS_EVENT_TOKENS_MAX)
             continue;
         for (uint64_t n = 0; n < sample->tokens; n++, itl++) {
             cr_assert_lt(itl, sizeof p->list / sizeof *p->list);
@@ -109,7 +109,7 @@ static void compare_gaps(struct plain *p, struct oracle *oracle, const tbus_stre
     }
     compare(p, oracle, "ITL", &s->itl_ms, itl, 0.005);
     for (size_t i = 0; i < p->samples_count; i++)
-        if (p->samples[i].has_gap && plain_in_slices(p, p->samples[i].time))
+        if (p->samples[i].has_gap && plain_in_slices(p, &p->samples[i]))
             p->list[icl++] = (double)p->samples[i].gap / 1e6;
     compare(p, oracle, "ICL", &s->icl_ms, icl, 0.005);
 }
@@ -208,7 +208,7 @@ static void compare_models(const struct plain *p, const tbus_streaming_snapshot_
         listed++;
         for (size_t i = 0; i < p->samples_count; i++) {
             const struct plain_sample *sample = &p->samples[i];
-            if (sample->model != model || !plain_in_slices(p, sample->time))
+            if (sample->model != model || !plain_in_slices(p, sample))
                 continue;
             streams += sample->starts;
             tokens += sample->tokens;
@@ -280,13 +280,30 @@ static void compare_all(struct plain *p, struct oracle *oracle, tbus_streaming_t
 
 /* --- Living --- */
 
+/* Up to 40 bounds, so that each list has a length of its own. */
+static const tbus_bounds_t *random_bounds(uint64_t *seed, int list, double most)
+{
+    static double values[4][40];
+    static tbus_bounds_t bounds[4];
+    double last = 0;
+    bounds[list] = (tbus_bounds_t){1 + (size_t)below(seed, 40), values[list]};
+    for (size_t i = 0; i < bounds[list].count; i++)
+        values[list][i] = last += most * (double)(1 + below(seed, 100)) / 1000;
+    return &bounds[list];
+}
+
 /* Where nothing is idle ever the few latest finished streams are kept. Where streams are ended for idleness it is not
  * defined which of two idle ones ends first, so all finished ones are kept. */
 static tbus_streaming_options_t random_options(uint64_t *seed)
 {
     const bool idle = below(seed, 2);
     const uint32_t kept = idle ? MODEL_STREAMS : 20 + (uint32_t)below(seed, 200);
+    const bool bounded = below(seed, 2);
     return (tbus_streaming_options_t){
+        .ttft_bounds = bounded ? random_bounds(seed, 0, 1) : NULL,
+        .tpot_bounds = bounded ? random_bounds(seed, 1, 1) : NULL,
+        .duration_bounds = bounded ? random_bounds(seed, 2, 10) : NULL,
+        .usage_bounds = bounded ? random_bounds(seed, 3, 1000) : NULL,
         .active_max = 5 + (uint32_t)below(seed, 40),
         .finished_max = kept,
         .findable_max = idle ? kept : 1 + (uint32_t)below(seed, 20),
@@ -315,12 +332,15 @@ static int64_t read_clock(void *clock)
     return *(const int64_t *)clock;
 }
 
-/* Time mostly goes on by milliseconds; now and then by hours; some events come late, some tell a wild time. */
+/* Time mostly goes on by milliseconds; now and then by hours, and the clock is set back by some; some events come late,
+ * some tell a wild time. */
 static int64_t next_time(struct life *life)
 {
     life->clock += (int64_t)below(&life->seed, 40000000);
     if (below(&life->seed, 1500) == 0)
         life->clock += (int64_t)(1 + below(&life->seed, 5)) * HOUR;
+    if (below(&life->seed, 4000) == 0)
+        life->clock -= (int64_t)below(&life->seed, 20) * HOUR / 4;
     if (!life->set_back)
         life->plain->clock = life->clock;
     if (below(&life->seed, 40) == 0)
@@ -386,7 +406,8 @@ static void live_step(struct life *life)
     }
 }
 
-static void live(uint64_t seed, struct oracle *oracle)
+/* Returns how often the tracker's time went back. */
+static uint64_t live(uint64_t seed, struct oracle *oracle)
 {
     struct plain *plain = calloc(1, sizeof *plain);
     cr_assert_not_null(plain);
@@ -403,19 +424,22 @@ static void live(uint64_t seed, struct oracle *oracle)
             compare_all(plain, oracle, life.streaming);
     }
     tbus_streaming_close(life.streaming);
+    const uint64_t backs = plain->backs;
     free(plain);
+    return backs;
 }
 
 /* semantics: streaming.outcomes streaming.tpot */
 Test(streaming_random, lives_agree_with_a_plain_model)
 {
     enum { LIVES = 60 };
-    uint64_t seed = oracle_seed("streaming_random");
+    uint64_t seed = oracle_seed("streaming_random"), backs = 0;
     for (int i = 0; i < LIVES; i++) {
         uint64_t of_life = i == 0 ? seed : oracle_random(&seed);
         fprintf(stderr, "life %d: RANDOM_SEED=%llu\n", i, (unsigned long long)of_life);
-        live(of_life, NULL);
+        backs += live(of_life, NULL);
     }
+    cr_assert_gt(backs, 0u, "clocks that were set back are among them");
 }
 
 /* semantics: streaming.duration */
@@ -426,7 +450,7 @@ Test(streaming_random, lives_agree_with_pythons_statistics)
     struct oracle oracle;
     oracle_open(&oracle);
     for (int i = 0; i < LIVES; i++)
-        live(oracle_random(&seed), &oracle);
+        (void)live(oracle_random(&seed), &oracle);
     oracle_check(&oracle, "tests/trackers/statistics_oracle.py", "");
 }
 

@@ -121,6 +121,32 @@ Test(streaming_time, a_look_far_ahead_does_not_stop_the_search_for_idle_streams)
     tbus_streaming_close(streaming);
 }
 
+Test(streaming_time, streams_before_1970_are_idle_in_time_too)
+{
+    tbus_streaming_t *streaming = open_uncached();
+    cr_assert_eq(start(streaming, "s", -1000 * SECOND), 0);
+    tbus_streaming_snapshot_t *s = snapshot_at(streaming, -400 * SECOND);
+    cr_assert_eq(s->active_streams, 1u);
+    tbus_streaming_snapshot_free(s);
+    s = snapshot_at(streaming, -400 * SECOND + 1);
+    cr_assert_eq(s->abandoned_streams, 1u);
+    tbus_streaming_snapshot_free(s);
+    tbus_streaming_close(streaming);
+}
+
+Test(streaming_time, idle_streams_are_looked_for_as_time_goes_on_and_end_before_those_that_end_later)
+{
+    tbus_streaming_t *streaming = open_with(&(tbus_streaming_options_t){.idle_ns = 64 * SECOND, .findable_max = 1});
+    cr_assert_eq(start(streaming, "ghost", 0), 0);
+    cr_assert_eq(start(streaming, "s", 0), 0);
+    for (int i = 1; i <= 66; i++)
+        cr_assert_eq(token(streaming, "s", i * SECOND), 0);
+    cr_assert_eq(complete(streaming, "s", 66 * SECOND), 0);
+    tbus_streaming_snapshot_free(snapshot_at(streaming, 0));
+    cr_assert_eq(found(streaming, "s").status, TBUS_STREAM_STATUS_COMPLETED, "the latest to end is kept");
+    tbus_streaming_close(streaming);
+}
+
 /* --- The cache --- */
 
 static double p50_at(tbus_streaming_t *streaming, int64_t now_ns, uint64_t expected_streams, int64_t expected_as_of_ns)
@@ -348,5 +374,127 @@ Test(streaming_time, any_time_is_believed_where_the_host_says_so)
     expect(streaming, 10 * HOUR, 0, 0, 0);
     cr_assert_eq(start(streaming, "b", INT64_MAX), 0);
     expect(streaming, INT64_C(1) << 62, 1, 0, 0);
+    tbus_streaming_close(streaming);
+}
+
+/* --- A clock that was ahead --- */
+
+enum { AHEAD_H = 24 * 365 };
+
+/* Two streams that ran while the clock was a year ahead, and one that ended then. */
+static tbus_streaming_t *open_ahead(int64_t *now_ns)
+{
+    *now_ns = AHEAD_H * HOUR;
+    tbus_streaming_t *streaming = open_with_clock(now_ns);
+    cr_assert_eq(start(streaming, "a", *now_ns), 0);
+    cr_assert_eq(start(streaming, "b", *now_ns), 0);
+    run_for(streaming, *now_ns, 2 * SECOND);
+    cr_assert_eq(token(streaming, "a", *now_ns + 3 * SECOND), 0);
+    cr_assert_eq(token(streaming, "a", *now_ns + 4 * SECOND), 0);
+    *now_ns = 0;
+    return streaming;
+}
+
+/* semantics: times.back */
+Test(streaming_time, when_a_clock_that_was_ahead_is_right_again_events_count_at_once)
+{
+    int64_t now;
+    tbus_streaming_t *streaming = open_ahead(&now);
+    expect(streaming, AHEAD_H * HOUR + 4 * SECOND, 2, 1, 0);
+    cr_assert_eq(token(streaming, "b", now), 0, "late, as far as anybody knows");
+    run_steadily(streaming, 1, 11);
+    expect(streaming, 10 * SECOND, 2, 1 + 10 + 10, 0);
+    tbus_streaming_snapshot_t *s = snapshot_at(streaming, 0);
+    cr_assert_eq(s->negative_intervals, 2u, "the TTFT of b, and a gap of a");
+    cr_assert_eq(s->models[0].recent_streams, 3u, "what was recent is recent still");
+    cr_assert_eq(s->duration_ms.count, 1u);
+    cr_assert_eq(s->duration_ms.max, 2000);
+    tbus_streaming_snapshot_free(s);
+    now = 700 * SECOND;
+    run_steadily(streaming, 11, 700);
+    expect(streaming, 699 * SECOND, 2, 2 * 310, 0);
+    s = snapshot_at(streaming, 0);
+    cr_assert_eq(s->duration_ms.count, 0u, "and leaves in time");
+    tbus_streaming_snapshot_free(s);
+    tbus_streaming_close(streaming);
+}
+
+Test(streaming_time, streams_of_a_clock_that_was_ahead_are_idle_in_time)
+{
+    int64_t now;
+    tbus_streaming_t *streaming = open_ahead(&now);
+    (void)token(streaming, "nobody", 0);
+    (void)token(streaming, "nobody", 4 * SECOND); /* now, where the latest event of `a` was */
+    now = 700 * SECOND;
+    (void)token(streaming, "nobody", 600 * SECOND);
+    expect(streaming, 600 * SECOND, 2, 0, 0);
+    (void)token(streaming, "nobody", 600 * SECOND + 1); /* `b` has had nothing for four seconds longer */
+    expect(streaming, 600 * SECOND + 1, 1, 0, 0);
+    (void)token(streaming, "nobody", 604 * SECOND);
+    expect(streaming, 604 * SECOND, 1, 0, 0);
+    (void)token(streaming, "nobody", 604 * SECOND + 1);
+    expect(streaming, 604 * SECOND + 1, 0, 0, 0);
+    tbus_streaming_close(streaming);
+}
+
+Test(streaming_time, a_stream_that_was_idle_by_the_clock_that_was_ahead_ended_by_it)
+{
+    int64_t now;
+    tbus_streaming_t *streaming = open_ahead(&now);
+    cr_assert_eq(start(streaming, "late", (AHEAD_H - 1) * HOUR), 0);
+    (void)token(streaming, "nobody", 0);
+    (void)token(streaming, "nobody", 0);
+    cr_assert_eq(found(streaming, "late").status, TBUS_STREAM_STATUS_FAILED);
+    cr_assert_eq(found(streaming, "late").end_ns, (AHEAD_H - 1) * HOUR + 600 * SECOND);
+    tbus_streaming_close(streaming);
+}
+
+Test(streaming_time, figures_that_were_cached_by_a_clock_that_was_ahead_are_forgotten)
+{
+    int64_t now = AHEAD_H * HOUR;
+    tbus_streaming_t *streaming =
+        open_with(&(tbus_streaming_options_t){.clock = read_clock, .clock_user = &now, .cache_ns = INT64_MAX});
+    run_for(streaming, now, SECOND);
+    cr_assert(p50_at(streaming, now + SECOND, 1, now + SECOND) == 1000);
+    now = 0;
+    run_for(streaming, 0, 3 * SECOND);
+    cr_assert(p50_at(streaming, AHEAD_H * HOUR + SECOND, 2, AHEAD_H * HOUR + SECOND) != 1000);
+    tbus_streaming_close(streaming);
+}
+
+Test(streaming_time, times_past_the_ends_of_time_are_at_them_whatever_event_tells_them)
+{
+    const int64_t last = INT64_C(1) << 62;
+    for (int kind = 0; kind < 4; kind++) {
+        tbus_streaming_t *streaming = open_with(
+            &(tbus_streaming_options_t){.ahead_max_ns = -1, .idle_ns = -1, .cache_ns = TBUS_STREAMING_NO_CACHE});
+        cr_assert_eq(start(streaming, "s", INT64_MIN), 0);
+        cr_assert_eq(found(streaming, "s").start_ns, 1 - last);
+        if (kind == 0)
+            cr_assert_eq(token(streaming, "s", INT64_MAX), 0);
+        else if (kind == 1)
+            cr_assert_eq(tbus_streaming_record_first_token(streaming, "s", NAN, INT64_MAX), 0);
+        else if (kind == 2)
+            cr_assert_eq(tbus_streaming_record_backpressure(streaming, "s", INT64_MAX), 0);
+        else
+            cr_assert_eq(complete(streaming, "s", INT64_MAX), 0);
+        const tbus_stream_info_t info = found(streaming, "s");
+        cr_assert_eq(info.end_ns, last);
+        cr_assert_float_eq(info.duration_ms, ldexp(1, 63) / 1e6, 1);
+        if (kind < 2)
+            cr_assert_float_eq(info.ttft_ms, ldexp(1, 63) / 1e6, 1);
+        tbus_streaming_close(streaming);
+    }
+}
+
+Test(streaming_time, gaps_of_all_of_time_do_not_overflow_their_mean)
+{
+    tbus_streaming_t *streaming = open_with(&(tbus_streaming_options_t){.ahead_max_ns = -1, .idle_ns = -1});
+    cr_assert_eq(start(streaming, "s", INT64_MIN), 0);
+    for (int i = 0; i < 3; i++) {
+        cr_assert_eq(token(streaming, "s", INT64_MIN), 0);
+        cr_assert_eq(token(streaming, "s", INT64_MAX), 0);
+    }
+    cr_assert_float_eq(found(streaming, "s").itl_avg_ms, ldexp(1, 64) / 5 / 1e6, 1, "the sum stays at its end");
     tbus_streaming_close(streaming);
 }

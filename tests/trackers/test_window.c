@@ -99,3 +99,56 @@ Test(window, is_empty_before_the_first_moment_and_after_a_reset)
     cr_assert(count(&counted, 0)); /* earlier times count again */
     cr_assert_eq(covered(&counted, 0), 1);
 }
+
+/* A time before the row's oldest slice is none that it has: what counts is where an event lies beside the others. */
+Test(window, what_goes_back_keeps_its_distance_to_what_comes)
+{
+    enum { ROUNDS = 300, EVENTS = 300 };
+    uint64_t random = oracle_seed("window");
+    for (int round = 0; round < ROUNDS; round++) {
+        struct counted counted = {0};
+        const int64_t slice_ns = 1 + (int64_t)(oracle_random(&random) % 50);
+        int64_t numbers[EVENTS], newest = INT64_MIN, now = (int64_t)(oracle_random(&random) % 400) - 200;
+        bool kept[EVENTS];
+        window_init(&counted.window, slice_ns * SLICES, SLICES);
+        for (int i = 0; i < EVENTS; i++) {
+            now += (int64_t)(oracle_random(&random) % 100) - 40;
+            if (oracle_random(&random) % 20 == 0) {
+                const int64_t span_ns = (int64_t)(oracle_random(&random) % 2000);
+                const int64_t slices = (span_ns + slice_ns - 1) / slice_ns;
+                window_go_back(&counted.window, span_ns);
+                now -= span_ns;
+                newest -= newest == INT64_MIN ? 0 : slices;
+                for (int before = 0; before < i; before++)
+                    numbers[before] -= slices;
+            }
+            numbers[i] = slice_number(now, slice_ns);
+            newest = numbers[i] > newest ? numbers[i] : newest;
+            kept[i] = count(&counted, now);
+            cr_assert_eq(kept[i], newest - numbers[i] < SLOTS, "round %d, event %d", round, i);
+            uint32_t expected = 0;
+            for (int before = 0; before <= i; before++)
+                expected += kept[before] && newest - numbers[before] < SLOTS && numbers[i] - numbers[before] < SLOTS &&
+                            numbers[before] <= numbers[i];
+            cr_assert_eq(covered(&counted, now), expected, "round %d, event %d", round, i);
+        }
+    }
+}
+
+Test(window, going_back_past_the_end_of_time_ends_there_and_an_empty_one_stays_empty)
+{
+    struct counted counted = {0};
+    window_init(&counted.window, 60, SLICES);
+    window_go_back(&counted.window, 1000);
+    cr_assert_eq(counted.window.newest, INT64_MIN);
+    cr_assert(count(&counted, 5));
+    window_go_back(&counted.window, INT64_MAX);
+    cr_assert_eq(covered(&counted, MOMENT_MIN), 1u);
+    cr_assert(count(&counted, MOMENT_MIN));
+    cr_assert_eq(covered(&counted, MOMENT_MIN), 2u);
+    window_reset(&counted.window);
+    cr_assert_eq(counted.window.turned, 0u);
+    window_init(&counted.window, -1, SLICES);
+    window_go_back(&counted.window, 1000);
+    cr_assert(count(&counted, 5) && covered(&counted, -5) > 0, "without limit there is nothing to go back");
+}
