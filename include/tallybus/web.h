@@ -49,6 +49,7 @@
  *   404 no such path, or what it shows was not handed in  421 a Host that this server does not go by
  *   405 another method                                    431 too many or too large headers
  *   406 no kind or coding that the client accepts         503 no memory for the reply
+ * A refused body need not be sent; one that is can be sent to its end. Its connection is closed then.
  * (Requests that are not HTTP, or too large to be read at all, are answered with a line of HTML instead: 400, 414,
  * 431, 505.)
  *

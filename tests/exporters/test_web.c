@@ -172,6 +172,7 @@ Test(web, other_methods_are_refused_with_those_that_there_are)
     for (int i = 0; i < 7; i++) {
         struct web_got got = web_ask(host.port, methods[i], "/metrics", "");
         cr_assert_eq(got.status, 405, "%s", methods[i]);
+        expect_header(&got, "Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'");
         expect_header(&got, "Allow", "GET, HEAD");
         expect_header(&got, "Content-Type", "application/json");
         free(got.bytes);
@@ -255,6 +256,9 @@ Test(web, a_foreign_host_is_turned_away_on_a_loopback_address)
                  {"[::1]", 200},        {"evil.example", 421}, {"localhost.evil", 421}, {"127.0.0.1.evil", 421},
                  {"[::1]x", 421},       {"[::1", 421},         {"localhost:x", 421},    {"", 421},
                  {"localhost:80:", 421}};
+    host_open(&host, (tbus_web_options_t){0});
+    web_expect(host.port, "/health", "Host: localhost\r\n", 400, "more than one Host");
+    host_close(&host);
     for (int any_host = 0; any_host < 2; any_host++) {
         host_open(&host, (tbus_web_options_t){.any_host = any_host});
         for (size_t i = 0; i < sizeof hosts / sizeof *hosts; i++) {

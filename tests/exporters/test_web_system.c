@@ -142,6 +142,23 @@ Test(web_system, without_descriptors_it_waits_and_does_not_spin)
     tbus_web_close(web);
 }
 
+Test(web_system, without_a_descriptor_a_refusal_is_sent_all_the_same)
+{
+    tbus_web_t *web = open_web((tbus_web_options_t){0});
+    int client = web_connect(tbus_web_port(web));
+    expect_health(client); /* the server has taken it */
+    rlim_t limit = limit_descriptors((rlim_t)next_descriptor());
+    static const char refused[] = "POST /health HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\n";
+    web_send(client, refused, strlen(refused));
+    struct web_got got = web_receive(client, false);
+    cr_assert_eq(got.status, 405);
+    cr_assert(web_is_closed(client));
+    limit_descriptors(limit);
+    free(got.bytes);
+    close(client);
+    tbus_web_close(web);
+}
+
 /* What the function returns in a process of its own. */
 static int in_a_process(int (*function)(void))
 {
