@@ -272,7 +272,7 @@ void json_put_list(struct json *json, const char *key, const struct json_list *l
         json_open_object(json, NULL);
         json_put_fields(json, row, list->fields, list->fields_count);
         if (list->put_more)
-            list->put_more(json, row);
+            list->put_more(json, row, list->filter);
         json_close_object(json);
         put++;
     }
