@@ -69,6 +69,8 @@ static bool token_equals(const tbus_web_t *web, const char *given)
 {
     char padded[TBUS_WEB_TOKEN_MAX] = {0};
     size_t length = strnlen(given, TBUS_WEB_TOKEN_MAX + 1);
+    while (length > 0 && (given[length - 1] == ' ' || given[length - 1] == '\t'))
+        length--; /* blanks behind a header's value are not of it; libmicrohttpd leaves them */
     memcpy(padded, given, length < sizeof padded ? length : sizeof padded);
     volatile size_t difference = length ^ web->token_length;
     for (size_t i = 0; i < sizeof padded; i++)
