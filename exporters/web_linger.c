@@ -51,7 +51,10 @@ bool web_linger_begin(tbus_web_t *web, struct web_client *client)
 
 void web_linger_end(tbus_web_t *web, struct web_client *client)
 {
-    close(client->socket); /* and so out of the epoll set */
+    struct epoll_event ignored = {0};
+    /* Closing takes it out of the set only where no other process has it, too. */
+    (void)epoll_ctl(web->lingering_epoll, EPOLL_CTL_DEL, client->socket, &ignored);
+    close(client->socket);
     client->is_lingering = false;
     web_client_release(web, client);
 }
