@@ -284,10 +284,11 @@ function bus() {
 /* One line for each SLO with an alert: its worst severity, and what it is about. */
 function alertOf(slo) {
   const active = slo.alerts.filter(alert => alert.active);
+  const of = slo.endpoint === null ? 'all requests' : write('text', slo.endpoint);
   const rules = active.map(alert => `more than ${writeShort('times', alert.factor)} over ${alert.long_window} and ` +
     alert.short_window);
   return active.length === 0 ? null : [active.some(alert => alert.severity === 'page') ? 'page' : 'ticket',
-    `: the error budget of ${slo.endpoint === null ? 'all requests' : write('text', slo.endpoint)} burns too fast: ${rules.join('; ')}`];
+    `: the error budget of ${of} burns too fast: ${rules.join('; ')}`];
 }
 
 function showAlerts() {
