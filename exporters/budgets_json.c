@@ -50,9 +50,10 @@ static void put_moment(struct json *json, const char *key, int64_t time_ns)
         json_put_int(json, key, time_ns);
 }
 
-static void put_terms(struct json *json, const void *element)
+static void put_terms(struct json *json, const void *element, const struct json_filter *filter)
 {
     const tbus_budget_row_t *budget = element;
+    (void)filter;
     json_put_text(json, "scope", tbus_budget_scope_name(budget->scope));
     json_put_text(json, "kind", budget->status.kind == TBUS_BUDGET_HARD ? "hard" : "soft");
     json_put_text(json, "period", period_name(budget->period));

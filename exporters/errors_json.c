@@ -32,10 +32,18 @@ static const struct json_field alert[] = {
     JSON_FIELD(tbus_alert_status_t, entered),
 };
 
-static void put_alert(struct json *json, tbus_alert_t number, const tbus_alert_status_t *status)
+static bool is_wanted(tbus_burn_window_t window, const struct json_filter *filter)
+{
+    return filter->window == 0 || (int)window + 1 == filter->window;
+}
+
+static void put_alert(struct json *json, tbus_alert_t number, const tbus_alert_status_t *status,
+                      const struct json_filter *filter)
 {
     /* its factor is that of 30 days; the status has the tracker's */
     const tbus_alert_rule_t rule = tbus_alert_rule(number, 0);
+    if (!is_wanted(rule.long_window, filter) && !is_wanted(rule.short_window, filter))
+        return;
     json_open_object(json, NULL);
     json_put_text(json, "severity", rule.severity);
     json_put_text(json, "long_window", tbus_burn_window_name(rule.long_window));
@@ -44,16 +52,17 @@ static void put_alert(struct json *json, tbus_alert_t number, const tbus_alert_s
     json_close_object(json);
 }
 
-static void put_burns(struct json *json, const void *element)
+static void put_burns(struct json *json, const void *element, const struct json_filter *filter)
 {
     const tbus_slo_t *slo = element;
     json_open_object(json, "burn");
     for (unsigned i = 0; i < TBUS_BURN_WINDOWS; i++)
-        JSON_PUT_OBJECT(json, tbus_burn_window_name(i), &slo->burn[i], burn);
+        if (is_wanted(i, filter))
+            JSON_PUT_OBJECT(json, tbus_burn_window_name(i), &slo->burn[i], burn);
     json_close_object(json);
     json_open_array(json, "alerts");
     for (unsigned i = 0; i < TBUS_ALERTS; i++)
-        put_alert(json, i, &slo->alerts[i]);
+        put_alert(json, i, &slo->alerts[i], filter);
     json_close_array(json);
 }
 
@@ -62,11 +71,12 @@ static void put_slos(struct json *json, const tbus_errors_snapshot_t *snapshot, 
 {
     json_open_object(json, "all");
     JSON_PUT_FIELDS(json, &snapshot->slo_of_all, slo_fields);
-    put_burns(json, &snapshot->slo_of_all);
+    put_burns(json, &snapshot->slo_of_all, filter);
     json_close_object(json);
     json_put_list(json, "endpoints",
                   &(struct json_list){JSON_ROWS(snapshot->slos, snapshot->slos_count, slo_fields),
-                                      .put_more = put_burns, .only = filter->endpoint, .limit = filter->limit});
+                                      .put_more = put_burns, .filter = filter, .only = filter->endpoint,
+                                      .limit = filter->limit});
 }
 
 void json_put_slo(struct json *json, const char *key, const tbus_errors_snapshot_t *snapshot,
@@ -96,9 +106,10 @@ static void put_texts(struct json *json, const char *key, const char *const *lis
     json_close_array(json);
 }
 
-static void put_names(struct json *json, const void *element)
+static void put_names(struct json *json, const void *element, const struct json_filter *filter)
 {
     const tbus_error_pattern_t *pattern = element;
+    (void)filter;
     put_texts(json, "models", pattern->models, pattern->models_count);
     put_texts(json, "request_ids", pattern->request_ids, pattern->request_ids_count);
 }

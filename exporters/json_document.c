@@ -6,6 +6,7 @@
 
 #include "exporters/digits.h"
 #include "exporters/json_line.h"
+#include "trackers/utf8.h"
 
 /* A key, and any value but a string, fit into so much. */
 enum { VALUE_BYTES = 128 };
@@ -252,12 +253,25 @@ void json_put_object(struct json *json, const char *key, const void *figures, co
     json_close_object(json);
 }
 
+/* Whether it is `text` in the document, where what is not UTF-8 is U+FFFD. */
+static bool is_shown_as(const char *name, const char *text)
+{
+    while (*name) {
+        const size_t length = utf8_length(name), shown = length ? length : sizeof UTF8_REPLACEMENT - 1;
+        if (strncmp(text, length ? name : UTF8_REPLACEMENT, shown) != 0)
+            return false;
+        name += length ? length : 1;
+        text += shown;
+    }
+    return !*text;
+}
+
 static bool is_wanted(const struct json_list *list, const char *row)
 {
     if (!list->only)
         return true;
     const char *name = *(const char *const *)(row + list->fields[0].offset);
-    return strcmp(name ? name : "", list->only) == 0;
+    return is_shown_as(name ? name : "", list->only);
 }
 
 void json_put_list(struct json *json, const char *key, const struct json_list *list)
@@ -272,7 +286,7 @@ void json_put_list(struct json *json, const char *key, const struct json_list *l
         json_open_object(json, NULL);
         json_put_fields(json, row, list->fields, list->fields_count);
         if (list->put_more)
-            list->put_more(json, row);
+            list->put_more(json, row, list->filter);
         json_close_object(json);
         put++;
     }

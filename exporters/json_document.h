@@ -107,6 +107,7 @@ void json_put_object(struct json *json, const char *key, const void *figures, co
 struct json_filter {
     const char *model, *endpoint, *subject; /* NULL = any */
     int scope;                              /* of budgets, from 1 on: tbus_budget_scope_t + 1; 0 = any */
+    int window;                             /* of burn rates, likewise: tbus_burn_window_t + 1 */
     size_t limit;                           /* of each list: the first so many of those that match; 0 = all */
 };
 
@@ -116,9 +117,11 @@ struct json_list {
     size_t count, bytes;
     const struct json_field *fields; /* the first may be a string, the row's name */
     size_t fields_count;
-    void (*put_more)(struct json *json, const void *row); /* what no table tells; may be NULL */
-    const char *only;                                     /* rows of this name; NULL = of any */
-    size_t limit;                                         /* 0 = all */
+    /* What no table tells; may be NULL. `filter` is the list's, and may be NULL as well. */
+    void (*put_more)(struct json *json, const void *row, const struct json_filter *filter);
+    const struct json_filter *filter;
+    const char *only; /* rows of this name; NULL = of any */
+    size_t limit;     /* 0 = all */
 };
 
 #define JSON_ROWS(list, list_count, list_fields)                                                                       \

@@ -24,8 +24,9 @@ static const struct json_field models[] = {
 
 static_assert(offsetof(tbus_model_t, traffic) == 0, "a model is its traffic, and more");
 
-static void put_model(struct json *json, const void *row)
+static void put_model(struct json *json, const void *row, const struct json_filter *filter)
 {
+    (void)filter;
     JSON_PUT_FIELDS(json, row, model);
 }
 

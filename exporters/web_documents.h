@@ -11,7 +11,7 @@ int64_t web_documents_now_ns(const struct web_sources *sources);
 int web_documents_add(struct text *text, int error, char *page);
 
 extern const struct web_parameter web_by_model[], web_by_endpoint[], web_costs[], web_by_either[], web_budgets[],
-    web_pattern[], web_recent[], web_compared[], web_ranked[];
+    web_slos[], web_pattern[], web_recent[], web_compared[], web_ranked[];
 
 int web_write_streaming(const struct web_request *request, struct text *text);
 int web_write_stream(const struct web_request *request, struct text *text);

@@ -34,6 +34,12 @@ static const char *const scopes[] = {"all", "key", "user", "project", NULL};
 const struct web_parameter web_budgets[] = {
     LIMIT, NAME("subject"), {.name = "scope", .kind = WEB_CHOICE, .choices = scopes, .absent = -1}, END};
 
+/* In the order of tbus_burn_window_t. */
+static const char *const windows[] = {"5m", "30m", "1h", "2h", "6h", "1d", "3d", NULL};
+
+const struct web_parameter web_slos[] = {
+    LIMIT, NAME("endpoint"), {.name = "window", .kind = WEB_CHOICE, .choices = windows, .absent = -1}, END};
+
 #define AFTER(parameter)                                                                                               \
     {                                                                                                                  \
         .name = parameter, .kind = WEB_INTEGER, .min = INT64_MIN, .max = INT64_MAX                                     \
@@ -96,7 +102,8 @@ DEFINE(streaming, streaming, streaming, tbus_streaming_snapshot(FROM(streaming),
        .model = request->values[1].text)
 DEFINE(errors, errors, errors, tbus_errors_snapshot(FROM(errors), NOW, &snapshot), .model = request->values[1].text,
        .endpoint = request->values[2].text)
-DEFINE(slo, errors, slo, tbus_errors_snapshot(FROM(errors), NOW, &snapshot), .endpoint = request->values[1].text)
+DEFINE(slo, errors, slo, tbus_errors_snapshot(FROM(errors), NOW, &snapshot), .endpoint = request->values[1].text,
+       .window = (int)request->values[2].number + 1)
 DEFINE(budgets, budgets, budgets, tbus_budgets_snapshot(FROM(budgets), 0, &snapshot),
        .subject = request->values[1].text, .scope = (int)request->values[2].number + 1)
 DEFINE(requests, requests, requests, tbus_requests_snapshot(FROM(requests), NOW, &snapshot),

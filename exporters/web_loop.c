@@ -51,7 +51,7 @@ void web_client_touch(tbus_web_t *web, struct web_client *client)
     enlist(web, client);
 }
 
-static void client_release(tbus_web_t *web, struct web_client *client)
+void web_client_release(tbus_web_t *web, struct web_client *client)
 {
     if (!client->is_cut)
         unlist(web, client);
@@ -65,6 +65,10 @@ static void cut_overdue(tbus_web_t *web)
     uint64_t now = uv_hrtime();
     while (web->first && web->first->deadline_ns <= now) {
         struct web_client *client = web->first;
+        if (client->is_lingering) {
+            web_linger_end(web, client);
+            continue;
+        }
         unlist(web, client);
         client->is_cut = true;
         (void)shutdown(client->socket, SHUT_RDWR);
@@ -103,8 +107,10 @@ static void on_connection(void *cls, struct MHD_Connection *connection, void **c
         assert(web->last &&
                web->last->socket == MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd);
     } else if (*context) {
-        client_release(web, *context);
+        struct web_client *client = *context;
         *context = NULL;
+        if (client->is_cut || !web_linger_begin(web, client))
+            web_client_release(web, client);
     }
 }
 
@@ -118,8 +124,8 @@ static void hand_over(tbus_web_t *web, int socket, const struct sockaddr_storage
     client->is_cut = false;
     enlist(web, client);
     if (MHD_add_connection(web->daemon, socket, (const struct sockaddr *)address, bytes) != MHD_YES &&
-        client->socket >= 0) /* where it got as far as to tell us, it has told of the end, too */
-        client_release(web, client);
+        client->socket == socket) /* where it got as far as to tell us, it has told of the end, too */
+        web_client_release(web, client);
 }
 
 static void accept_one(tbus_web_t *web, int socket, const struct sockaddr_storage *address, socklen_t bytes)
@@ -209,6 +215,14 @@ static void on_traffic(uv_poll_t *traffic, int status, int events)
     take_turn(traffic->data);
 }
 
+static void on_lingering(uv_poll_t *lingering, int status, int events)
+{
+    (void)status;
+    (void)events;
+    web_linger_read(lingering->data);
+    take_turn(lingering->data);
+}
+
 static void on_timer(uv_timer_t *timer)
 {
     take_turn(timer->data);
@@ -219,6 +233,7 @@ static void close_handles(tbus_web_t *web)
     uv_close((uv_handle_t *)&web->stop, NULL);
     uv_close((uv_handle_t *)&web->listener, NULL);
     uv_close((uv_handle_t *)&web->traffic, NULL);
+    uv_close((uv_handle_t *)&web->lingering, NULL);
     uv_close((uv_handle_t *)&web->timer, NULL);
 }
 
@@ -261,33 +276,41 @@ static void run(void *argument)
 {
     tbus_web_t *web = argument;
     uv_run(&web->loop, UV_RUN_DEFAULT);
+    web_linger_close(web);
     MHD_stop_daemon(web->daemon); /* every client is released meanwhile */
 }
 
-/* Errors: libuv's; `*ret_started` handles have been opened then. */
+/* Errors: UV_ENOTSUP, libuv's; what has been opened by then is closing. */
 static int open_handles(tbus_web_t *web)
 {
     const union MHD_DaemonInfo *info = MHD_get_daemon_info(web->daemon, MHD_DAEMON_INFO_EPOLL_FD);
     if (!info || info->epoll_fd < 0)
         return UV_ENOTSUP;
+    const struct {
+        uv_poll_t *poll;
+        int descriptor;
+        uv_poll_cb on_readable;
+    } polls[] = {{&web->listener, web->listener_socket, on_listener},
+                 {&web->traffic, info->epoll_fd, on_traffic},
+                 {&web->lingering, web->lingering_epoll, on_lingering}};
+    size_t opened = 0;
     int error = uv_async_init(&web->loop, &web->stop, on_stop);
     if (error)
         return error;
-    error = uv_poll_init(&web->loop, &web->listener, web->listener_socket);
+    for (; opened < sizeof polls / sizeof *polls && error == 0; opened += error == 0)
+        error = uv_poll_init(&web->loop, polls[opened].poll, polls[opened].descriptor);
     if (error) {
         uv_close((uv_handle_t *)&web->stop, NULL);
-        return error;
-    }
-    error = uv_poll_init(&web->loop, &web->traffic, info->epoll_fd);
-    if (error) {
-        uv_close((uv_handle_t *)&web->stop, NULL);
-        uv_close((uv_handle_t *)&web->listener, NULL);
+        while (opened-- > 0)
+            uv_close((uv_handle_t *)polls[opened].poll, NULL);
         return error;
     }
     uv_timer_init(&web->loop, &web->timer);
-    web->stop.data = web->listener.data = web->traffic.data = web->timer.data = web;
-    uv_poll_start(&web->listener, UV_READABLE, on_listener);
-    uv_poll_start(&web->traffic, UV_READABLE, on_traffic);
+    web->stop.data = web->timer.data = web;
+    for (size_t i = 0; i < opened; i++) {
+        polls[i].poll->data = web;
+        uv_poll_start(polls[i].poll, UV_READABLE, polls[i].on_readable);
+    }
     return 0;
 }
 
@@ -310,10 +333,12 @@ static int open_loop(tbus_web_t *web)
 
 int web_loop_open(tbus_web_t *web)
 {
-    int error = MHD_is_feature_supported(MHD_FEATURE_EPOLL) == MHD_YES ? 0 : UV_ENOTSUP;
+    int error = MHD_is_feature_supported(MHD_FEATURE_EPOLL) == MHD_YES ? web_linger_open(web) : UV_ENOTSUP;
     if (error == 0) {
         web->daemon = start_daemon(web);
         error = web->daemon ? open_loop(web) : UV_ENOMEM;
+        if (error)
+            web_linger_close(web);
     }
     if (error && web->daemon)
         MHD_stop_daemon(web->daemon);

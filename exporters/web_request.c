@@ -8,7 +8,7 @@
 
 /* What the headers say, values of one name joined by commas. */
 struct headers {
-    unsigned count;
+    unsigned count, hosts;
     bool too_large; /* one of those below did not fit */
     bool has_body;
     const char *authorization, *host;
@@ -44,18 +44,20 @@ static enum MHD_Result on_header(void *user, enum MHD_ValueKind kind, const char
     (void)kind;
     value = value ? value : "";
     headers->count++;
-    if (strcasecmp(name, MHD_HTTP_HEADER_ACCEPT) == 0)
+    if (strcasecmp(name, MHD_HTTP_HEADER_ACCEPT) == 0) {
         join(headers, headers->accept, sizeof headers->accept, value);
-    else if (strcasecmp(name, MHD_HTTP_HEADER_ACCEPT_ENCODING) == 0)
+    } else if (strcasecmp(name, MHD_HTTP_HEADER_ACCEPT_ENCODING) == 0) {
         join(headers, headers->accept_encoding, sizeof headers->accept_encoding, value);
-    else if (strcasecmp(name, MHD_HTTP_HEADER_AUTHORIZATION) == 0)
+    } else if (strcasecmp(name, MHD_HTTP_HEADER_AUTHORIZATION) == 0) {
         headers->authorization = value;
-    else if (strcasecmp(name, MHD_HTTP_HEADER_HOST) == 0)
+    } else if (strcasecmp(name, MHD_HTTP_HEADER_HOST) == 0) {
         headers->host = value;
-    else if (strcasecmp(name, MHD_HTTP_HEADER_TRANSFER_ENCODING) == 0)
+        headers->hosts++;
+    } else if (strcasecmp(name, MHD_HTTP_HEADER_TRANSFER_ENCODING) == 0) {
         headers->has_body = true;
-    else if (strcasecmp(name, MHD_HTTP_HEADER_CONTENT_LENGTH) == 0)
+    } else if (strcasecmp(name, MHD_HTTP_HEADER_CONTENT_LENGTH) == 0) {
         headers->has_body |= strcmp(value, "0") != 0;
+    }
     return MHD_YES;
 }
 
@@ -67,6 +69,8 @@ static bool token_equals(const tbus_web_t *web, const char *given)
 {
     char padded[TBUS_WEB_TOKEN_MAX] = {0};
     size_t length = strnlen(given, TBUS_WEB_TOKEN_MAX + 1);
+    while (length > 0 && (given[length - 1] == ' ' || given[length - 1] == '\t'))
+        length--; /* blanks behind a header's value are not of it; libmicrohttpd leaves them */
     memcpy(padded, given, length < sizeof padded ? length : sizeof padded);
     volatile size_t difference = length ^ web->token_length;
     for (size_t i = 0; i < sizeof padded; i++)
@@ -118,8 +122,8 @@ static int check(const tbus_web_t *web, const struct web_client *client, const s
     if (headers->too_large)
         return web_fault_set(fault, MHD_HTTP_REQUEST_HEADER_FIELDS_TOO_LARGE,
                              "Accept may have 2047 bytes and Accept-Encoding 511");
-    if (headers->has_body)
-        return web_fault_set(fault, MHD_HTTP_CONTENT_TOO_LARGE, "a request has no body here");
+    if (headers->hosts > 1) /* two servers in a row could go by different ones */
+        return web_fault_set(fault, MHD_HTTP_BAD_REQUEST, "there is more than one Host");
     if (web->checks_host && headers->host && !is_own_host(headers->host))
         return web_fault_set(fault, MHD_HTTP_MISDIRECTED_REQUEST,
                              "this server is reached as localhost or by an address");
@@ -150,6 +154,8 @@ static int find_and_write(const tbus_web_t *web, char *url, const char *method, 
         return fault->status;
     if (strcmp(method, MHD_HTTP_METHOD_GET) != 0 && strcmp(method, MHD_HTTP_METHOD_HEAD) != 0)
         return web_fault_set(fault, MHD_HTTP_METHOD_NOT_ALLOWED, "only GET and HEAD are understood");
+    if (headers->has_body)
+        return web_fault_set(fault, MHD_HTTP_CONTENT_TOO_LARGE, "a request has no body here");
     if (web_query_read(query, route->parameters, request.values, fault) != 0 ||
         !web_routes_has_source(route, &web->sources, fault))
         return fault->status;
@@ -181,8 +187,9 @@ enum MHD_Result web_request_answer(void *cls, struct MHD_Connection *connection,
     MHD_get_connection_values(connection, MHD_HEADER_KIND, on_header, &headers);
     struct web_codings codings = web_accept_codings(headers.accept_encoding);
     int status = check(web, client, &headers, &fault);
-    if (status == 0 && !client->was_announced) {
-        /* The first call is before a body would come: who is answered now is not listened to any more. */
+    if (status == 0 && !client->was_announced && !headers.has_body) {
+        /* The first call is before a body would come: who is answered now is not listened to any more. So are those
+         * who send one, which is refused unread. */
         client->was_announced = true;
         return MHD_YES;
     }

@@ -14,6 +14,7 @@ struct web_client {
     uint64_t deadline_ns;
     int socket;
     bool is_cut;                     /* not in the list any more: the socket is shut down, and will be closed */
+    bool is_lingering;               /* libmicrohttpd has let go of it: the socket is ours alone */
     struct sockaddr_storage address; /* whence */
     char url[TBUS_WEB_URL_MAX + 1];  /* of the request at hand */
     bool url_is_too_long;
@@ -34,8 +35,9 @@ struct tbus_web {
     uv_thread_t thread;
     struct MHD_Daemon *daemon; /* [server's thread], and so is all below */
     uv_loop_t loop;
-    uv_async_t stop; /* [any thread] to send */
-    uv_poll_t listener, traffic;
+    uv_async_t stop;     /* [any thread] to send */
+    int lingering_epoll; /* of clients that linger; -1 = none may any more */
+    uv_poll_t listener, traffic, lingering;
     uv_timer_t timer;
     uint64_t accept_again_ns; /* when to accept again after the system had no more descriptors; 0 = it has */
     struct web_client *clients, *free_clients;
@@ -60,6 +62,17 @@ enum MHD_Result web_request_answer(void *web, struct MHD_Connection *connection,
 
 /* web_loop.c: the client of a connection; NULL where there is none. */
 struct web_client *web_client_of(struct MHD_Connection *connection);
+
+/* web_linger.c: begins when libmicrohttpd ends a connection; false where it need not or can not linger. Ends when the
+ * client does, or is overdue: then the client is released. */
+TBUS_CHECKED int web_linger_open(tbus_web_t *web);
+void web_linger_close(tbus_web_t *web);
+bool web_linger_begin(tbus_web_t *web, struct web_client *client);
+void web_linger_end(tbus_web_t *web, struct web_client *client);
+void web_linger_read(tbus_web_t *web); /* what has come */
+
+/* web_loop.c: its place is free again. */
+void web_client_release(tbus_web_t *web, struct web_client *client);
 
 /* web_loop.c: the client has done its part in time; its next one is measured from now. */
 void web_client_touch(tbus_web_t *web, struct web_client *client);

@@ -37,6 +37,10 @@ function count(number) {
   return signed(number, n => n < 1e6 ? grouped(n, 0) : inUnits(n, COUNT_UNITS));
 }
 
+function plain(number) {
+  return signed(number, n => n < 1e6 ? three(n) : inUnits(n, COUNT_UNITS));
+}
+
 function milliseconds(ms) {
   return signed(ms, n => n === 0 ? '0' + NARROW + 'ms' : inUnits(n, MS_UNITS));
 }
@@ -83,9 +87,9 @@ function moment(ns) {
 }
 
 const formats = {
-  text: String,
+  text: text => text || UNKNOWN,
   count,
-  number: number => signed(number, three),
+  number: plain,
   ms: milliseconds,
   ns: number => milliseconds(number / 1e6),
   ratio: number => percent(number * 100), /* of 0 .. 1 */
@@ -93,7 +97,7 @@ const formats = {
   ppm: number => percent(number / 1e4),
   usd: dollars,
   bytes: number => number === 0 ? '0' + NARROW + 'B' : inUnits(number, BYTE_UNITS),
-  times: number => three(number) + NARROW + '×',
+  times: number => plain(number) + NARROW + '×',
   ago: ns => since(ns) + ' ago',
   active: is => is ? 'active' : 'quiet',
   status: code => code > 0 ? String(code) : code === 0 ? 'none' : 'other',

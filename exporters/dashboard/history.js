@@ -1,6 +1,7 @@
-/* What was polled in the last minutes. A poll that failed leaves a gap. */
+/* What was polled in the last minutes. A poll that failed leaves a gap, and so does a time without polls: the machine
+ * slept. A page that nobody looks at is woken once a minute. */
 
-const HISTORY_MS = 10 * 60 * 1000;
+const HISTORY_MS = 10 * 60 * 1000, SILENCE_MS = 90 * 1000;
 
 const history = {
   paths: new Set(), /* of the figures that are kept */
@@ -8,8 +9,11 @@ const history = {
 
   add(ms, isGap) {
     const values = isGap ? null : new Map([...this.paths].map(path => [path, valueAt(path) ?? null]));
-    if (isGap && this.samples.length > 0 && !this.samples[this.samples.length - 1].values)
+    const last = this.samples[this.samples.length - 1];
+    if (isGap && last && !last.values)
       return;
+    if (last && ms - last.ms > SILENCE_MS)
+      this.samples.push({ ms: last.ms, values: null });
     this.samples.push({ ms, values });
     while (this.samples[0].ms < ms - HISTORY_MS)
       this.samples.shift();

@@ -4,6 +4,8 @@ const WINDOWS = ['5m', '30m', '1h', '2h', '6h', '1d', '3d'];
 
 /* An error rate that the SLO does not allow; without an SLO, one above 1 %. */
 const tooMany = rate => rate > (documents.slo ? 1 - documents.slo.all.target_ppm / 1e6 : 0.01) ? 'bad' : '';
+/* Where not one error is allowed yet, all of the budget is left after any number of them. */
+const toneOfSlo = (slo, left) => slo?.violated ? 'bad' : left < 25 ? 'warn' : '';
 const percentiles = path => ['p50', 'p95', 'p99'].map(name => [name, `${path}/${name}`]);
 
 function now() {
@@ -20,7 +22,7 @@ function now() {
       tile('Inter-token latency', 'streaming/itl_ms/p95', 'ms', ['p95 of tokens']),
       tile('Error budget left', 'slo/all/budget_percentage', 'percent',
         [figure('slo/all/budget_remaining', 'count'), ' of ', figure('slo/all/budget_total', 'count'), ' errors'],
-        left => left <= 0 ? 'bad' : left < 25 ? 'warn' : ''),
+        left => toneOfSlo(documents.slo?.all, left)),
       tile('Spent', 'costs/total_usd', 'usd', ['≈ ', figure('costs/projected_monthly_usd', 'usd'), ' a month'])));
 }
 
@@ -43,7 +45,7 @@ function budgetOfErrors() {
   return live(bar('Error budget left', { class: 'bar budget-bar' }), node => {
     const slo = documents.slo?.all, left = slo ? slo.budget_percentage : 0;
     setBar(node, left / 100);
-    setAttribute(node, 'data-tone', slo?.violated ? 'bad' : left < 25 ? 'warn' : 'good');
+    setAttribute(node, 'data-tone', toneOfSlo(slo, left) || 'good');
   });
 }
 
@@ -73,7 +75,7 @@ function reliability() {
         { head: 'Target', path: 'target_ppm', kind: 'ppm', class: 'wide' },
         { head: 'Success', path: 'success_rate', kind: 'ratio' },
         { head: 'Budget left', path: 'budget_percentage', kind: 'percent',
-          tone: row => row.violated ? 'bad' : row.budget_percentage < 25 ? 'warn' : '' },
+          tone: row => toneOfSlo(row, row.budget_percentage) },
         { head: 'Burn 1h', path: 'burn/1h/burn_rate', kind: 'burn' }],
       { by: row => row.burn_rate ?? Infinity, limit: 6, empty: 'no endpoint yet' }),
     ]),
@@ -173,7 +175,7 @@ function traffic() {
         { head: 'Requests', path: 'requests', kind: 'count', class: 'wide' },
         { head: 'Errors', path: 'errors', kind: 'count', tone: row => tooMany(row.errors / row.responses) },
         ...latencies('latency_ms')], { by: row => row.requests })],
-    document => document.all.requests === 0, 'No requests yet.'),
+    document => document.endpoints.length === 0, 'No requests yet.'),
     card('models', 6, 'Models', [
       table('models/models', 'Models', [{ head: 'Model', path: 'name', kind: 'text', class: 'name' },
         { head: 'Requests', path: 'requests', kind: 'count', class: 'wide' },
@@ -282,10 +284,11 @@ function bus() {
 /* One line for each SLO with an alert: its worst severity, and what it is about. */
 function alertOf(slo) {
   const active = slo.alerts.filter(alert => alert.active);
+  const of = slo.endpoint === null ? 'all requests' : write('text', slo.endpoint);
   const rules = active.map(alert => `more than ${writeShort('times', alert.factor)} over ${alert.long_window} and ` +
     alert.short_window);
   return active.length === 0 ? null : [active.some(alert => alert.severity === 'page') ? 'page' : 'ticket',
-    `: the error budget of ${slo.endpoint ?? 'all requests'} burns too fast: ${rules.join('; ')}`];
+    `: the error budget of ${of} burns too fast: ${rules.join('; ')}`];
 }
 
 function showAlerts() {

@@ -32,8 +32,9 @@
  *   /metrics/streaming/{id}         one stream, active or kept
  *   /metrics/errors/recent          the latest errors; ?limit=N, ?endpoint=, ?type=, ?after_ns=N
  *   /metrics/error-patterns         ?limit=N, ?count_min=N, ?seen_after_ns=N
- *   /metrics/slo                    the SLOs; ?endpoint=, ?limit=N. Burn rates are of now, alerts as they were looked at
- *                                   last: see tbus_errors_evaluate()
+ *   /metrics/slo                    the SLOs; ?endpoint=, ?limit=N, ?window=5m|30m|1h|2h|6h|1d|3d: the burn rate over
+ *                                   that window alone, and the alerts that look at it. Burn rates are of now, alerts
+ *                                   as they were looked at last: see tbus_errors_evaluate()
  *   /metrics/costs/{key}            one key, by its redacted form, as /metrics/costs tells it; never by the whole key
  *   /metrics/models/compare         ?a=MODEL&b=MODEL, both needed
  *   /metrics/models/ranking         ?by=FIGURE (requests, cost_usd, latency_p95_ms, ...: see models.h), ?limit=N
@@ -49,6 +50,7 @@
  *   404 no such path, or what it shows was not handed in  421 a Host that this server does not go by
  *   405 another method                                    431 too many or too large headers
  *   406 no kind or coding that the client accepts         503 no memory for the reply
+ * A refused body need not be sent; one that is can be sent to its end. Its connection is closed then.
  * (Requests that are not HTTP, or too large to be read at all, are answered with a line of HTML instead: 400, 414,
  * 431, 505.)
  *

@@ -172,6 +172,7 @@ Test(web, other_methods_are_refused_with_those_that_there_are)
     for (int i = 0; i < 7; i++) {
         struct web_got got = web_ask(host.port, methods[i], "/metrics", "");
         cr_assert_eq(got.status, 405, "%s", methods[i]);
+        expect_header(&got, "Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'");
         expect_header(&got, "Allow", "GET, HEAD");
         expect_header(&got, "Content-Type", "application/json");
         free(got.bytes);
@@ -217,6 +218,23 @@ Test(web, large_urls_and_headers_are_refused)
     host_close(&host);
 }
 
+/* By the table: what is not open says nothing. */
+Test(web, each_path_but_the_open_ones_asks_for_the_token)
+{
+    struct host host;
+    host_open(&host, (tbus_web_options_t){.token = token});
+    for (const struct web_route *route = web_documents; route->pattern; route++) {
+        const bool is_open = strcmp(route->pattern, "/") == 0 || strcmp(route->pattern, "/health") == 0;
+        struct web_got got = web_ask(host.port, "GET", route->pattern, "");
+        cr_assert_eq(got.status, is_open ? 200 : 401, "%s", route->pattern);
+        free(got.bytes);
+        got = web_ask(host.port, "POST", route->pattern, "");
+        cr_assert_eq(got.status, is_open ? 405 : 401, "%s", route->pattern);
+        free(got.bytes);
+    }
+    host_close(&host);
+}
+
 Test(web, without_the_token_nothing_is_told)
 {
     struct host host;
@@ -231,15 +249,18 @@ Test(web, without_the_token_nothing_is_told)
                                  "Authorization: Bearer S3cret-of-the-house\r\n",
                                  longer};
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
-        const char *const urls[] = {"/metrics", "/nothing", "/metrics?x=1", "/%00"};
-        for (int url = 0; url < 4; url++) {
-            struct web_got got = web_ask(host.port, "GET", urls[url], wrong[i]);
+        const char *const urls[] = {"/metrics", "/nothing", "/metrics?x=1", "/%00", "/health/", "//", "*"};
+        const char *const methods[] = {"GET", "POST", "HEAD"};
+        for (int url = 0; url < 7; url++) {
+            struct web_got got = web_ask(host.port, methods[url % 3], urls[url], wrong[i]);
             cr_assert_eq(got.status, 401, "%s %s", wrong[i], got.bytes);
             expect_header(&got, "WWW-Authenticate", "Bearer");
             cr_assert_null(strstr(got.bytes, token));
             free(got.bytes);
         }
     }
+    web_expect(host.port, "/metrics", right, 200, "cost_total_usd");
+    snprintf(right, sizeof right, "Authorization: Bearer %s \t\r\n", token);
     web_expect(host.port, "/metrics", right, 200, "cost_total_usd");
     web_expect(host.port, "/health", "", 200, "ok");
     host_close(&host);
@@ -255,6 +276,9 @@ Test(web, a_foreign_host_is_turned_away_on_a_loopback_address)
                  {"[::1]", 200},        {"evil.example", 421}, {"localhost.evil", 421}, {"127.0.0.1.evil", 421},
                  {"[::1]x", 421},       {"[::1", 421},         {"localhost:x", 421},    {"", 421},
                  {"localhost:80:", 421}};
+    host_open(&host, (tbus_web_options_t){0});
+    web_expect(host.port, "/health", "Host: localhost\r\n", 400, "more than one Host");
+    host_close(&host);
     for (int any_host = 0; any_host < 2; any_host++) {
         host_open(&host, (tbus_web_options_t){.any_host = any_host});
         for (size_t i = 0; i < sizeof hosts / sizeof *hosts; i++) {

@@ -83,6 +83,13 @@ static int on_nothing(const tbus_event_t *event, void *user)
     return 0;
 }
 
+static void wait_until_delivered(tbus_t *bus)
+{
+    int64_t last = tbus_subscribe(bus, "request.started", -1, on_nothing, NULL);
+    cr_assert_gt(last, 0);
+    cr_assert_eq(tbus_unsubscribe_wait(bus, last), 0);
+}
+
 /* 12 requests that went well, 4 that failed alike, 1 under way. Waits until all of it is delivered. */
 static void publish_all(tbus_t *bus)
 {
@@ -111,6 +118,12 @@ static void publish_all(tbus_t *bus)
                                                                                .error_message = hostile_message}),
                      0);
     }
+    cr_assert_eq(tbus_publish_cache_lookup(bus, &(tbus_cache_lookup_t){.base = at(16, 0, "r"), .total_tokens = 1}), 0);
+    cr_assert_eq(tbus_publish_cache_speedup_measured(bus, &(tbus_cache_speedup_measured_t){.base = at(16, 0, "r"),
+                                                                                           .endpoint = "/v1/chat",
+                                                                                           .baseline_ttft_ms = 1e9,
+                                                                                           .actual_ttft_ms = 1e-6}),
+                 0);
     cr_assert_eq(tbus_publish_request_started(
                      bus, &(tbus_request_started_t){.base = at(16, 0, "r"), .endpoint = "/v1/chat", .model = "o1"}),
                  0);
@@ -121,9 +134,7 @@ static void publish_all(tbus_t *bus)
         cr_assert_eq(tbus_publish_queue_depth_changed(
                          bus, &(tbus_queue_depth_changed_t){.base = at(16, i, NULL), .depth = i % 4}),
                      0);
-    int64_t last = tbus_subscribe(bus, "request.started", -1, on_nothing, NULL);
-    cr_assert_gt(last, 0);
-    cr_assert_eq(tbus_unsubscribe_wait(bus, last), 0);
+    wait_until_delivered(bus);
 }
 
 static void set_budgets(tbus_budgets_t *budgets)
@@ -214,10 +225,15 @@ static void host_close(struct host *host)
     cr_assert_eq(tbus_free(host->bus), 0);
 }
 
+static bool has_browser(void)
+{
+    return system("command -v chromium >/dev/null 2>&1 && command -v python3 >/dev/null 2>&1") == 0;
+}
+
 static void run(const char *scenario, bool has_events, const char *token)
 {
     struct host host = {.token = token};
-    if (system("command -v chromium >/dev/null 2>&1 && command -v python3 >/dev/null 2>&1") != 0)
+    if (!has_browser())
         cr_skip_test("chromium or python3 is not installed");
     host_make(&host);
     if (has_events)
@@ -245,6 +261,23 @@ Test(web_dashboard, it_says_that_the_server_is_gone_and_recovers)
 Test(web_dashboard, it_says_that_there_is_nothing_yet)
 {
     run("empty", false, NULL);
+}
+
+Test(web_dashboard, one_failure_is_shown_as_a_violation_of_the_slo)
+{
+    struct host host = {0};
+    if (!has_browser())
+        cr_skip_test("chromium or python3 is not installed");
+    host_make(&host);
+    cr_assert_eq(tbus_publish_request_failed(host.bus, &(tbus_request_failed_t){.base = at(0, 0, "r"),
+                                                                                .endpoint = "/v1/chat",
+                                                                                .model = "gpt-4o",
+                                                                                .error_message = "gone"}),
+                 0);
+    wait_until_delivered(host.bus);
+    host_open(&host, true);
+    browse(&host, "one failure");
+    host_close(&host);
 }
 
 Test(web_dashboard, it_asks_for_the_token)

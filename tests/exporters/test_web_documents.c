@@ -117,6 +117,60 @@ static int64_t recent_requests(uint16_t port)
     return requests;
 }
 
+/* Of an SLO of which one window was asked for: that it is the same as in the whole, and that nothing else is there. */
+static void check_window(const json_t *part, const json_t *whole, const char *window)
+{
+    const json_t *burn = json_object_get(part, "burn"), *alert;
+    size_t i, alerts = 0;
+    cr_assert_eq(json_object_size(burn), 1u, "%s", window);
+    cr_assert(json_equal(json_object_get(burn, window), json_object_get(json_object_get(whole, "burn"), window)));
+    json_array_foreach(json_object_get(whole, "alerts"), i, alert)
+    {
+        if (strcmp(json_string_value(json_object_get(alert, "long_window")), window) != 0 &&
+            strcmp(json_string_value(json_object_get(alert, "short_window")), window) != 0)
+            continue;
+        cr_assert(json_equal(json_array_get(json_object_get(part, "alerts"), alerts), alert), "%s", window);
+        alerts++;
+    }
+    cr_assert_eq(json_array_size(json_object_get(part, "alerts")), alerts, "%s", window);
+    cr_assert_gt(alerts, 0u, "%s", window);
+    cr_assert_eq(json_object_size(part), json_object_size(whole));
+    cr_assert(json_equal(json_object_get(part, "burn_rate"), json_object_get(whole, "burn_rate")));
+}
+
+Test(web_documents, slos_can_be_asked_for_one_window)
+{
+    struct host host = {.now_ns = BEGIN_NS + 400 * SECOND}; /* windows differ: the shortest is over */
+    char url[64];
+    host_open(&host, true);
+    json_t *whole = web_get_json(host.port, "/metrics/slo");
+    for (unsigned window = 0; window < TBUS_BURN_WINDOWS; window++) {
+        const char *name = tbus_burn_window_name(window);
+        snprintf(url, sizeof url, "/metrics/slo?window=%s", name);
+        json_t *part = web_get_json(host.port, url);
+        check_window(json_object_get(part, "all"), json_object_get(whole, "all"), name);
+        const json_t *parts = json_object_get(part, "endpoints"), *wholes = json_object_get(whole, "endpoints");
+        cr_assert_eq(json_array_size(parts), 2u);
+        for (size_t i = 0; i < 2; i++)
+            check_window(json_array_get(parts, i), json_array_get(wholes, i), name);
+        json_decref(part);
+    }
+    json_decref(whole);
+    expect_listed(host.port, "/metrics/slo?window=3d&endpoint=/a", "endpoints", 1);
+    expect_listed(host.port, "/metrics/slo?limit=1&window=5m", "endpoints", 1);
+    static const char *const wrong[] = {"", "1H", "60m", "all", "5m,1h"};
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        char message[128];
+        snprintf(url, sizeof url, "/metrics/slo?window=%s", wrong[i]);
+        snprintf(message, sizeof message, "'window' wants '5m', '30m', '1h', '2h', '6h', '1d' or '3d', and got '%s'",
+                 wrong[i]);
+        web_expect(host.port, url, "", 400, message);
+    }
+    web_expect(host.port, "/metrics/slo?window=5m&window=5m", "", 400, "'window' is given twice");
+    web_expect(host.port, "/metrics/errors?window=5m", "", 400, "there is: limit, model, endpoint");
+    host_close(&host);
+}
+
 Test(web_documents, windows_end_by_the_clock)
 {
     const struct {
@@ -136,6 +190,7 @@ Test(web_documents, each_keeps_to_its_schema)
     static const struct {
         const char *url, *schema;
     } documents[] = {{"/metrics/slo", "slo.schema.json"},
+                     {"/metrics/slo?window=1h&endpoint=/a", "slo.schema.json"},
                      {"/metrics/error-patterns", "error-patterns.schema.json"},
                      {"/metrics/errors/recent", "recent-errors.schema.json"},
                      {"/metrics/streaming/s%2F1%20%3C&%3E", "stream.schema.json"}};

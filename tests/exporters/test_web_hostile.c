@@ -144,25 +144,105 @@ Test(web_hostile, what_is_no_http_is_refused_and_closed)
     tbus_web_close(web);
 }
 
+/* --- More than is read --- */
+
+static void send_much(int client, size_t bytes)
+{
+    static char block[1 << 16];
+    memset(block, 'a', sizeof block);
+    for (size_t sent = 0; sent < bytes; sent += sizeof block)
+        web_send(client, block, sizeof block);
+}
+
 Test(web_hostile, headers_without_end_are_refused)
 {
     tbus_web_t *web = open_web((tbus_web_options_t){0});
-    static const char *const begins[] = {"GET /health HTTP/1.1\r\nHost: localhost\r\nX: ", "GET /"};
-    static char many[1 << 16];
-    memset(many, 'a', sizeof many);
+    static const struct {
+        const char *begin;
+        int status;
+    } cases[] = {{"GET /health HTTP/1.1\r\nHost: localhost\r\nX: ", 431}, {"GET /", 414}};
     for (int i = 0; i < 2; i++) {
         int client = web_connect(tbus_web_port(web));
-        web_send(client, begins[i], strlen(begins[i]));
-        for (int blocks = 0; blocks < 64; blocks++)
-            if (send(client, many, sizeof many, MSG_NOSIGNAL) < 0)
-                break; /* refused already */
-        char *got = read_to_end(client);
-        cr_assert(!*got || strncmp(got, "HTTP/1.1 4", 10) == 0, "%s", got);
-        free(got);
+        web_send(client, cases[i].begin, strlen(cases[i].begin));
+        send_much(client, 4 << 20); /* refused already, and not with a reset, which could come before the reply */
+        struct web_got got = web_receive(client, false);
+        cr_assert_eq(got.status, cases[i].status, "%s", got.bytes);
+        cr_assert(web_is_closed(client));
+        free(got.bytes);
         close(client);
     }
     web_expect(tbus_web_port(web), "/health", "", 200, "ok");
     tbus_web_close(web);
+}
+
+Test(web_hostile, who_sends_a_body_can_send_it_all_and_read_why_it_is_refused)
+{
+    enum { BODY = 8 << 20 };
+    static const struct {
+        const char *method, *path, *headers;
+        int status;
+    } cases[] = {{"POST", "/health", "Content-Length: 8388608\r\n", 405},
+                 {"PUT", "/", "Content-Length: 8388608\r\n", 405},
+                 {"POST", "/metrics", "Transfer-Encoding: chunked\r\n", 401},
+                 {"POST", "/nothing", "Content-Length: 8388608\r\nAuthorization: Bearer house\r\n", 404},
+                 {"POST", "/metrics", "Content-Length: 8388608\r\nAuthorization: Bearer house\r\n", 405},
+                 {"GET", "/health", "Content-Length: 8388608\r\n", 413},
+                 {"GET", "/health", "Transfer-Encoding: chunked\r\n", 413}};
+    tbus_web_t *web = open_web((tbus_web_options_t){.token = "house"});
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char head[256];
+        snprintf(head, sizeof head, "%s %s HTTP/1.1\r\nHost: localhost\r\n%s\r\n", cases[i].method, cases[i].path,
+                 cases[i].headers);
+        int client = web_connect(tbus_web_port(web));
+        web_send(client, head, strlen(head));
+        send_much(client, BODY);
+        struct web_got got = web_receive(client, false);
+        cr_assert_eq(got.status, cases[i].status, "%s: %s", head, got.bytes);
+        cr_assert_not_null(strstr(got.body, "{\"error\":"), "%s", got.bytes);
+        cr_assert(web_is_closed(client), "what follows could be the body");
+        free(got.bytes);
+        close(client);
+    }
+    tbus_web_close(web);
+}
+
+/* There is one place: another is served when the first has lost it. */
+Test(web_hostile, a_body_without_end_is_cut_off)
+{
+    tbus_web_t *web = open_web((tbus_web_options_t){.wait_max_ms = 100, .connections_max = 1});
+    int client = web_connect(tbus_web_port(web));
+    static char block[1 << 16];
+    web_send(client, "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9223372036854775807\r\n\r\n", 74);
+    uint64_t begin = uv_hrtime();
+    while (send(client, block, sizeof block, MSG_NOSIGNAL) > 0)
+        cr_assert_lt(uv_hrtime() - begin, UINT64_C(60000000000), "it was never cut off");
+    web_expect(tbus_web_port(web), "/health", "", 200, "ok");
+    close(client);
+    int silent = web_connect(tbus_web_port(web)); /* nor is the place kept by who neither sends nor closes */
+    web_send(silent, "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\n", 56);
+    struct web_got got = web_receive(silent, false);
+    cr_assert_eq(got.status, 405);
+    free(got.bytes);
+    web_expect(tbus_web_port(web), "/health", "", 200, "ok");
+    close(silent);
+    tbus_web_close(web);
+}
+
+Test(web_hostile, a_place_is_free_as_soon_as_a_refused_client_has_closed)
+{
+    tbus_web_t *web = open_web((tbus_web_options_t){.connections_max = 1, .wait_max_ms = 600000});
+    for (int i = 0; i < 20; i++) {
+        struct web_got got = web_ask(tbus_web_port(web), "POST", "/health", "Content-Length: 1\r\n");
+        cr_assert_eq(got.status, 405);
+        free(got.bytes);
+    }
+    int client = web_connect(tbus_web_port(web));
+    web_send(client, "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\n", 56);
+    struct web_got got = web_receive(client, false);
+    free(got.bytes);
+    tbus_web_close(web); /* at once, though it could wait for minutes */
+    cr_assert(web_is_closed(client));
+    close(client);
 }
 
 /* --- Time --- */

@@ -142,6 +142,23 @@ Test(web_system, without_descriptors_it_waits_and_does_not_spin)
     tbus_web_close(web);
 }
 
+Test(web_system, without_a_descriptor_a_refusal_is_sent_all_the_same)
+{
+    tbus_web_t *web = open_web((tbus_web_options_t){0});
+    int client = web_connect(tbus_web_port(web));
+    expect_health(client); /* the server has taken it */
+    rlim_t limit = limit_descriptors((rlim_t)next_descriptor());
+    static const char refused[] = "POST /health HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\n";
+    web_send(client, refused, strlen(refused));
+    struct web_got got = web_receive(client, false);
+    cr_assert_eq(got.status, 405);
+    cr_assert(web_is_closed(client));
+    limit_descriptors(limit);
+    free(got.bytes);
+    close(client);
+    tbus_web_close(web);
+}
+
 /* What the function returns in a process of its own. */
 static int in_a_process(int (*function)(void))
 {
@@ -237,6 +254,39 @@ static int open_without_threads(void)
 Test(web_system, a_thread_that_does_not_start_is_told)
 {
     cr_assert_eq(in_a_process(open_without_threads), UV_EAGAIN);
+}
+
+/* A process that was forked meanwhile has all descriptors as well, so that closing them ends nothing. */
+Test(web_system, who_was_refused_is_forgotten_though_a_child_has_its_socket)
+{
+    static const char refused[] = "POST /health HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\n";
+    int until[2], client;
+    tbus_web_t *web = open_web((tbus_web_options_t){.connections_max = 1, .wait_max_ms = 600000});
+    client = web_connect(tbus_web_port(web));
+    web_send(client, refused, strlen(refused));
+    struct web_got got = web_receive(client, false);
+    cr_assert(web_is_closed(client));
+    free(got.bytes);
+    cr_assert_eq(pipe(until), 0);
+    pid_t child = fork();
+    cr_assert_geq(child, 0);
+    if (child == 0) {
+        char byte;
+        close(until[1]);
+        _exit(read(until[0], &byte, 1) == 0 ? 0 : 1);
+    }
+    shutdown(client, SHUT_WR);
+    for (int i = 0; i < 5; i++) /* in its place */
+        web_expect(tbus_web_port(web), "/health", "", 200, "ok");
+    int64_t before_ms = processor_ms();
+    struct pollfd nothing = {.fd = -1};
+    cr_assert_eq(poll(&nothing, 1, 200), 0);
+    cr_assert_lt(processor_ms() - before_ms, 100, "it spins");
+    close(until[0]);
+    close(until[1]);
+    cr_assert_eq(waitpid(child, NULL, 0), child);
+    close(client);
+    tbus_web_close(web);
 }
 
 /* --- The end --- */

@@ -151,6 +151,45 @@ Test(web_trackers, filters_are_of_the_json_alone)
     set_close(&set);
 }
 
+/* Its bytes are in no document, and in no URL that is understood: a filter goes by what is shown in their place. */
+Test(web_trackers, a_name_that_is_not_utf8_is_found_as_it_is_shown)
+{
+    static const struct {
+        const char *query, *list;
+    } documents[] = {{"errors?endpoint=a%3F%3F%3Fz", "by_endpoint"},
+                     {"costs?endpoint=a%EF%BF%BD%EF%BF%BD%EF%BF%BDz", "by_endpoint"},
+                     {"costs?model=a%EF%BF%BD%EF%BF%BD%EF%BF%BDz", "by_model"},
+                     {"budgets?subject=a%EF%BF%BD%EF%BF%BD%EF%BF%BDz", "budgets"},
+                     {"requests?endpoint=a%EF%BF%BD%EF%BF%BD%EF%BF%BDz", "endpoints"},
+                     {"models?model=a%EF%BF%BD%EF%BF%BD%EF%BF%BDz", "models"},
+                     {"kv-cache?endpoint=a%EF%BF%BD%EF%BF%BD%EF%BF%BDz", "endpoints"},
+                     {"streaming?model=a%EF%BF%BD%EF%BF%BD%EF%BF%BDz", "models"}};
+    static const char name[] = "a\xFF\xE2\x82z";
+    struct set set;
+    char url[128];
+    set_open(&set);
+    const int64_t time_ns = tbus_now(set.bus);
+    const tbus_traffic_end_t end = {.duration_ms = 1, .time_ns = time_ns};
+    const tbus_usage_t usage = {.model = name, .endpoint = name, .time_ns = time_ns};
+    const tbus_stream_start_t start = {.model = name, .time_ns = time_ns};
+    cr_assert_eq(tbus_requests_record_end(tbus_telemetry_requests(set.telemetry), name, &end), 0);
+    cr_assert_eq(tbus_models_record_end(tbus_telemetry_models(set.telemetry), name, name, "u", &end), 0);
+    cr_assert_eq(tbus_kvcache_record_lookup(tbus_telemetry_kvcache(set.telemetry), name, 1, 1), 0);
+    cr_assert_eq(tbus_errors_record_response(tbus_telemetry_errors(set.telemetry), name, name, 500, time_ns), 0);
+    cr_assert_eq(tbus_cost_record_usage(tbus_telemetry_cost(set.telemetry), &usage, NULL), 0);
+    cr_assert_eq(tbus_streaming_record_start(tbus_telemetry_streaming(set.telemetry), "s", &start), 0);
+    cr_assert_eq(tbus_budget_set(set.budgets, &(tbus_budget_t){.scope = TBUS_BUDGET_USER, .subject = name}), 0);
+    for (size_t i = 0; i < sizeof documents / sizeof *documents; i++) {
+        snprintf(url, sizeof url, "/metrics/%s", documents[i].query);
+        cr_assert_eq(rows(set.port, url, documents[i].list), 1u, "%s", url);
+        url[strlen(url) - 1] = '\0'; /* but for the last letter */
+        cr_assert_eq(rows(set.port, url, documents[i].list), 0u, "%s", url);
+        strcat(url, "zz");
+        cr_assert_eq(rows(set.port, url, documents[i].list), 0u, "%s", url);
+    }
+    set_close(&set);
+}
+
 Test(web_trackers, what_a_filter_can_not_be_is_refused_with_what_it_can)
 {
     static const struct {
