@@ -231,7 +231,7 @@ tbus_distribution_t histogram_distribution_ms(const struct histogram *histogram)
         found[p] = distribution_at(&cut, below, above) / ns_per_ms;
     }
     return (tbus_distribution_t){histogram->samples,
-                                 (double)histogram->sum_ns / (double)histogram->samples / ns_per_ms,
+                                 uint128_double(histogram->sum_ns) / (double)histogram->samples / ns_per_ms,
                                  (double)histogram->min_ns / ns_per_ms,
                                  (double)histogram->max_ns / ns_per_ms,
                                  found[PERCENTILE_50],

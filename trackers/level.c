@@ -77,6 +77,6 @@ struct level_figures level_at(const struct level *level, int64_t now_ns)
         figures.max = slot->max > figures.max ? slot->max : figures.max;
     }
     if (span_ns > 0)
-        figures.mean = (double)area / (double)span_ns;
+        figures.mean = uint128_double(area) / (double)span_ns;
     return figures;
 }

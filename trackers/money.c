@@ -280,6 +280,6 @@ double tbus_money_to_usd(tbus_money_t amount)
         magnitude <<= 1;
     uint128_t quotient = magnitude / TBUS_MONEY_PER_USD;
     quotient |= magnitude % TBUS_MONEY_PER_USD != 0;
-    double usd = (double)quotient / (double)((uint128_t)1 << shift);
+    const double usd = ldexp(uint128_double(quotient), -shift);
     return amount.high < 0 ? -usd : usd;
 }

@@ -36,7 +36,7 @@ tbus_slo_status_t tbus_slo_status(uint64_t total, uint64_t errors, uint32_t targ
     }
     /* one division of whole numbers: at the threshold that is 1 and not nearly 1 */
     if (errors > 0)
-        status.burn_rate = allowed > 0 ? (double)failed / (double)allowed : (double)INFINITY;
+        status.burn_rate = allowed > 0 ? uint128_double(failed) / uint128_double(allowed) : (double)INFINITY;
     return status;
 }
 

@@ -292,3 +292,20 @@ Test(money, exact_text_reads_back_the_same)
         cr_assert(money_value(parsed(tbus_money_format(money_of(value), 12, text))) == value, "%s", text);
     }
 }
+
+/* --- As doubles --- */
+
+/* Half a step between two doubles and what is next to it, at every place; the C library reads what is expected. */
+Test(money, large_integers_become_the_nearest_double)
+{
+    uint64_t seed = oracle_seed("money");
+    char text[40];
+    cr_assert_eq(uint128_double(0), 0);
+    for (int i = 0; i < 200000; i++) {
+        const uint64_t kind = oracle_random(&seed);
+        const uint128_t mantissa = oracle_random(&seed) >> 10 | 1; /* 54 bits: the last is half a step */
+        const uint128_t value = i % 2 ? (uint128_t)random_amount(&seed) : (mantissa << kind % 75) + kind / 75 % 3 - 1;
+        snprintf(text, sizeof text, "0x%llx%016llx", (unsigned long long)(value >> 64), (unsigned long long)value);
+        cr_assert_eq(uint128_double(value), strtod(text, NULL), "%s", text);
+    }
+}
