@@ -1,5 +1,6 @@
 #include "bus/typetable.h"
 
+#include <assert.h>
 #include <string.h>
 
 #include "bus/topic.h"
@@ -49,9 +50,17 @@ static uint32_t size_of_kind(tbus_kind_t kind)
     return 0;
 }
 
+/* As structs align what has this many bytes: on 32-bit x86, 8 bytes stand at multiples of 4. */
+static uint32_t alignment_of(uint32_t size)
+{
+    static_assert(_Alignof(int64_t) == _Alignof(double), "one answer for both");
+    return size == 8 ? _Alignof(int64_t) : size;
+}
+
 static bool lies_within(const tbus_type_t *type, uint32_t offset, uint32_t size)
 {
-    return size > 0 && offset >= sizeof(tbus_event_t) && offset % size == 0 && offset <= type->size_bytes - size;
+    return size > 0 && offset >= sizeof(tbus_event_t) && offset % alignment_of(size) == 0 &&
+           offset <= type->size_bytes - size;
 }
 
 /* Whether two fields share a byte: a list's length written over a pointer would be followed. */

@@ -8,6 +8,11 @@
 
 Test(types, every_type_is_found_by_its_topic_and_its_fields_lie_within_its_struct)
 {
+    static const uint32_t bytes_of[] = {[TBUS_KIND_STRING] = sizeof(char *),
+                                        [TBUS_KIND_INT] = 8,
+                                        [TBUS_KIND_DOUBLE] = 8,
+                                        [TBUS_KIND_BOOL] = 1,
+                                        [TBUS_KIND_LIST] = sizeof(char *)};
     for (uint32_t number = TBUS_TYPE_NONE + 1; number < TBUS_TYPE_BUILTIN_END; number++) {
         const tbus_type_t *type = tbus_builtin_type(number);
         cr_assert_not_null(type);
@@ -15,7 +20,7 @@ Test(types, every_type_is_found_by_its_topic_and_its_fields_lie_within_its_struc
         uint32_t end = sizeof(tbus_event_t);
         for (uint32_t i = 0; i < type->fields_count; i++) {
             cr_assert_geq(type->fields[i].offset, end, "%s.%s", type->topic, type->fields[i].name);
-            end = type->fields[i].offset + (type->fields[i].kind == TBUS_KIND_BOOL ? 1 : 8);
+            end = type->fields[i].offset + bytes_of[type->fields[i].kind];
             if (type->fields[i].kind == TBUS_KIND_LIST)
                 end = type->fields[i].count_offset + 8;
         }

@@ -74,7 +74,7 @@ Test(typetable, malformed_descriptions_are_refused)
     tbus_field_t twice[] = {upload_fields[0], upload_fields[0]};
     tbus_field_t outside[] = {{"x", TBUS_KIND_INT, sizeof(struct upload) - 4, 0}};
     tbus_field_t in_base[] = {{"x", TBUS_KIND_INT, 8, 0}};
-    tbus_field_t crooked[] = {{"x", TBUS_KIND_INT, sizeof(tbus_event_t) + 4, 0}};
+    tbus_field_t crooked[] = {{"x", TBUS_KIND_INT, sizeof(tbus_event_t) + _Alignof(int64_t) / 2, 0}};
     tbus_field_t nameless[] = {{"", TBUS_KIND_INT, sizeof(tbus_event_t), 0}};
     tbus_field_t taken[] = {{"api_key", TBUS_KIND_STRING, sizeof(tbus_event_t), 0}};
     tbus_field_t kindless[] = {{"x", (tbus_kind_t)9, sizeof(tbus_event_t), 0}};
