@@ -24,9 +24,13 @@ struct cut_text cut_text(const char *text, size_t bytes)
 int recents_open(struct recents *recents, uint32_t max)
 {
     *recents = (struct recents){.max = max};
-    if (max > 0 && !(recents->list = tbus_mem_alloc(max * sizeof *recents->list)))
+    if (max == 0)
+        return 0;
+    size_t bytes;
+    if (__builtin_mul_overflow(max, sizeof *recents->list, &bytes)) /* where a size has 32 bits */
         return UV_ENOMEM;
-    return 0;
+    recents->list = tbus_mem_alloc(bytes);
+    return recents->list ? 0 : UV_ENOMEM;
 }
 
 void recents_close(struct recents *recents)

@@ -16,7 +16,7 @@ static struct watch *take_memory(struct slos *slos)
 
 static struct watch *watch_open(struct slos *slos)
 {
-    static_assert(sizeof(struct watch) % sizeof(uint64_t) == 0, "what follows it is aligned");
+    static_assert(sizeof(struct watch) % _Alignof(struct tally) == 0, "what follows it is aligned");
     struct watch *watch = take_memory(slos);
 
     if (!watch)

@@ -350,7 +350,7 @@ Test(errors_subscriber, what_the_bus_does_not_take_stays_in_the_tracker)
 /* More than fit into the queue, most of which the bus does not take at first: nothing is told twice or never. */
 Test(errors_subscriber, a_bus_without_room_is_offered_everything_again)
 {
-    enum { PATTERNS = 400 };
+    enum { PATTERNS = 600 };
     const tbus_options_t narrow = {.ring_bytes = 64 * 1024, .overflow_max = 1};
     struct newsroom room = {.hearing = {.length = 0}};
     char message[8];

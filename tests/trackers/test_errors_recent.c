@@ -220,3 +220,36 @@ Test(errors_recent, bad_arguments_and_missing_memory)
     oom_remove();
     cr_assert_eq(atomic_load(&oom.live), 0);
 }
+
+/* --- Memory --- */
+
+static void *alloc_up_to_a_gib(size_t bytes, void *user)
+{
+    (void)user;
+    return bytes > (size_t)1 << 30 ? NULL : malloc(bytes);
+}
+
+static void *resize_any(void *memory, size_t bytes, void *user)
+{
+    (void)user;
+    return realloc(memory, bytes);
+}
+
+static void release_any(void *memory, void *user)
+{
+    (void)user;
+    free(memory);
+}
+
+/* The bytes of the most that may be asked for do not fit 32 bits, which may be all that a size has. */
+Test(errors_recent, more_than_there_is_memory_for_is_refused_whatever_a_size_can_hold)
+{
+    const tbus_allocator_t allocator = {alloc_up_to_a_gib, resize_any, release_any, NULL};
+    cr_assert_eq(tbus_set_allocator(&allocator), 0);
+    for (uint32_t max = 1 << 24; max > 1 << 21; max -= 99991) {
+        tbus_errors_t *errors = NULL;
+        cr_assert_eq(tbus_errors_open(&(tbus_errors_options_t){.recent_max = max}, &errors), UV_ENOMEM, "%u", max);
+        cr_assert_null(errors);
+    }
+    cr_assert_eq(tbus_set_allocator(NULL), 0);
+}
