@@ -86,6 +86,7 @@ void host_reply_error(struct host_call *call, const struct host_failure *failure
 void host_reply_chat(struct host_call *call);
 void host_reply_embeddings(struct host_call *call);
 void host_reply_models(struct host_call *call);
+void host_reply_model(struct host_call *call, const struct host_model *model);
 void host_reply_chunk(struct host_call *call); /* the next token of a stream, which is `call->told` - 1 */
 void host_reply_end(struct host_call *call);   /* of a stream */
 void host_reply_broken(struct host_call *call, const struct host_failure *failure, const char *message);

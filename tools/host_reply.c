@@ -153,12 +153,19 @@ void host_reply_embeddings(struct host_call *call)
                     call->model->name, call->prompt_tokens, call->prompt_tokens);
 }
 
+void host_reply_model(struct host_call *call, const struct host_model *model)
+{
+    host_text_print(&call->out, "{\"id\":\"%s\",\"object\":\"model\",\"created\":%lld,\"owned_by\":\"tallybus\"}",
+                    model->name, created_s(call));
+}
+
 void host_reply_models(struct host_call *call)
 {
     const struct host_model *models = call->host->models;
     host_text_print(&call->out, "{\"object\":\"list\",\"data\":[");
-    for (size_t i = 0; i < HOST_MODELS_MAX && models[i].name; i++)
-        host_text_print(&call->out, "%s{\"id\":\"%s\",\"object\":\"model\",\"created\":%lld,\"owned_by\":\"tallybus\"}",
-                        i ? "," : "", models[i].name, created_s(call));
+    for (size_t i = 0; i < HOST_MODELS_MAX && models[i].name; i++) {
+        host_text_print(&call->out, "%s", i ? "," : "");
+        host_reply_model(call, &models[i]);
+    }
     host_text_print(&call->out, "]}");
 }

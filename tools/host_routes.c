@@ -109,9 +109,10 @@ static const char *read_chat(struct host_call *call, const json_t *body)
         return "'stream' must be true or false";
     if (!read_whole(body, "n", 1, 1, 1, &count))
         return "'n' must be 1 here";
-    if (!read_whole(body, "max_completion_tokens", 1, 1000000, 0, &max_tokens) ||
-        (max_tokens == 0 && !read_whole(body, "max_tokens", 1, 1000000, 0, &max_tokens)))
-        return "'max_tokens' must be a whole number from 1";
+    if (!read_whole(body, "max_completion_tokens", 1, 1000000, 0, &max_tokens))
+        return "'max_completion_tokens' must be a whole number from 1 to 1000000";
+    if (max_tokens == 0 && !read_whole(body, "max_tokens", 1, 1000000, 0, &max_tokens))
+        return "'max_tokens' must be a whole number from 1 to 1000000";
     call->answer_tokens = host_answer_tokens(call->hash);
     call->is_cut = max_tokens > 0 && max_tokens < call->answer_tokens;
     if (call->is_cut)
@@ -227,6 +228,8 @@ static bool set_room_aside(struct host_call *call)
 
 /* --- Routes --- */
 
+static const char there_is_no_model[] = "there is no such model here: see /v1/models";
+
 static bool generate(struct host_call *call, const json_t *body, bool embeds)
 {
     const char *name = json_string_value(json_object_get(body, "model"));
@@ -237,7 +240,7 @@ static bool generate(struct host_call *call, const json_t *body, bool embeds)
     call->model = host_models_find(call->host->models, name);
     if (!call->model || call->model->embeds != embeds) {
         call->model = NULL;
-        return refuse(call, &no_model, "there is no such model here: see /v1/models");
+        return refuse(call, &no_model, there_is_no_model);
     }
     const char *wrong = embeds ? read_embeddings(call, body) : read_chat(call, body);
     if (wrong)
@@ -297,12 +300,15 @@ static bool read_and_generate(struct host_call *call, bool embeds)
 bool host_route(struct host_call *call, const char *method, const char *path)
 {
     static const char chat[] = "/v1/chat/completions", embeddings[] = "/v1/embeddings", models[] = "/v1/models";
-    bool is_models = strcmp(path, models) == 0, is_get = strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0;
+    bool is_model = strncmp(path, models, sizeof models - 1) == 0 && path[sizeof models - 1] == '/';
+    bool is_models = strcmp(path, models) == 0 || is_model,
+         is_get = strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0;
     call->endpoint = strcmp(path, chat) == 0 ? chat : strcmp(path, embeddings) == 0 ? embeddings : NULL;
     if (call->endpoint)
         atomic_fetch_add(&call->host->counts.requests, 1);
     if (!call->endpoint && !is_models)
-        return refuse(call, &no_path, "there is no such path here: POST /v1/chat/completions or /v1/embeddings");
+        return refuse(call, &no_path,
+                      "there is no such path here: POST /v1/chat/completions or /v1/embeddings, or GET /v1/models");
     if (is_models != is_get || (!is_get && strcmp(method, "POST") != 0))
         return refuse(call, &wrong_method, "the path does not take this method");
     if (atomic_load(&call->host->is_closing))
@@ -314,6 +320,13 @@ bool host_route(struct host_call *call, const char *method, const char *path)
     if (call->endpoint)
         return read_and_generate(call, call->endpoint == embeddings);
     call->status = MHD_HTTP_OK;
-    host_reply_models(call);
+    if (!is_model) {
+        host_reply_models(call);
+        return false;
+    }
+    call->model = host_models_find(call->host->models, path + sizeof models);
+    if (!call->model)
+        return refuse(call, &no_model, there_is_no_model);
+    host_reply_model(call, call->model);
     return false;
 }

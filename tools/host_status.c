@@ -1,5 +1,6 @@
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 
 #include "tools/host_call.h"
 #include "tools/host_status.h"
@@ -8,7 +9,12 @@
 #define TERMINAL_EVERY_NS UINT64_C(200000000)
 #define LINE_EVERY_NS UINT64_C(2000000000)
 
-enum { COLUMNS = 80 };
+/* Of the terminal: a line that wraps could not be renewed. */
+static int columns(void)
+{
+    struct winsize size;
+    return ioctl(2, TIOCGWINSZ, &size) == 0 && size.ws_col > 10 ? size.ws_col : 80;
+}
 
 void host_status_begin(struct host_status *status, struct host *host, struct host_load *load)
 {
@@ -51,7 +57,7 @@ void host_status_show(struct host_status *status)
              (unsigned long long)atomic_load(&counts->failed), (unsigned long long)atomic_load(&counts->over_budget),
              (unsigned long long)atomic_load(&counts->cancelled));
     if (status->is_terminal)
-        fprintf(stderr, "\r\033[K  %.*s", COLUMNS - 3, line); /* a line that wraps could not be renewed */
+        fprintf(stderr, "\r\033[K  %.*s", columns() - 3, line);
     else
         tool_say("%s", line);
     fflush(stderr);

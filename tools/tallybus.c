@@ -19,10 +19,8 @@ static const char usage[] = "Usage: tallybus COMMAND [OPTIONS]\n"
                             "  simulate      play an hour of traffic made up on the spot, and report\n"
                             "  demo          serve OpenAI's protocol with a made-up model, on a bus, under load\n"
                             "  soak MINUTES  run the demo under load and faults, and check that all counts agree\n"
-                            "  help          this text\n"
+                            "  help COMMAND  a command's options, or without one this text\n"
                             "  version       the version of the library\n"
-                            "\n"
-                            "'tallybus COMMAND --help' tells a command's options.\n"
                             "\n"
                             "Exit codes: 0 good, 1 a whole report but for lines that could not be used, 2 the command\n"
                             "line is wrong, 3 no report.\n";
@@ -66,6 +64,19 @@ static bool prepare_streams(void)
 #endif
 }
 
+/* What a command does, its own name being the first argument; NULL = there is no such. */
+static int (*main_of(const char *command))(int argc, char **argv)
+{
+    static const struct {
+        const char *name;
+        int (*run)(int argc, char **argv);
+    } commands[] = {{"replay", replay_main}, {"simulate", simulate_main}, {"demo", demo_main}, {"soak", soak_main}};
+    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
+        if (strcmp(command, commands[i].name) == 0)
+            return commands[i].run;
+    return NULL;
+}
+
 int main(int argc, char **argv)
 {
 #ifdef SIGPIPE
@@ -76,14 +87,11 @@ int main(int argc, char **argv)
         return TOOL_UNUSABLE;
     }
     const char *command = argc > 1 ? argv[1] : "";
-    if (strcmp(command, "replay") == 0)
-        return replay_main(argc - 1, argv + 1);
-    if (strcmp(command, "simulate") == 0)
-        return simulate_main(argc - 1, argv + 1);
-    if (strcmp(command, "demo") == 0)
-        return demo_main(argc - 1, argv + 1);
-    if (strcmp(command, "soak") == 0)
-        return soak_main(argc - 1, argv + 1);
+    int (*const run)(int, char **) = main_of(command);
+    if (run)
+        return run(argc - 1, argv + 1);
+    if (strcmp(command, "help") == 0 && argc > 2 && main_of(argv[2]))
+        return main_of(argv[2])(2, (char *[]){argv[2], "--help", NULL});
     if (strcmp(command, "help") == 0 || strcmp(command, "--help") == 0 || strcmp(command, "-h") == 0) {
         fputs(usage, stdout);
         return fflush(stdout) ? TOOL_UNUSABLE : TOOL_GOOD;

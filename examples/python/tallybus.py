@@ -254,6 +254,8 @@ class Bus:
     def subscribe(self, pattern, handler, priority=0, *, isolated=False, name="", wants_last=False):
         """Calls handler(topic, event) with each event that the pattern matches, as a dict, API keys as they are."""
         handle, pattern_bytes = self._open_handle(), _c_string(pattern)
+        if not -(2**31) <= priority < 2**31:
+            raise ValueError(f"a priority has 32 bits, and {priority} has more")
         subscription = Subscription(self, handler)
         options = _Subscriber(
             name=_c_string(name), mode=_ISOLATED if isolated else 0, wants_last=wants_last, on_close=_on_close

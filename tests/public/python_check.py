@@ -133,6 +133,8 @@ class Events(unittest.TestCase):
         self.assertEqual(str(caught.exception), "invalid argument")
         with self.assertRaises(ValueError):
             self.bus.subscribe("cache.miss\0", self.hear)
+        with self.assertRaises(ValueError):
+            self.bus.subscribe("cache.miss", self.hear, 2**31)
         self.assertEqual(tallybus._subscriptions, {})
 
     def test_of_other_subscribers_are_not_lost_to_one_that_raises(self):

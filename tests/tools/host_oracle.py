@@ -146,6 +146,7 @@ ERRORS = [
     ("over budget", "RateLimitError", 429, "insufficient_quota"),
     ("unknown key", "AuthenticationError", 401, "invalid_api_key"),
     ("unknown model", "NotFoundError", 404, "model_not_found"),
+    ("no model", "NotFoundError", 404, "model_not_found"),
     ("bad request", "BadRequestError", 400, "invalid_request"),
     ("too large", "APIError", 413, "request_too_large"),
     ("internal", "InternalServerError", 500, "internal_error"),
@@ -182,6 +183,7 @@ def sdk(tool, directory, packages):
         seen = json.loads(out)
         streams = seen["streams"]
         same("models", "gpt-4o" in seen["models"] and len(seen["models"]) == 7, True)
+        same("model", (seen["model"]["id"], seen["model"]["object"]), ("gpt-4o", "model"))
         same("errors", [(e["what"], e["name"], e["status"], e["code"]) for e in seen["errors"]], ERRORS)
         same("streams", len(streams), 24)
         for stream in streams:

@@ -61,6 +61,7 @@ const models = [];
 for await (const model of client.models.list())
     models.push(model.id);
 seen.models = models;
+seen.model = await client.models.retrieve("gpt-4o");
 await Promise.all([
     plain("gpt-4o", "one", 7), plain("gpt-4o-mini", "two", undefined), plain("gpt-4o", "three", 1),
     stream("gpt-4o", "four", 12), stream("gpt-4o-mini", "five", undefined), stream("o1-mini", "six", 30),
@@ -81,6 +82,7 @@ seen.poor_spent = true;
 await fails("over budget", spend);
 await fails("unknown key", () => nobody.chat.completions.create({ model: "gpt-4o", messages: ask("x") }));
 await fails("unknown model", () => client.chat.completions.create({ model: "gpt-17", messages: ask("x") }));
+await fails("no model", () => client.models.retrieve("gpt-17"));
 await fails("bad request", () => client.chat.completions.create({ model: "gpt-4o", messages: [] }));
 await fails("too large", () => client.chat.completions.create({ model: "gpt-4o", messages: ask("x".repeat(1100000)) }));
 await fails("internal", () => client.chat.completions.create({ model: "gpt-4o", messages: ask("x") },

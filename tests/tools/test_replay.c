@@ -575,6 +575,8 @@ static const struct {
     {"", 2, "Usage: tallybus COMMAND"},
     {"repaly", 2, "there is no command 'repaly'"},
     {"help", 0, "Usage: tallybus COMMAND"},
+    {"help replay", 0, "Usage: tallybus replay"},
+    {"help nothing", 0, "Usage: tallybus COMMAND"},
     {"--help", 0, "replay FILE"},
     {"version", 0, "tallybus 0."},
     {"replay --help", 0, "Usage: tallybus replay"},
