@@ -3,6 +3,7 @@
 What its API answers must be what the page says. The process's own figures and the bus's go on meanwhile: of them only the
 names are compared.
 """
+import contextlib
 import json
 import math
 import os
@@ -19,7 +20,7 @@ from prometheus_check import families_of  # noqa: E402
 
 PATIENCE_S = 120
 CONFIG = """
-global: {{scrape_interval: 500ms, scrape_timeout: 500ms}}
+global: {{scrape_interval: 500ms, scrape_timeout: 500ms, evaluation_interval: 500ms}}
 rule_files: ["{rules}"]
 scrape_configs:
   - job_name: tallybus
@@ -76,8 +77,9 @@ def compare(page, results):
     return compared
 
 
-def main():
-    port, directory = int(sys.argv[1]), sys.argv[2]
+@contextlib.contextmanager
+def scraping(port, directory):
+    """A Prometheus that has scraped the server at a port, and knows the rules; gives its own port."""
     own_port = free_port()
     rules = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../docs/prometheus/rules.yml")
     config = os.path.join(directory, "prometheus.yml")
@@ -96,15 +98,28 @@ def main():
         )
     try:
         wait_until_up(server, own_port)
+        yield own_port
+    finally:
+        server.kill()
+        server.wait()
+
+
+def rules_of(port):
+    """Each rule's name and health."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/v1/rules", timeout=10) as reply:
+        groups = json.load(reply)["data"]["groups"]
+    return [(rule["name"], rule["health"]) for group in groups for rule in group["rules"]]
+
+
+def main():
+    port, directory = int(sys.argv[1]), sys.argv[2]
+    with scraping(port, directory) as own_port:
         request = urllib.request.Request(
             f"http://127.0.0.1:{port}/metrics", headers={"Accept": "application/openmetrics-text;version=1.0.0"}
         )
         with urllib.request.urlopen(request, timeout=30) as reply:
             page = reply.read().decode()
         print(f"{compare(page, query(own_port, '{job=' + chr(34) + 'tallybus' + chr(34) + '}'))} series agree")
-    finally:
-        server.kill()
-        server.wait()
 
 
 if __name__ == "__main__":

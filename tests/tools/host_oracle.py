@@ -10,6 +10,7 @@ host_oracle.py many TOOL DIRECTORY           many that do not read, or ask for v
 host_oracle.py end TOOL DIRECTORY SIGNAL     under load until a signal comes
 host_oracle.py hurry TOOL DIRECTORY          until a second one comes
 host_oracle.py taken TOOL DIRECTORY          another host at the same address
+host_oracle.py scraped TOOL DIRECTORY        a Prometheus
 host_oracle.py memory TOOL DIRECTORY MODULE  while allocations fail, as the module that is preloaded has it
 
 Costs are computed by decimal from a price file of its own. Says "all good" in the end.
@@ -588,6 +589,47 @@ def hurry(tool, directory):
         same("delivered", report["events"]["delivered"], report["events"]["published"])
 
 
+# --- A Prometheus ---
+
+def scraped(tool, directory):
+    """A Prometheus that scrapes the host gives its trackers' figures back, and its rules hold for them."""
+    sys.path.insert(0, os.path.join(HERE, "../exporters"))
+    from prometheus_server import query, rules_of, scraping
+
+    with Demo(tool, directory, "--load", "0", "--faults", "0", "--pace", "20", "--key", "sk-rich") as demo:
+        for i in range(8):
+            curl(demo, "/chat/completions", chat("gpt-4o", f"hello {i}", stream=i % 2 == 0, max_tokens=10 + i))
+        same("failed", curl(demo, "/chat/completions", chat("gpt-4o-mini", "x"), "-H", "X-Demo-Fault: before")[0], 500)
+        same("refused", curl(demo, "/chat/completions", b"{")[0], 400)
+        demo.settle(4, 10)
+        streaming, errors, costs = (demo.get("/metrics/" + name) for name in ("streaming", "errors", "costs"))
+        requests, models = demo.get("/metrics/requests")["all"], demo.get("/metrics/models")["models"]
+        wanted = {
+            "request_total": requests["requests"], "request_errors_total": requests["errors"],
+            "request_latency_seconds{quantile='0.99'}": requests["latency_ms"]["p99"] / 1000,
+            "streaming_completed_streams_total": streaming["completed_streams"],
+            "streaming_total_tokens_total": streaming["total_tokens"],
+            "error_total_errors_total": errors["errors"], "error_rate": errors["error_rate"],
+            "cost_total_usd": Decimal(costs["total_usd"]), "cost_by_model_usd{model='gpt-4o'}": Decimal(costs["total_usd"]),
+            "model_requests_total{model='gpt-4o'}": next(m["requests"] for m in models if m["name"] == "gpt-4o"),
+        }
+        same("requests", (wanted["request_total"], wanted["streaming_completed_streams_total"]), (10, 4))
+
+        def value_of(expression):
+            found = query(port, expression)
+            expect(len(found) == 1, expression, "is", found)
+            return float(found[0]["value"][1])
+
+        with scraping(int(demo.web.rsplit(":", 1)[1]), directory) as port:
+            for expression, figure in wanted.items():
+                got = value_of(expression)
+                expect(abs(got - float(figure)) <= 1e-12 * abs(got), expression, got, "and", figure)
+            demo.wait_for(lambda: all(health != "unknown" for _, health in rules_of(port)))
+            rules = rules_of(port)
+            expect(len(rules) > 10 and all(health == "ok" for _, health in rules), rules)
+        demo.end()
+
+
 # --- A port that is taken ---
 
 def taken(tool, directory):
@@ -664,7 +706,7 @@ def memory(tool, directory, preload):
 
 
 def main():
-    parts = (sdk, plain, hostile, unwanted, away, slow, many, end, hurry, taken, memory)
+    parts = (sdk, plain, hostile, unwanted, away, slow, many, end, hurry, taken, scraped, memory)
     {part.__name__: part for part in parts}[sys.argv[1]](*sys.argv[2:])
     print("all good")
 

@@ -98,6 +98,15 @@ Test(host, does_not_share_an_address_with_another)
     expect_all_good("taken \"$T\" \"$D\"");
 }
 
+Test(host, tells_a_prometheus_what_its_trackers_found)
+{
+    prepare();
+    need_host();
+    need("curl", "command -v curl >/dev/null");
+    need("prometheus", "command -v prometheus >/dev/null");
+    expect_all_good("scraped \"$T\" \"$D\"");
+}
+
 Test(host, fails_requests_and_nothing_else_without_memory)
 {
     prepare();
