@@ -60,6 +60,7 @@ struct tbus {
     uint32_t batch_max_events, batch_max_us, linger_us, vital_wait_ms, reserve_max_ms, overflow_max, close_wait_ms;
     uint64_t slow_handler_ns;
     struct bus_clock clock;
+    int64_t opened_ns; /* by it */
     struct bus_log log;
     bool own_loop;
     uv_loop_t *loop;

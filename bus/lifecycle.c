@@ -145,8 +145,10 @@ int tbus_open(const tbus_options_t *options, tbus_t **ret_bus)
     atomic_init(&bus->asleep, 1);
     atomic_init(&bus->state, BUS_OPEN);
     error = bus_clock_open(&bus->clock, options);
-    if (error == 0)
+    if (error == 0) {
+        bus->opened_ns = bus_clock_now(&bus->clock);
         error = make_locks(bus);
+    }
     if (error) {
         free_memory(bus);
         return error;

@@ -90,6 +90,7 @@ int tbus_stats(const tbus_t *bus, tbus_stats_t *ret_stats)
         .wakeups = get(&bus->wakeups),
         .loop_cpu_ns = home_cpu_ns(bus),
         .stalled_ns = stalled_since && now > stalled_since ? now - stalled_since : 0,
+        .since_ns = bus->opened_ns,
         .stalled_type = stalled_since ? atomic_load_explicit(&bus->stalled_type, memory_order_relaxed) : 0,
     };
     for (int reason = 0; reason < TBUS_REASONS; reason++)

@@ -49,7 +49,7 @@ int main(void)
     error = tbus_telemetry_prometheus(telemetry, 0, &page);
     if (error == 0) {
         for (char *line = strtok(page, "\n"); line; line = strtok(NULL, "\n"))
-            if (strncmp(line, "request_total ", 14) == 0 || strncmp(line, "request_completion_tokens ", 26) == 0)
+            if (strncmp(line, "request_total ", 14) == 0 || strncmp(line, "request_completion_tokens_total ", 32) == 0)
                 puts(line);
         tbus_mem_free(page);
     }

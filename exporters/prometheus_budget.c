@@ -108,8 +108,8 @@ void prometheus_add_budgets(struct page *page, const tbus_budgets_snapshot_t *sn
     add_amounts(page, snapshot);
     prometheus_one_uint(page, METRIC_GAUGE, "cost_budget_reservations", "Reservations that are open.",
                         snapshot->reservations);
-    prometheus_one_uint(page, METRIC_COUNTER, "cost_budget_denied_requests", "Reservations that a budget refused.",
-                        snapshot->denied);
-    prometheus_one_uint(page, METRIC_COUNTER, "cost_budget_expired_reservations",
+    prometheus_one_uint(page, METRIC_COUNTER, "cost_budget_denied_requests_total",
+                        "Reservations that a budget refused.", snapshot->denied);
+    prometheus_one_uint(page, METRIC_COUNTER, "cost_budget_expired_reservations_total",
                         "Reservations that the time limit ended.", snapshot->expired);
 }

@@ -120,6 +120,7 @@ void prometheus_add_bus(struct page *page, const tbus_t *bus)
         return;
     }
     (void)tbus_stats_of_subscribers(bus, list, room, &count);
+    prometheus_since(page, stats.since_ns);
     add_totals(page, &stats);
     add_queue(page, &stats);
     add_types(page, bus);

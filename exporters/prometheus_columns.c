@@ -2,12 +2,12 @@
 
 #include <string.h>
 
-static void add_quantiles(struct page *page, struct prometheus_labels labels, const tbus_distribution_t *figures)
+static void add_quantiles(struct page *page, struct prometheus_labels labels, const tbus_distribution_t *figures_ms)
 {
-    prometheus_quantile(page, PROMETHEUS_LABELS("quantile=\"0.5\""), labels, figures->p50);
-    prometheus_quantile(page, PROMETHEUS_LABELS("quantile=\"0.9\""), labels, figures->p90);
-    prometheus_quantile(page, PROMETHEUS_LABELS("quantile=\"0.95\""), labels, figures->p95);
-    prometheus_quantile(page, PROMETHEUS_LABELS("quantile=\"0.99\""), labels, figures->p99);
+    prometheus_quantile(page, PROMETHEUS_LABELS("quantile=\"0.5\""), labels, figures_ms->p50 / 1e3);
+    prometheus_quantile(page, PROMETHEUS_LABELS("quantile=\"0.9\""), labels, figures_ms->p90 / 1e3);
+    prometheus_quantile(page, PROMETHEUS_LABELS("quantile=\"0.95\""), labels, figures_ms->p95 / 1e3);
+    prometheus_quantile(page, PROMETHEUS_LABELS("quantile=\"0.99\""), labels, figures_ms->p99 / 1e3);
 }
 
 static void add_figure(struct page *page, const struct column *column, struct prometheus_labels labels, const char *at)
@@ -25,11 +25,19 @@ static void add_figure(struct page *page, const struct column *column, struct pr
         memcpy(&figure, at, sizeof figure);
         prometheus_double(page, labels, figure);
         break;
+    case COLUMN_PERCENT:
+        memcpy(&figure, at, sizeof figure);
+        prometheus_double(page, labels, figure / 100);
+        break;
+    case COLUMN_MS:
+        memcpy(&figure, at, sizeof figure);
+        prometheus_double(page, labels, figure / 1e3);
+        break;
     case COLUMN_MONEY:
         memcpy(&amount, at, sizeof amount);
         prometheus_money(page, labels, amount);
         break;
-    case COLUMN_QUANTILES:
+    case COLUMN_MS_QUANTILES:
         memcpy(&figures, at, sizeof figures);
         add_quantiles(page, labels, &figures);
         break;

@@ -4,7 +4,15 @@
 
 #include "exporters/prometheus.h"
 
-enum column_kind { COLUMN_UINT, COLUMN_DOUBLE, COLUMN_MONEY, COLUMN_QUANTILES /* a tbus_distribution_t */ };
+/* Times are shown in seconds, what is in per cent as a ratio: the base units of Prometheus. */
+enum column_kind {
+    COLUMN_UINT,
+    COLUMN_DOUBLE,
+    COLUMN_PERCENT,
+    COLUMN_MS,
+    COLUMN_MS_QUANTILES, /* a tbus_distribution_t */
+    COLUMN_MONEY
+};
 
 struct column {
     const char *name, *help;

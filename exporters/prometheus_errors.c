@@ -47,6 +47,8 @@ void prometheus_add_errors(struct page *page, const tbus_errors_snapshot_t *snap
                         "Requests that failed, and errors outside of requests.", snapshot->failed);
     prometheus_one_double(page, METRIC_GAUGE, "error_rate", "Errors / requests.", slo->error_rate);
     prometheus_one_double(page, METRIC_GAUGE, "error_success_rate", "1 - error rate.", slo->success_rate);
+    prometheus_one_double(page, METRIC_GAUGE, "error_slo_target_ratio", "Share of requests that must succeed.",
+                          snapshot->slo_of_all.status.target_ppm / 1e6);
     prometheus_one_uint(page, METRIC_GAUGE, "error_slo_violated", "1 when more failed than the SLO allows.",
                         slo->violated);
     prometheus_one_uint(page, METRIC_GAUGE, "error_budget_remaining", "Errors that the SLO still allows.",
@@ -57,7 +59,7 @@ void prometheus_add_errors(struct page *page, const tbus_errors_snapshot_t *snap
     add_counts(page, "error_by_endpoint", "Errors by endpoint.", "endpoint", snapshot->by_endpoint,
                snapshot->by_endpoint_count);
     add_counts(page, "error_by_type", "Errors by type.", "type", snapshot->by_type, snapshot->by_type_count);
-    add_counts(page, "error_by_model", "Errors by model.", "model", snapshot->by_model, snapshot->by_model_count);
+    add_counts(page, "error_by_model_total", "Errors by model.", "model", snapshot->by_model, snapshot->by_model_count);
     add_statuses(page, snapshot);
     prometheus_one_uint(page, METRIC_GAUGE, "error_pattern_count", "Error patterns kept.", snapshot->patterns_count);
 }

@@ -59,11 +59,13 @@ static void add_memory_and_start(struct page *page)
     prometheus_one_uint(page, METRIC_GAUGE, "process_virtual_memory_bytes", "Virtual memory.", bytes);
     prometheus_one_uint(page, METRIC_GAUGE, "process_resident_memory_bytes", "Resident memory.",
                         pages * (uint64_t)sysconf(_SC_PAGESIZE));
-    const double ticks_per_second = (double)sysconf(_SC_CLK_TCK), boot = boot_time(ticks_per_second);
-    if (boot > 0)
-        prometheus_one_double(page, METRIC_GAUGE, "process_start_time_seconds",
-                              "When the process started, in seconds since 1970.",
-                              boot + (double)start / ticks_per_second);
+    const double ticks_per_second = (double)sysconf(_SC_CLK_TCK), boot = boot_time(ticks_per_second),
+                 started = boot + (double)start / ticks_per_second;
+    if (boot == 0)
+        return;
+    prometheus_one_double(page, METRIC_GAUGE, "process_start_time_seconds",
+                          "When the process started, in seconds since 1970.", started);
+    prometheus_since(page, (int64_t)llround(started * ticks_per_second) * (int64_t)(1e9 / ticks_per_second));
 }
 
 static void add_descriptors(struct page *page)
@@ -87,7 +89,7 @@ static void add_descriptors(struct page *page)
 void prometheus_add_process(struct page *page)
 {
     prometheus_since(page, 0);
-    add_cpu(page);
     add_memory_and_start(page);
+    add_cpu(page);
     add_descriptors(page);
 }

@@ -69,19 +69,19 @@ static void add_counters(struct page *page, const tbus_streaming_snapshot_t *sna
         {"streaming_total_streams", "Streams started.", snapshot->total_streams},
         {"streaming_completed_streams", "Streams that completed.", snapshot->completed_streams},
         {"streaming_failed_streams", "Streams that failed.", snapshot->failed_streams},
-        {"streaming_cancelled_streams", "Streams that were cancelled.", snapshot->cancelled_streams},
-        {"streaming_abandoned_streams", "Streams that failed because nothing came for too long.",
+        {"streaming_cancelled_streams_total", "Streams that were cancelled.", snapshot->cancelled_streams},
+        {"streaming_abandoned_streams_total", "Streams that failed because nothing came for too long.",
          snapshot->abandoned_streams},
         {"streaming_total_tokens", "Tokens streamed.", snapshot->total_tokens},
-        {"streaming_shed_tokens", "Tokens known from the end of their stream alone.", snapshot->shed_tokens},
+        {"streaming_shed_tokens_total", "Tokens known from the end of their stream alone.", snapshot->shed_tokens},
         {"streaming_backpressure_events", "Times that a client's buffer was full.", snapshot->backpressure_events},
-        {"streaming_duplicate_starts", "Starts of streams that were active.", snapshot->duplicate_starts},
-        {"streaming_refused_starts", "Starts for which there was no room.", snapshot->refused_starts},
-        {"streaming_orphan_events", "Events of streams that are not known.", snapshot->orphan_events},
-        {"streaming_negative_intervals", "Intervals that ended before they began.", snapshot->negative_intervals},
-        {"streaming_sequence_jumps", "Events before which tokens were shed.", snapshot->sequence_jumps},
-        {"streaming_oversized_events", "Events with too many tokens to be samples.", snapshot->oversized_events},
-        {"streaming_times_ahead", "Times too far ahead of the clock to be believed.", snapshot->ahead},
+        {"streaming_duplicate_starts_total", "Starts of streams that were active.", snapshot->duplicate_starts},
+        {"streaming_refused_starts_total", "Starts for which there was no room.", snapshot->refused_starts},
+        {"streaming_orphan_events_total", "Events of streams that are not known.", snapshot->orphan_events},
+        {"streaming_negative_intervals_total", "Intervals that ended before they began.", snapshot->negative_intervals},
+        {"streaming_sequence_jumps_total", "Events before which tokens were shed.", snapshot->sequence_jumps},
+        {"streaming_oversized_events_total", "Events with too many tokens to be samples.", snapshot->oversized_events},
+        {"streaming_times_ahead_total", "Times too far ahead of the clock to be believed.", snapshot->ahead},
     };
     for (size_t i = 0; i < sizeof counters / sizeof *counters; i++)
         prometheus_one_uint(page, METRIC_COUNTER, counters[i].name, counters[i].help, counters[i].figure);
@@ -91,16 +91,23 @@ static void add_counters(struct page *page, const tbus_streaming_snapshot_t *sna
                           snapshot->success_rate);
 }
 
+static tbus_distribution_t in_seconds(const tbus_distribution_t *ms)
+{
+    return (tbus_distribution_t){.p50 = ms->p50 / 1e3, .p95 = ms->p95 / 1e3, .p99 = ms->p99 / 1e3};
+}
+
+/* Those that are not specified in milliseconds are in seconds. */
 static void add_window(struct page *page, const tbus_streaming_snapshot_t *snapshot)
 {
+    const tbus_distribution_t icl = in_seconds(&snapshot->icl_ms), tpot = in_seconds(&snapshot->tpot_ms);
     prometheus_quantiles(page, "streaming_ttft_milliseconds", "Time to first token of the streams in the window.",
                          &snapshot->ttft_ms);
     prometheus_quantiles(page, "streaming_itl_milliseconds", "Inter-token latency of the tokens in the window.",
                          &snapshot->itl_ms);
-    prometheus_quantiles(page, "streaming_icl_milliseconds",
-                         "Inter-chunk latency: time between the events of a stream, in the window.", &snapshot->icl_ms);
-    prometheus_quantiles(page, "streaming_tpot_milliseconds",
-                         "Time per output token after the first, of the streams in the window.", &snapshot->tpot_ms);
+    prometheus_quantiles(page, "streaming_icl_seconds",
+                         "Inter-chunk latency: time between the events of a stream, in the window.", &icl);
+    prometheus_quantiles(page, "streaming_tpot_seconds",
+                         "Time per output token after the first, of the streams in the window.", &tpot);
     prometheus_quantiles(page, "streaming_tokens_per_second", "Tokens per second of the streams in the window.",
                          &snapshot->tokens_per_second);
     prometheus_quantiles(page, "streaming_duration_milliseconds", "Duration of the streams in the window.",

@@ -269,7 +269,8 @@ typedef struct tbus_stats {
     uint64_t latency_p50_ns, latency_p95_ns, latency_p99_ns, latency_max_ns;
     uint64_t stalled_ns; /* how long the reservation has been waited for that holds everything up now; 0 = none does */
     uint32_t stalled_type; /* its type */
-    uint64_t reserved[8];
+    int64_t since_ns;      /* when the bus was opened, by its clock */
+    uint64_t reserved[7];
 } tbus_stats_t;
 
 /* Reads the statistics. Each figure is exact; figures are read one after another, so that a sum over them is exact only

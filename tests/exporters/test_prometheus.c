@@ -106,8 +106,8 @@ Test(prometheus, the_streaming_page_has_every_specified_name)
     has(page, "streaming_tokens_by_model{model=\"gpt-4o\"} 3");
     has(page, "streaming_recent_streams_by_model{model=\"gpt-4o\"} 2");
     has(page, "streaming_recent_tokens_by_model{model=\"gpt-4o\"} 3");
-    has(page, "streaming_tpot_milliseconds{quantile=\"0.5\"} 25");
-    has(page, "streaming_icl_milliseconds{quantile=\"0.95\"} 1");
+    has(page, "streaming_tpot_seconds{quantile=\"0.5\"} 0.025");
+    has(page, "streaming_icl_seconds{quantile=\"0.95\"} 0.001");
     cr_assert_null(strstr(page, "goodput"), "without limits there is none");
     tbus_mem_free(page);
 }
@@ -251,7 +251,7 @@ Test(prometheus, names_that_are_no_utf8_make_no_series_twice)
     check_form(page);
     has(page, "error_by_endpoint{endpoint=\"a?\"} 8");
     has(page, "error_by_type{type=\"??\"} 2");
-    has(page, "error_by_model{model=\"b\"} 2");
+    has(page, "error_by_model_total{model=\"b\"} 2");
     tbus_mem_free(page);
     tbus_errors_snapshot_free(s);
     tbus_errors_close(errors);
@@ -290,11 +290,11 @@ Test(prometheus, names_that_are_broken_alike_are_one_series_on_the_page_of_all)
     static const char *const names[] = {"m\xFF", "m\xFE", "m\xC3", "m\xEF\xBF\xBD", "m"};
     char *page = page_of_names(names, sizeof names / sizeof *names);
     check_form(page);
-    has(page, "request_total_by_endpoint{endpoint=\"m\xEF\xBF\xBD\"} 4");
-    has(page, "model_requests{model=\"m\xEF\xBF\xBD\"} 4");
+    has(page, "request_by_endpoint_total{endpoint=\"m\xEF\xBF\xBD\"} 4");
+    has(page, "model_requests_total{model=\"m\xEF\xBF\xBD\"} 4");
     has(page, "model_cost_usd{model=\"m\xEF\xBF\xBD\"} 0.004");
-    has(page, "kvcache_hits_by_endpoint{endpoint=\"m\xEF\xBF\xBD\"} 4");
-    has(page, "inference_worker_requests{worker=\"m\xEF\xBF\xBD\"} 4");
+    has(page, "kvcache_hits_by_endpoint_total{endpoint=\"m\xEF\xBF\xBD\"} 4");
+    has(page, "inference_worker_requests_total{worker=\"m\xEF\xBF\xBD\"} 4");
     tbus_mem_free(page);
 }
 

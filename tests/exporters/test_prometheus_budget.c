@@ -42,8 +42,8 @@ Test(prometheus_budget, the_page_has_exact_amounts_and_no_whole_key)
     has(page, "cost_budget_reserved_usd{scope=\"all\",subject=\"\"} 2");
     has(page, "cost_budget_limit_usd{scope=\"user\",subject=\"evil\\\"} 1\\nx{a=\\\"\"} 0");
     has(page, "cost_budget_reservations 1");
-    has(page, "cost_budget_denied_requests 1");
-    has(page, "cost_budget_expired_reservations 0");
+    has(page, "cost_budget_denied_requests_total 1");
+    has(page, "cost_budget_expired_reservations_total 0");
     cr_assert_not_null(strstr(page, "cost_budget_used_usd{scope=\"key\",subject=\"sk-p.."));
     cr_assert_null(strstr(page, "abcdefghijklmnop"));
     tbus_mem_free(page);

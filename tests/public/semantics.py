@@ -34,15 +34,15 @@ for struct in STRUCTS:
                 wrong.append(f"tbus_{struct}_t.{name}: not in docs/semantics.md")
 
 # A metric is named there as such, or by the member that it shows.
-UNITS = {"_milliseconds": "_ms", "_usd": "", "_ratio": "", "": ""}
+UNITS = [("_milliseconds", "_ms"), ("_seconds", "_ms"), ("_usd", ""), ("_ratio", ""), ("_ratio", "_rate"), ("_total", ""), ("", "")]
 metrics = set()
 for page in (source / "exporters").glob("prometheus*.c"):
     for tracker, rest in re.findall(r'"(streaming|error|cost_budget|cost|request|model|inference|kvcache)_([a-z0-9_]+)"',
                                     page.read_text()):
         metrics.add(f"{tracker}_{rest}")
-        stem = re.sub(r"_by_[a-z]+$", "", rest)
+        stem = re.sub(r"_by_[a-z]+", "", rest)
         names = {f"{tracker}_{stem}", f"{tracker}_{rest}"}
-        names |= {stem.removesuffix(unit) + short for unit, short in UNITS.items() if stem.endswith(unit)}
+        names |= {stem.removesuffix(unit) + short for unit, short in UNITS if stem.endswith(unit)}
         if not names & named:
             wrong.append(f"{tracker}_{rest}: not in docs/semantics.md")
 
