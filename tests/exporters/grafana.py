@@ -26,10 +26,12 @@ def metrics_of(text):
         kind = re.match(r'# TYPE (\S+) (\S+)$', line)
         if kind:
             name, what = kind.groups()
-            ends = {'histogram': ['_bucket', '_sum', '_count'], 'counter': ['', '_total']}.get(what, [''])
-            labels = {}
-            for end in ends:  # those of OpenMetrics and of the text format are the same series
-                metrics[name + (end if end != '_total' or not name.endswith(end) else '')] = {} if len(ends) == 3 else labels
+            if what == 'histogram':
+                metrics.update({name + end: {} for end in ('_bucket', '_sum', '_count')})
+            else:
+                metrics[name] = {}
+            if what == 'counter' and not name.endswith('_total'):
+                metrics[name + '_total'] = metrics[name]  # the same in OpenMetrics
         elif line and not line.startswith('#'):
             name = re.match(r'[a-zA-Z_:][\w:]*', line).group()
             check(name in metrics, 'a sample without a type:', line)
@@ -39,7 +41,7 @@ def metrics_of(text):
 
 
 def selectors_in(query):
-    """(name, [(label, values asked for)]) of each metric: a word outside of brackets, quotes and groupings that is no
+    """(name, {label: values asked for}) of each metric: a word outside of brackets, quotes and groupings that is no
     function's or operator's, or each name that a filter of __name__ lists."""
     bare = re.sub(r'\b(?:by|without|on|ignoring)\s*\([^)]*\)|\[[^]]*\]', '', query)
     for name, filters in re.findall(rf'([a-zA-Z_]\w*|(?=\{{))(\{{(?:[^"}}]|{STRING})*\}})?', bare):
@@ -81,7 +83,7 @@ def check_values(query_of):
         ({'kvcache_baseline_ttft_seconds{instance="a"}': 'NaN', 'kvcache_baseline_ttft_seconds{instance="b"}': 2}, without, 2),
     ]
     with open(f'{scratch}/values.json', 'w') as file:
-        json.dump({'tests': [{'input_series': [{'series': series.replace('{', '{job="j",'), 'values': f'{value}x2'}
+        json.dump({'tests': [{'input_series': [{'series': series.replace('{', '{job="j",'), 'values': f'{value} {value}'}
                                                for series, value in given.items()],
                               'promql_expr_test': [{'expr': query, 'eval_time': '1m',
                                                     'exp_samples': [{'labels': '{}', 'value': wanted}]}]}

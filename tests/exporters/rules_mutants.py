@@ -44,12 +44,14 @@ def wrong_lines(rule):
     key = ''
     for number, line in enumerate(rule):
         code = line.split(' #')[0]
-        found = re.match(r'[ -]*(\w+):', code)
+        found = re.match(r'[ -]*(\w+):(?= |$)', code)
         key, start = (found[1], found.end()) if found else (key, 0)
         if key == 'expr':
             for token in TOKEN.finditer(code, start):
                 for wrong in wrong_token(token[0]):
                     yield number, *token.span(), wrong
+                if token[0] == 'and':  # what it demands is forgotten
+                    yield number, token.start(), (code + ' and ').index(' and ', token.end()), ''
         elif key == 'for':
             minutes = int(code[start:].rstrip('m'))
             for seconds in {0, minutes // 2 * 60, minutes * 120}:  # rules are evaluated once a minute
