@@ -1,6 +1,7 @@
 """grafana.py DASHBOARD PAGE SCRATCH: the Grafana dashboard against a page of metrics that the library wrote. Each name in
-each query is on the page (in OpenMetrics a counter may have a "_total" more), each label that a query filters or groups by
-is one that the metric has, and promtool parses each query. Ends with "all is as it should be"."""
+each query is on the page (in OpenMetrics a counter may have a "_total" more); each label that a query filters or groups by is
+one that each of its metrics has, with the value asked for; promtool parses each query, and finds what the less simple ones
+tell of two instances. Ends with "all is as it should be"."""
 import json
 import re
 import subprocess
@@ -9,7 +10,8 @@ import sys
 dashboard, page, scratch = sys.argv[1:]
 WORDS = set('by without on ignoring or and unless bool sum min max avg topk bottomk rate increase deriv clamp_min vector '
             'histogram_quantile label_values'.split())
-EVERYWHERE = {'job', 'instance', 'le', 'quantile'}  # of the scrape, and of histograms and summaries
+OF_THE_SCRAPE = {'job', 'instance'}
+STRING = r'"(?:[^"\\]|\\.)*"'
 
 
 def check(condition, *what):
@@ -18,51 +20,76 @@ def check(condition, *what):
 
 
 def metrics_of(text):
-    """By name of a sample: the labels that it comes with."""
+    """By name of a sample: the labels that it comes with, and the values of each."""
     metrics = {}
     for line in text.splitlines():
         kind = re.match(r'# TYPE (\S+) (\S+)$', line)
         if kind:
             name, what = kind.groups()
-            ends = ['_bucket', '_sum', '_count'] if what == 'histogram' else ['', '_total'] if what == 'counter' else ['']
-            metrics.update({name + end: metrics.get(name + end, set()) for end in ends})
+            if what == 'histogram':
+                metrics.update({name + end: {} for end in ('_bucket', '_sum', '_count')})
+            else:
+                metrics[name] = {}
+            if what == 'counter' and not name.endswith('_total'):
+                metrics[name + '_total'] = metrics[name]  # the same in OpenMetrics
         elif line and not line.startswith('#'):
             name = re.match(r'[a-zA-Z_:][\w:]*', line).group()
             check(name in metrics, 'a sample without a type:', line)
-            labels = set(re.findall(r'(?:[{,])([a-zA-Z_]\w*)="', re.sub(r'"(?:[^"\\]|\\.)*"', '""', line)))
-            for same in name, name + '_total':
-                if same in metrics:
-                    metrics[same] |= labels
+            for label, value in re.findall(rf'[{{,]([a-zA-Z_]\w*)=({STRING})', line):
+                metrics[name].setdefault(label, set()).add(value[1:-1])
     return metrics
 
 
-def names_in(query):
-    """Metric names: words outside of braces, brackets, quotes and groupings that are no function's or operator's."""
-    bare = re.sub(r'"(?:[^"\\]|\\.)*"', '', query)
-    bare = re.sub(r'\b(?:by|without|on|ignoring)\s*\([^)]*\)', '', bare)
-    bare = re.sub(r'\{[^}]*\}|\[[^]]*\]', '', bare)
-    return set(re.findall(r'[a-zA-Z_]\w*', bare)) - WORDS
+def selectors_in(query):
+    """(name, {label: values asked for}) of each metric: a word outside of brackets, quotes and groupings that is no
+    function's or operator's, or each name that a filter of __name__ lists."""
+    bare = re.sub(r'\b(?:by|without|on|ignoring)\s*\([^)]*\)|\[[^]]*\]', '', query)
+    for name, filters in re.findall(rf'([a-zA-Z_]\w*|(?=\{{))(\{{(?:[^"}}]|{STRING})*\}})?', bare):
+        labels = {label: value[1:-1].split('|') for label, value in re.findall(rf'(\w+)\s*(?:=~|!~|!=|=)\s*({STRING})', filters)}
+        for each in labels.pop('__name__', [name]):
+            if each not in WORDS:
+                yield each, labels
 
 
 def check_query(query, metrics):
-    names = names_in(query)
-    check(names or query.startswith('vector'), 'no metric in', query)
-    for name in names:
-        check(name in metrics, name, 'is not exported:', query)
+    selectors = list(selectors_in(query))
+    check(selectors or query.startswith('vector'), 'no metric in', query)
     groups = [word for group in re.findall(r'\bby\s*\(([^)]*)\)', query) for word in re.split(r'[,\s]+', group) if word]
-    filters = re.findall(r'([a-zA-Z_]\w*)\s*(?:=~|!~|!=|=)\s*"', query)
-    known = EVERYWHERE.union(*(metrics[name] for name in names))
-    for label in groups + filters:
-        check(label in known, label, 'is no label of', names, ':', query)
+    for name, labels in selectors:
+        check(name in metrics, name, 'is not exported:', query)
+        for label in {*labels, *groups} - OF_THE_SCRAPE:
+            check(label in metrics[name], label, 'is no label of', name, ':', query)
+            for value in labels.get(label, []):
+                check(value in metrics[name][label] | {''}, label, 'is never', value, ':', query)
 
 
-def check_by_promtool(queries):
+def check_syntax(queries):
     rules = f'{scratch}/rules.json'  # JSON is YAML
     with open(rules, 'w') as file:
         json.dump({'groups': [{'name': 'g', 'rules': [{'record': f'q:{i}'.replace(':', '_'), 'expr': query}
                                                       for i, query in enumerate(queries)]}]}, file)
     done = subprocess.run(['promtool', 'check', 'rules', rules], capture_output=True, text=True, timeout=60)
     check(done.returncode == 0 and f'{len(queries)} rules found' in done.stdout, done.stdout, done.stderr)
+
+
+def check_values(query_of):
+    """What some of the queries tell of two instances, one of which is idle or fine."""
+    burn = 'error_burn_rate{instance="%s",window="%s"}'
+    alert, batch, without = query_of('page: 1h and 5m'), query_of('mean batch'), query_of('without')
+    tests = [
+        ({burn % ('a', '1h'): 20, burn % ('a', '5m'): 0, burn % ('b', '1h'): 0, burn % ('b', '5m'): 20}, alert, 0),
+        ({burn % ('a', '1h'): 20, burn % ('a', '5m'): 20, burn % ('b', '1h'): 0, burn % ('b', '5m'): 0}, alert, 1),
+        ({'inference_batch_size_mean{instance="a"}': 'NaN', 'inference_batch_size_mean{instance="b"}': 5}, batch, 5),
+        ({'kvcache_baseline_ttft_seconds{instance="a"}': 'NaN', 'kvcache_baseline_ttft_seconds{instance="b"}': 2}, without, 2),
+    ]
+    with open(f'{scratch}/values.json', 'w') as file:
+        json.dump({'tests': [{'input_series': [{'series': series.replace('{', '{job="j",'), 'values': f'{value} {value}'}
+                                               for series, value in given.items()],
+                              'promql_expr_test': [{'expr': query, 'eval_time': '1m',
+                                                    'exp_samples': [{'labels': '{}', 'value': wanted}]}]}
+                             for given, query, wanted in tests]}, file)
+    done = subprocess.run(['promtool', 'test', 'rules', file.name], capture_output=True, text=True, timeout=60)
+    check(done.returncode == 0, done.stdout, done.stderr)
 
 
 with open(dashboard) as file:
@@ -76,6 +103,7 @@ rows = [panel['title'] for panel in panels if panel['type'] == 'row']
 check(rows == ['Now', 'Requests', 'Streaming', 'Errors, SLO and burn rates', 'Cost and budgets', 'Inference', 'KV cache',
                'Bus'], rows)
 queries = []
+legends = {}
 taken = set()
 for panel in panels:
     place = panel['gridPos']
@@ -89,6 +117,7 @@ for panel in panels:
         for source in panel['datasource'], target['datasource']:
             check(source == {'type': 'prometheus', 'uid': '${datasource}'}, panel['title'], source)
         check('$job' in target['expr'] and '$instance' in target['expr'], panel['title'], 'is not filtered')
+        legends[target['legendFormat']] = len(queries)
         queries.append(re.sub(r'\$__rate_interval|\$__range', '5m', re.sub(r'\$(job|instance)', '.*', target['expr'])))
 check(len(queries) > 60, len(queries))
 for query in queries:
@@ -96,11 +125,16 @@ for query in queries:
     check_query(query, metrics)
 for variable in document['templating']['list']:
     if variable['type'] == 'query':
-        check_query(variable['query']['query'].replace('$job', '.*').replace(', job)', ')').replace(', instance)', ')'),
-                    metrics)
-check_by_promtool(queries)
+        query = variable['query']['query']
+        check(query == variable['definition'] and variable['query']['qryType'] == 1, 'Grafana takes it for another kind:', query)
+        check_query(re.sub(r', (job|instance)\)$', ')', query), metrics)
+check_syntax(queries)
+check_values(lambda legend: queries[legends[legend]])
 # What is left unfound would be found: the checks above can fail.
-for wrong in 'sum(no_such_metric)', 'sum by (colour) (request_total)', 'rate(request_in_flight_total[5m])':
+for wrong in ('sum(no_such_metric)', 'sum by (colour) (request_total)', 'rate(request_in_flight_total[5m])',
+              'error_burn_rate{window="7m"}', 'error_burn_rate{colour="1h"} / ignoring (window) request_total',
+              'request_total{window="1h"} / ignoring (window) error_burn_rate', '{__name__=~"request_total|no_such_metric"}',
+              'rate(request_total_total[5m])', 'sum by (window) (error_burn_rate / request_in_flight)'):
     try:
         check_query(wrong, metrics)
     except AssertionError:

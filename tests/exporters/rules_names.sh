@@ -1,20 +1,50 @@
 #!/bin/sh
-# rules_names.sh SOURCE FILE: each metric that a file's expressions ask for is exported: its name stands in a source of the
-# exporters. A "_total" that only OpenMetrics has may be left off there.
+# rules_names.sh SOURCE FILE: each metric that a file's expressions ask for is exported, as docs/metrics.md lists it (in
+# OpenMetrics a counter may have a "_total" more), with each label that they filter it by, and with the values.
 set -eu
 source=$1
-names=$(sed 's/tallybus:[a-z0-9_:]*//g' "$2" | # what the rules record themselves
-    grep -oE '\b(error|cost|streaming|request|model|inference|kvcache|gen_ai|process|tallybus_bus)_[a-z0-9_]+' |
-    sort -u)
-[ -n "$names" ]
 missing=0
-for name in $names; do
-    bare=${name%_total}
-    for suffix in _bucket _sum _count; do
-        case $bare in gen_ai_*) bare=${bare%"$suffix"} ;; esac
-    done
-    grep -qE "\"($name|$bare)\"" "$source"/exporters/prometheus*.c && continue
-    echo "$name is not exported"
+wrong()
+{
+    echo "$*"
     missing=1
+}
+
+# The row of a metric, if it is listed.
+row()
+{
+    grep -E "^\| \`$1\` \|" "$source/docs/metrics.md" ||
+        case $1 in
+        *_total_total) ;;
+        *_total) grep -E "^\| \`${1%_total}\` \| counter \|" "$source/docs/metrics.md" ;;
+        esac
+}
+
+# What a label can be, where that is the library's own choice.
+values()
+{
+    case $1 in
+    reason) sed -n '/^const char \*tbus_reason_name/,/^}/p' "$source/bus/stats.c" ;;
+    window) grep window_names "$source/trackers/slo.c" ;;
+    *) echo "\"$2\"" ;;
+    esac
+}
+
+expressions=$(sed 's/#.*//; s/tallybus:[a-z0-9_:]*//g' "$2") # without what the rules record themselves
+names=$(echo "$expressions" |
+    grep -oE '\b(error|cost|streaming|request|model|inference|kvcache|gen_ai|process|tallybus_bus)_[a-z0-9_]+' | sort -u)
+[ -n "$names" ]
+for name in $names; do
+    [ -n "$(row "$name")" ] || wrong "$name is not exported"
+done
+for filter in $(echo "$expressions" | grep -oE '[a-z]+_[a-z0-9_]+\{[^}]*\}' | tr -d ' ' | sort -u); do
+    name=${filter%%\{*}
+    for pair in $(echo "${filter#*\{}" | tr -d '}"' | tr ',' ' '); do
+        label=${pair%%[!a-z_]*}
+        row "$name" | grep -qF "\`$label\`" || wrong "$name has no label $label"
+        for value in $(echo "$pair" | sed 's/^[a-z_]*[=!~]*//' | tr '|' ' '); do
+            values "$label" "$value" | grep -qF "\"$value\"" || wrong "$label is never $value"
+        done
+    done
 done
 [ "$missing" -eq 0 ]

@@ -2,7 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "tests/check.h"
+#include "tests/scratch.h"
 
 #define DOCS TBUS_SOURCE_DIR "/docs/prometheus"
 
@@ -26,7 +26,19 @@ Test(prometheus_rules, they_are_well_formed)
 Test(prometheus_rules, they_alert_when_they_should_and_only_then)
 {
     need_promtool();
-    run("cd '" DOCS "' && promtool test rules rules.test.yml >&2");
+    run("cd '" DOCS "' && promtool test rules rules.test.yml burn_rates.test.yml >&2");
+}
+
+Test(prometheus_rules, their_tests_find_each_mistake)
+{
+    char command[512];
+    need_promtool();
+    if (system("command -v python3 >/dev/null 2>&1") != 0)
+        cr_skip_test("python3 is not installed");
+    scratch_open();
+    snprintf(command, sizeof command,
+             "python3 '" TBUS_SOURCE_DIR "/tests/exporters/rules_mutants.py' '" DOCS "' '%s' >&2", scratch_directory);
+    run(command);
 }
 
 Test(prometheus_rules, they_ask_for_what_is_exported)
