@@ -68,7 +68,7 @@ static enum MHD_Result on_header(void *user, enum MHD_ValueKind kind, const char
 static bool token_equals(const tbus_web_t *web, const char *given)
 {
     char padded[TBUS_WEB_TOKEN_MAX] = {0};
-    size_t length = strnlen(given, TBUS_WEB_TOKEN_MAX + 1);
+    size_t length = strlen(given); /* which the limit on a request's headers bounds */
     while (length > 0 && (given[length - 1] == ' ' || given[length - 1] == '\t'))
         length--; /* blanks behind a header's value are not of it; libmicrohttpd leaves them */
     memcpy(padded, given, length < sizeof padded ? length : sizeof padded);

@@ -49,7 +49,8 @@ ldd consumer | grep libtallybus.so.0
 for example in *.c; do
     gcc "$example" -o "${example%.c}" $(pkg-config --cflags --libs tallybus)
 done
-./workers && ./budgets
+./workers
+./budgets
 tallybus version
 dpkg --verify libtallybus0
 apt-get purge -y libtallybus0 libtallybus-dev tallybus

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "tools/host_call.h"
 #include "tools/host_load.h"
 #include "tools/host_server.h"
 #include "tools/host_status.h"

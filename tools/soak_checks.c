@@ -4,6 +4,9 @@
 #include <unistd.h>
 #ifdef __GLIBC__
 #include <malloc.h>
+#if __GLIBC_PREREQ(2, 33)
+#define HAS_MALLINFO
+#endif
 #endif
 
 #include "tools/host_call.h"
@@ -158,7 +161,7 @@ static double resident_mib(void)
 /* 0 = not known. */
 static double allocated_mib(void)
 {
-#if defined(__GLIBC__) && __GLIBC_PREREQ(2, 33)
+#ifdef HAS_MALLINFO
     const struct mallinfo2 all = mallinfo2();
     return (double)(all.uordblks + all.hblkhd) / (1024 * 1024);
 #else

@@ -10,7 +10,8 @@ void ahead_init(struct ahead *ahead, int64_t max_ns, int64_t (*clock)(void *user
     ahead_reset(ahead);
 }
 
-void ahead_on_going_back(struct ahead *ahead, void (*go_back)(void *tracker, int64_t span_ns), void *tracker)
+void ahead_on_going_back(struct ahead *ahead, void (*go_back)(void *tracker, int64_t now_ns, int64_t span_ns),
+                         void *tracker)
 {
     ahead->go_back = go_back;
     ahead->tracker = tracker;
@@ -62,11 +63,14 @@ int64_t ahead_believe_late(struct ahead *ahead, int64_t moment)
         return moment; /* it is late and no more */
     if (ahead->doubted_ns != ahead->latest_ns) {
         ahead->doubted_ns = ahead->latest_ns;
+        ahead->doubter_ns = moment;
         return moment;
     }
+    const bool first_is_later = ahead->doubter_ns > moment && ahead->doubter_ns <= ceiling_ns;
+    const int64_t now_ns = first_is_later ? ahead->doubter_ns : moment;
     if (ahead->go_back)
-        ahead->go_back(ahead->tracker, ahead->latest_ns - moment);
-    ahead->latest_ns = moment;
+        ahead->go_back(ahead->tracker, now_ns, ahead->latest_ns - now_ns);
+    ahead->latest_ns = now_ns;
     ahead->ceiling_ns = ceiling_ns;
     ahead->doubted_ns = AHEAD_NOTHING_YET;
     return moment;

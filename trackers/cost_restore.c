@@ -131,8 +131,9 @@ static const struct cost_sums *sums_locked(const tbus_cost_t *cost, const struct
 /* --- Restoring --- */
 
 /* An hour, and the times that are known with the total: so that the 31 days end where they ended. */
-static void see_time_locked(tbus_cost_t *cost, int64_t time_ns)
+static void see_time_locked(tbus_cost_t *cost, int64_t told_ns)
 {
+    const int64_t time_ns = moment_of(told_ns);
     const uint32_t hour = cost_hour_of(time_ns);
     if (hour > cost->history.newest)
         cost->history.newest = hour;

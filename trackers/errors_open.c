@@ -78,11 +78,11 @@ static void clear(tbus_errors_t *errors)
 }
 
 /* The latest time is given up (ahead.h). */
-static void go_back_locked(void *tracker, int64_t span_ns)
+static void go_back_locked(void *tracker, int64_t now_ns, int64_t span_ns)
 {
     tbus_errors_t *errors = tracker;
-    window_go_back(&errors->window, span_ns);
-    slos_go_back(&errors->slos, errors->ahead.latest_ns - span_ns, span_ns);
+    window_go_back(&errors->window, now_ns, span_ns);
+    slos_go_back(&errors->slos, now_ns, span_ns);
 }
 
 int tbus_errors_open(const tbus_errors_options_t *options, tbus_errors_t **ret)

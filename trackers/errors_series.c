@@ -92,12 +92,13 @@ static void settle(struct series *series)
     series->open = (struct tally){0};
 }
 
-void series_go_back(struct series *series, int64_t span_ns)
+void series_go_back(struct series *series, int64_t now_ns, int64_t span_ns)
 {
+    const struct window *fine = &series->windows[SERIES_FINE];
     settle(series);
-    series->open_from = INT64_MIN;
     for (unsigned row = 0; row < SERIES_ROWS && series->rows[row]; row++)
-        window_go_back(&series->windows[row], span_ns);
+        window_go_back(&series->windows[row], now_ns, span_ns);
+    series->open_from = fine->newest == INT64_MIN ? INT64_MIN : fine->newest_from;
 }
 
 void series_add_slowly(struct series *series, int64_t moment, bool failed)

@@ -38,7 +38,7 @@ void series_init(struct series *series, struct tally *places, bool rolling, uint
 void series_reset(struct series *series);
 
 /* As window_go_back(), in all rows. */
-void series_go_back(struct series *series, int64_t span_ns);
+void series_go_back(struct series *series, int64_t now_ns, int64_t span_ns);
 
 /* What series_add() does at the beginning of a slice and for what comes late. */
 void series_add_slowly(struct series *series, int64_t moment, bool failed);

@@ -107,7 +107,7 @@ int slos_add_slowly(struct slos *slos, struct name *endpoint, int64_t moment, bo
 
 static void go_back(struct watch *watch, int64_t now_ns, int64_t span_ns)
 {
-    series_go_back(&watch->series, span_ns);
+    series_go_back(&watch->series, now_ns, span_ns);
     if (watch->last_error > now_ns)
         watch->last_error -= span_ns;
 }

@@ -81,9 +81,9 @@ void histogram_window_reset(struct histogram_window *window)
     window_reset(&window->window);
 }
 
-void histogram_window_go_back(struct histogram_window *window, int64_t span_ns)
+void histogram_window_go_back(struct histogram_window *window, int64_t now_ns, int64_t span_ns)
 {
-    window_go_back(&window->window, span_ns);
+    window_go_back(&window->window, now_ns, span_ns);
 }
 
 static void take_off(struct histogram_window *window, struct slice *slice)

@@ -41,7 +41,7 @@ void histogram_window_close(struct histogram_window *window);
 void histogram_window_reset(struct histogram_window *window);
 
 /* As window_go_back(). */
-void histogram_window_go_back(struct histogram_window *window, int64_t span_ns);
+void histogram_window_go_back(struct histogram_window *window, int64_t now_ns, int64_t span_ns);
 
 /* Records `samples` values that make up `sum_ns` together, each of them about `value_ns` (>= 0). A bucket of a slice holds
  * 2^32 - 1: what would be more is not recorded at all. Without limit of time there is only the total, of 2^64 - 1. */

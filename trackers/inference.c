@@ -46,31 +46,30 @@ static void reset_windows(struct inference_row *row)
         histogram_window_reset(row->phases[phase]);
 }
 
-static void go_back_in_windows(struct inference_row *row, int64_t span_ns)
+static void go_back_in_windows(struct inference_row *row, int64_t now_ns, int64_t span_ns)
 {
-    window_sum_go_back(&row->recent_completed, span_ns);
-    window_sum_go_back(&row->recent_input, span_ns);
-    window_sum_go_back(&row->recent_output, span_ns);
+    window_sum_go_back(&row->recent_completed, now_ns, span_ns);
+    window_sum_go_back(&row->recent_input, now_ns, span_ns);
+    window_sum_go_back(&row->recent_output, now_ns, span_ns);
     for (int phase = 0; phase < PHASES; phase++)
-        histogram_window_go_back(row->phases[phase], span_ns);
+        histogram_window_go_back(row->phases[phase], now_ns, span_ns);
 }
 
 /* --- Time --- */
 
 /* The latest time is given up (ahead.h): windows, levels and idle limits go on from the one that is now. What lies behind
  * it in time may be of the clock that is right, and stays. */
-static void go_back_locked(void *tracker, int64_t span_ns)
+static void go_back_locked(void *tracker, int64_t now_ns, int64_t span_ns)
 {
     tbus_inference_t *inference = tracker;
-    const int64_t now_ns = inference->ahead.latest_ns - span_ns;
-    go_back_in_windows(&inference->all, span_ns);
+    go_back_in_windows(&inference->all, now_ns, span_ns);
     for (uint32_t i = 0; i < inference->models.used; i++) {
         struct inference_row *row = table_at(&inference->models, i);
         if (row)
-            go_back_in_windows(row, span_ns);
+            go_back_in_windows(row, now_ns, span_ns);
     }
-    level_go_back(&inference->depth, span_ns);
-    level_go_back(&inference->batch, span_ns);
+    level_go_back(&inference->depth, now_ns, span_ns);
+    level_go_back(&inference->batch, now_ns, span_ns);
     for (uint32_t i = 0; i < inference->requests.used; i++) {
         struct request *request = table_at(&inference->requests, i);
         if (request && request->last_event_ns > now_ns)

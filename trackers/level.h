@@ -29,7 +29,7 @@ void level_init(struct level *level, int64_t window_ns);
 void level_set(struct level *level, int64_t time_ns, int64_t value);
 
 /* As window_go_back(); the value is held on. */
-void level_go_back(struct level *level, int64_t span_ns);
+void level_go_back(struct level *level, int64_t now_ns, int64_t span_ns);
 
 struct level_figures {
     int64_t now, max;

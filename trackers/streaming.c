@@ -3,6 +3,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "trackers/options.h"
 #include "trackers/utf8_cut.h"
 
 enum {
@@ -24,23 +25,20 @@ static bool is_limit(double limit)
 
 static bool is_usable(const tbus_streaming_options_t *options)
 {
-    for (size_t i = 0; i < sizeof options->reserved / sizeof options->reserved[0]; i++)
-        if (options->reserved[i] != 0)
-            return false;
-    return options->active_max <= LIMIT_MAX && options->finished_max <= LIMIT_MAX &&
-           options->findable_max <= LIMIT_MAX && options->models_max <= LIMIT_MAX &&
-           (unsigned)options->first_token <= TBUS_FIRST_TOKEN_ANY &&
+    return are_zero(options->reserved, sizeof options->reserved) && options->active_max <= LIMIT_MAX &&
+           options->finished_max <= LIMIT_MAX && options->findable_max <= LIMIT_MAX &&
+           options->models_max <= LIMIT_MAX && (unsigned)options->first_token <= TBUS_FIRST_TOKEN_ANY &&
            (unsigned)options->numbering <= TBUS_NUMBERING_LAST_TOKEN && is_limit(options->ttft_max_ms) &&
            is_limit(options->tpot_max_ms) && is_limit(options->duration_max_ms);
 }
 
 static void fill_in_defaults(tbus_streaming_options_t *own)
 {
-    own->active_max = own->active_max ? own->active_max : DEFAULT_ACTIVE;
-    own->finished_max = own->finished_max ? own->finished_max : DEFAULT_FINISHED;
+    own->active_max = or_default(own->active_max, DEFAULT_ACTIVE);
+    own->finished_max = or_default(own->finished_max, DEFAULT_FINISHED);
     if (own->findable_max == 0 || own->findable_max > own->finished_max)
         own->findable_max = own->finished_max;
-    own->models_max = own->models_max ? own->models_max : DEFAULT_MODELS;
+    own->models_max = or_default(own->models_max, DEFAULT_MODELS);
     own->window_ns = own->window_ns ? own->window_ns : SECONDS(300);
     own->idle_ns = own->idle_ns ? own->idle_ns : SECONDS(600);
     own->cache_ns = own->cache_ns ? own->cache_ns : SECONDS(10);
@@ -94,11 +92,11 @@ static int take_options(tbus_streaming_t *streaming, const tbus_streaming_option
 
 /* The latest time is given up (ahead.h): windows and idle limits go on from the one that is now. What lies behind it in
  * time may be of the clock that is right, and stays. */
-static void go_back_locked(void *tracker, int64_t span_ns)
+static void go_back_locked(void *tracker, int64_t now_ns, int64_t span_ns)
 {
     tbus_streaming_t *streaming = tracker;
-    const int64_t before_ns = streaming->ahead.latest_ns, now_ns = before_ns - span_ns;
-    streaming_go_back_in_windows_locked(streaming, span_ns);
+    const int64_t before_ns = streaming->ahead.latest_ns;
+    streaming_go_back_in_windows_locked(streaming, now_ns, span_ns);
     for (uint32_t i = 0; i < streaming->streams.used; i++) {
         struct stream *stream = table_at(&streaming->streams, i);
         if (!stream || stream->status != TBUS_STREAM_STATUS_ACTIVE || stream->last_event_ns <= now_ns)

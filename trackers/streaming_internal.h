@@ -118,7 +118,7 @@ struct tbus_streaming {
     struct histogram_window *itl, *icl; /* of events with several tokens */
     struct aggregate cached;
     bool has_cached;
-    uint64_t resets; /* so that what was worked out before a reset is not cached after it */
+    uint64_t resets; /* so that what was worked out before a reset, or before time went back, is not cached after it */
 };
 
 /* Time goes on to that of an event, and what is idle is ended when it is time to look. Returns the moment that the event

@@ -73,7 +73,7 @@ void table_fit(const struct table *table, const char *key, struct table_name *na
 /* The same for bytes, at most key_max, any of them: a name with a NUL in it is none that table_fit() could give. */
 void table_fit_bytes(const struct table *table, const void *bytes, uint32_t length, struct table_name *name);
 
-/* table_find() and its kin for a key that was fitted by this table. */
+/* table_find() and its kin for a key that was fitted, by this table or one alike. */
 void *table_find_name(const struct table *table, const struct table_name *name);
 void *table_add_name(struct table *table, const struct table_name *name, bool *ret_new, int *ret_error);
 void *table_add_name_or_other(struct table *table, const struct table_name *name, int *ret_error);

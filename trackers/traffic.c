@@ -35,24 +35,24 @@ static void reset_windows(struct traffic *traffic)
     histogram_window_reset(traffic->latency);
 }
 
-static void go_back_in_windows(struct traffic *traffic, int64_t span_ns)
+static void go_back_in_windows(struct traffic *traffic, int64_t now_ns, int64_t span_ns)
 {
-    window_sum_go_back(&traffic->recent_requests, span_ns);
-    window_sum_go_back(&traffic->recent_responses, span_ns);
-    window_sum_go_back(&traffic->recent_errors, span_ns);
-    window_sum_go_back(&traffic->recent_tokens, span_ns);
-    histogram_window_go_back(traffic->latency, span_ns);
+    window_sum_go_back(&traffic->recent_requests, now_ns, span_ns);
+    window_sum_go_back(&traffic->recent_responses, now_ns, span_ns);
+    window_sum_go_back(&traffic->recent_errors, now_ns, span_ns);
+    window_sum_go_back(&traffic->recent_tokens, now_ns, span_ns);
+    histogram_window_go_back(traffic->latency, now_ns, span_ns);
 }
 
 /* The latest time is given up (ahead.h). */
-static void go_back_locked(void *tracker, int64_t span_ns)
+static void go_back_locked(void *tracker, int64_t now_ns, int64_t span_ns)
 {
     struct traffic_book *book = tracker;
-    go_back_in_windows(&book->all, span_ns);
+    go_back_in_windows(&book->all, now_ns, span_ns);
     for (uint32_t i = 0; i < book->names.used; i++) {
         struct traffic *row = table_at(&book->names, i);
         if (row)
-            go_back_in_windows(row, span_ns);
+            go_back_in_windows(row, now_ns, span_ns);
     }
 }
 

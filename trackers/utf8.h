@@ -1,4 +1,4 @@
-/* Where well-formed UTF-8 ends. */
+/* Where well-formed UTF-8 ends; texts that are cut there, or mended. */
 #ifndef TRACKERS_UTF8_H
 #define TRACKERS_UTF8_H
 

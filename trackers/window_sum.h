@@ -19,9 +19,9 @@ void window_sum_init(struct window_sum *sum, int64_t window_ns);
 void window_sum_reset(struct window_sum *sum);
 
 /* As window_go_back(). */
-static inline void window_sum_go_back(struct window_sum *sum, int64_t span_ns)
+static inline void window_sum_go_back(struct window_sum *sum, int64_t now_ns, int64_t span_ns)
 {
-    window_go_back(&sum->window, span_ns);
+    window_go_back(&sum->window, now_ns, span_ns);
 }
 
 /* Counts at a moment; one that the window has left behind is not counted. The sum stays at UINT64_MAX once there. */

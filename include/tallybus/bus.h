@@ -49,9 +49,9 @@ typedef struct tbus_options {
      * isolated subscriber's. `level` is a tbus_log_level_t. NULL = nobody is told. */
     void (*log)(int level, const char *message, void *user);
     void *log_user;
-    int64_t (*clock)(
-        void *user); /* stamps events [any thread]; default: wall clock at open + monotonic clock. It is called
-                                     in the middle of publishing: it may neither block nor call the bus */
+    /* Stamps events [any thread]; default: wall clock at open + monotonic clock, so that a step of the wall clock later
+     * on is not seen. It is called in the middle of publishing: it may neither block nor call the bus. */
+    int64_t (*clock)(void *user);
     void *clock_user;
     uint64_t reserved[8];
 } tbus_options_t;

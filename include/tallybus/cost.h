@@ -154,7 +154,7 @@ typedef struct tbus_cost_course {
 } tbus_cost_course_t;
 
 typedef struct tbus_cost_snapshot {
-    int64_t time_ns;           /* the latest time recorded */
+    int64_t time_ns;           /* the latest time recorded and believed */
     int64_t since_ns;          /* when the tracker was opened or reset last, by its clock */
     tbus_cost_sum_t total;     /* name "" */
     tbus_cost_course_t course; /* of the total */

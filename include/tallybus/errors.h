@@ -5,8 +5,10 @@
  * Times are those of the records, in nanoseconds since the epoch; a window ends at the latest of them, or at a later
  * moment that is asked for. What comes late counts where it belongs, as far back as a window goes. A time far ahead
  * would make windows pass over all that comes behind it: so one more than `ahead_max_ns` ahead of the clock, and of the
- * latest time as well, is not believed, and its record counts at the latest time that was. Windows are kept in slices of time, so that one covers its length and at most one slice more: 10 s for
- * 5 m, 1 m for 30 m to 2 h, 15 m for 6 h to 3 d, a 30th of `window_ns`, a 120th of the compliance period.
+ * latest time as well, is not believed, and its record counts at the latest time that was; where the clock itself was
+ * ahead, the latest time goes back with it (as in streaming.h). Windows are kept in slices of time, so that one covers its
+ * length and at most one slice more: 10 s for 5 m, 1 m for 30 m to 2 h, 15 m for 6 h to 3 d, a 30th of `window_ns`, a 120th
+ * of the compliance period.
  *
  * Secrets: what is shown has API keys and tokens masked ("sk-*"), in messages, names and ids alike. Names are masked
  * before they are counted, so that two that differ in a key alone count as one; so do two that differ in bytes

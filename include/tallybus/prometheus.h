@@ -7,8 +7,8 @@
  * Both formats have the same families, listed in docs/metrics.md, and the same numbers. Names follow Prometheus'
  * conventions: counters end in "_total", times are in seconds. A few are older than that and stay as they are; where such
  * a counter lacks "_total", OpenMetrics, which demands it of all samples of counters, adds it. There each counter and
- * histogram tells since when it counts, too ("_created"). A scrape tells which of the formats it wants in its Accept header, and wants to be
- * told which it got: see tbus_prometheus_content_type(). */
+ * histogram tells since when it counts, too ("_created"). A scrape tells which of the formats it wants in its Accept
+ * header, and wants to be told which it got: see tbus_prometheus_content_type(). */
 #ifndef TALLYBUS_PROMETHEUS_H
 #define TALLYBUS_PROMETHEUS_H
 

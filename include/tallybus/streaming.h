@@ -7,7 +7,7 @@
  * must not empty the window and end every stream: so one more than `ahead_max_ns` ahead of the clock, and of the latest
  * time as well, is not believed. It counts like any other, but at the latest time that was believed. A replay of times to
  * come needs a clock of its own, or no guard. Where the clock itself was ahead and is right again, the latest time goes
- * back with the second event in a row that agrees with it; what was recent before is recent still.
+ * back with the second event that agrees with it; what was recent before is recent still.
  *
  * Every function takes one lock for as long as it needs to read or write plain memory; none calls the host, but for the
  * options' `clock`. Names are hashed before the lock is taken. */

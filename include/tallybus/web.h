@@ -90,7 +90,8 @@ typedef struct tbus_web_options {
     uint32_t connections_per_address_max; /* further ones from the same address are closed; default: half of the above
                                            */
     uint32_t wait_max_ms; /* how long a client may take to send a request, from the connection or the last reply on, and
-                             then again to take the reply: 10 .. 600,000; default 10,000. Then it is cut off */
+                             then again to take the reply, and after a last one to close: 10 .. 600,000; default
+                             10,000. Then it is cut off; until then it has its place */
     /* What is served: borrowed until tbus_web_close(). NULL = its paths are 404. */
     const tbus_t *bus;
     tbus_streaming_t *streaming;

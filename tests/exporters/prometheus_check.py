@@ -189,7 +189,8 @@ LISTED = """# Metrics
 Each family of a page, as Prometheus text has it. Prometheus scrapes OpenMetrics where it may, and there each counter ends in
 `_total`: the counters here that do not are called `..._total` then. What the figures mean is told in [semantics.md](semantics.md).
 Families without series are told all the same, so that a query knows them; `streaming_goodput_ratio` is
-there once a limit is set, `tallybus_bus_loop_cpu_seconds_total` where the loop is the bus's own.
+there once a limit is set, `tallybus_bus_latency_seconds` once there are samples, `tallybus_bus_loop_cpu_seconds_total` where the loop is
+the bus's own, and of the process what the system tells.
 """
 
 

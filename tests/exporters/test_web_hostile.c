@@ -209,7 +209,7 @@ Test(web_hostile, who_sends_a_body_can_send_it_all_and_read_why_it_is_refused)
 /* There is one place: another is served when the first has lost it. */
 Test(web_hostile, a_body_without_end_is_cut_off)
 {
-    tbus_web_t *web = open_web((tbus_web_options_t){.wait_max_ms = 100, .connections_max = 1});
+    tbus_web_t *web = open_web((tbus_web_options_t){.wait_max_ms = 1000, .connections_max = 1});
     int client = web_connect(tbus_web_port(web));
     static char block[1 << 16];
     web_send(client, "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9223372036854775807\r\n\r\n", 74);

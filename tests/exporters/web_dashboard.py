@@ -201,6 +201,8 @@ def figures(browser):
     # Minutes in which nobody was asked, since the machine slept, are a gap and not a line.
     browser.run('(now => { performance.now = () => now() + 180000; })(performance.now.bind(performance))')
     browser.wait("(document.querySelector('.chart .line-1').getAttribute('d').match(/M/g) || []).length === 2", 'a gap')
+    browser.run('(now => { Date.now = () => now() + 180000; })(Date.now.bind(Date))') # where the other clock slept, too
+    browser.wait("(document.querySelector('.chart .line-1').getAttribute('d').match(/M/g) || []).length === 3", 'a gap')
 
 
 CONTRASTS = """(() => {

@@ -15,9 +15,10 @@ static int64_t read_clock(void *user)
     return clock->now_ns;
 }
 
-static void note_span(void *user, int64_t span_ns)
+static void note_span(void *user, int64_t now_ns, int64_t span_ns)
 {
     int64_t *spans = user;
+    (void)now_ns;
     spans[0]++;
     spans[1] = span_ns;
 }
@@ -144,6 +145,25 @@ Test(ahead, two_late_times_that_agree_with_the_clock_take_the_latest_back)
     cr_assert_eq(spans[0], 2, "after a reset, too");
 }
 
+Test(ahead, the_later_of_the_two_is_the_latest_then)
+{
+    for (int wrong_again = 0; wrong_again < 2; wrong_again++) {
+        struct clock clock = {.now_ns = 9000};
+        struct ahead ahead;
+        int64_t spans[2] = {0};
+        ahead_init(&ahead, 50, read_clock, &clock);
+        ahead_on_going_back(&ahead, note_span, spans);
+        (void)ahead_believe(&ahead, 9000);
+        clock.now_ns = 1000;
+        cr_assert_eq(ahead_believe(&ahead, 1030), 1030);
+        clock.now_ns -= wrong_again ? 100 : 0;
+        cr_assert_eq(ahead_believe(&ahead, 910 + 90 * !wrong_again), 910 + 90 * !wrong_again);
+        cr_assert_eq(ahead_latest(&ahead), wrong_again ? 910 : 1030,
+                     "a first one that the clock knows nothing of is none");
+        cr_assert_eq(spans[1], 9000 - ahead_latest(&ahead));
+    }
+}
+
 Test(ahead, late_times_alone_take_nothing_back)
 {
     static const struct {
@@ -192,7 +212,9 @@ Test(ahead, equals_a_plain_reckoning_whatever_clock_and_times_do)
         const int64_t max = round % 10 == 0 ? -1 : 1 + (int64_t)(oracle_random(&seed) % 100);
         int64_t latest = INT64_MIN, allowed = INT64_MIN, drift = 0, spans[2] = {0};
         uint64_t count = 0, backs = 0;
-        bool doubted = false; /* since the latest time there was one that agreed with the clock against it */
+        int64_t doubter = 0;
+        bool doubted =
+            false; /* since the latest time there was one, the doubter, that agreed with the clock against it */
         ahead_init(&ahead, max, read_clock, &clock);
         ahead_on_going_back(&ahead, note_span, spans);
         for (int i = 0; i < EVENTS; i++) {
@@ -215,13 +237,14 @@ Test(ahead, equals_a_plain_reckoning_whatever_clock_and_times_do)
             const int64_t before = latest;
             if (against && doubted) {
                 backs++;
-                latest = time;
                 allowed = clock.now_ns + max;
+                latest = doubter > time && doubter <= allowed ? doubter : time;
                 doubted = false;
             } else if (expected > latest) {
                 latest = expected;
                 doubted = false;
             } else {
+                doubter = against ? time : doubter;
                 doubted |= against;
             }
             cr_assert_eq(ahead_believe(&ahead, time), expected, "round %d, event %d", round, i);

@@ -319,3 +319,41 @@ Test(errors_window, when_a_clock_that_was_ahead_is_right_again_all_windows_go_on
             tbus_errors_close(errors[i]);
     }
 }
+
+/* What nobody told by the wrong clock stays where it is. */
+Test(errors_window, an_endpoint_that_a_wrong_clock_never_touched_keeps_its_windows)
+{
+    int64_t now = 1000000 * SECOND;
+    tbus_errors_t *errors = open_with_clock(&now);
+    for (int i = 0; i < 100; i++)
+        fail(errors, "/a", 500, now);
+    now += 3600 * SECOND;
+    fail(errors, "/b", 500, now);
+    now -= 3600 * SECOND;
+    for (int i = 2; i <= 3; i++)
+        fail(errors, "/b", 500, now + i * SECOND);
+    tbus_errors_snapshot_t *s = snapshot_of(errors);
+    cr_assert_eq(s->slos_count, 2u);
+    for (size_t i = 0; i < s->slos_count; i++)
+        cr_assert_eq(s->slos[i].burn[0].errors, strcmp(s->slos[i].endpoint, "/a") == 0 ? 100u : 2u, "%s",
+                     s->slos[i].endpoint);
+    tbus_errors_snapshot_free(s);
+    tbus_errors_close(errors);
+}
+
+Test(errors_window, what_is_late_after_going_back_counts_where_it_belongs)
+{
+    int64_t now = 1000000 * SECOND;
+    tbus_errors_t *errors = open_with_clock(&now);
+    cr_assert_eq(tbus_errors_record_response(errors, "/a", "m", 200, now), 0);
+    now -= 3600 * SECOND;
+    for (int i = 0; i < 2; i++) /* of no class */
+        cr_assert_eq(tbus_errors_record_response(errors, "/a", "m", 499, now), 0);
+    fail(errors, "/a", 500, now - 7200 * SECOND);
+    tbus_errors_snapshot_t *s = snapshot_of(errors);
+    cr_assert_eq(s->slo_of_all.burn[0].requests, 1u);
+    cr_assert_eq(s->slo_of_all.burn[0].errors, 0u);
+    cr_assert_eq(s->slo_of_all.burn[4].errors, 1u, "six hours");
+    tbus_errors_snapshot_free(s);
+    tbus_errors_close(errors);
+}

@@ -1,4 +1,5 @@
 #include "trackers/level.h"
+#include "trackers/moment.h"
 
 #include <math.h>
 
@@ -83,16 +84,26 @@ Test(level, a_value_is_held_on_where_time_goes_back)
 {
     struct level level;
     level_init(&level, 30 * second);
-    level_go_back(&level, 7 * second);
+    level_go_back(&level, 0, 7 * second);
     level_set(&level, 1000 * second, 4);
     level_set(&level, 1002 * second, 10);
-    level_go_back(&level, 900 * second);
+    level_go_back(&level, 102 * second, 900 * second);
     cr_assert_float_eq(level_at(&level, 104 * second).mean, (2 * 4 + 2 * 10) / 4.0, 1e-12);
     level_set(&level, 103 * second, 1);
     struct level_figures figures = level_at(&level, 104 * second);
     cr_assert_float_eq(figures.mean, (2 * 4 + 10 + 1) / 4.0, 1e-12);
     cr_assert(figures.now == 1 && figures.max == 10);
-    level_go_back(&level, INT64_MAX);
+    level_go_back(&level, MOMENT_MIN, INT64_MAX);
     level_set(&level, 0, 2);
     cr_assert_eq(level_at(&level, 0).now, 2);
+}
+
+Test(level, what_was_told_of_a_time_that_was_right_stays)
+{
+    struct level level;
+    level_init(&level, 30 * second);
+    level_set(&level, 80 * second, 0);
+    level_set(&level, 100 * second, 10);
+    level_go_back(&level, 103 * second, 3597 * second);
+    cr_assert_float_eq(level_at(&level, 105 * second).mean, 10 * 5 / 25.0, 1e-12);
 }

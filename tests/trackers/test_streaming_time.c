@@ -419,6 +419,17 @@ Test(streaming_time, when_a_clock_that_was_ahead_is_right_again_events_count_at_
     tbus_streaming_close(streaming);
 }
 
+Test(streaming_time, a_stream_of_the_right_clock_stays_though_its_start_comes_before_an_earlier_event)
+{
+    int64_t now;
+    tbus_streaming_t *streaming = open_ahead(&now);
+    cr_assert_eq(start(streaming, "new", 2), 0);
+    cr_assert_eq(token(streaming, "a", 1), 0);
+    expect(streaming, 2, 3, 2, 0);
+    cr_assert_eq(token(streaming, "new", SECOND), 0);
+    tbus_streaming_close(streaming);
+}
+
 Test(streaming_time, streams_of_a_clock_that_was_ahead_are_idle_in_time)
 {
     int64_t now;

@@ -116,7 +116,7 @@ Test(window, what_goes_back_keeps_its_distance_to_what_comes)
             if (oracle_random(&random) % 20 == 0) {
                 const int64_t span_ns = (int64_t)(oracle_random(&random) % 2000);
                 const int64_t slices = (span_ns + slice_ns - 1) / slice_ns;
-                window_go_back(&counted.window, span_ns);
+                window_go_back(&counted.window, INT64_MIN, span_ns);
                 now -= span_ns;
                 newest -= newest == INT64_MIN ? 0 : slices;
                 for (int before = 0; before < i; before++)
@@ -139,16 +139,16 @@ Test(window, going_back_past_the_end_of_time_ends_there_and_an_empty_one_stays_e
 {
     struct counted counted = {0};
     window_init(&counted.window, 60, SLICES);
-    window_go_back(&counted.window, 1000);
+    window_go_back(&counted.window, INT64_MIN, 1000);
     cr_assert_eq(counted.window.newest, INT64_MIN);
     cr_assert(count(&counted, 5));
-    window_go_back(&counted.window, INT64_MAX);
+    window_go_back(&counted.window, INT64_MIN, INT64_MAX);
     cr_assert_eq(covered(&counted, MOMENT_MIN), 1u);
     cr_assert(count(&counted, MOMENT_MIN));
     cr_assert_eq(covered(&counted, MOMENT_MIN), 2u);
     window_reset(&counted.window);
     cr_assert_eq(counted.window.turned, 0u);
     window_init(&counted.window, -1, SLICES);
-    window_go_back(&counted.window, 1000);
+    window_go_back(&counted.window, INT64_MIN, 1000);
     cr_assert(count(&counted, 5) && covered(&counted, -5) > 0, "without limit there is nothing to go back");
 }
