@@ -22,16 +22,6 @@ int web_linger_open(tbus_web_t *web)
     return web->lingering_epoll < 0 ? uv_translate_sys_error(errno) : 0;
 }
 
-/* ThreadSanitizer does not know that fcntl() makes descriptors, and takes one for what had its number before. */
-static int second_of(int socket)
-{
-#ifdef __SANITIZE_THREAD__
-    return dup(socket);
-#else
-    return fcntl(socket, F_DUPFD_CLOEXEC, 0);
-#endif
-}
-
 /* Whether the client may send more; what there is stays. */
 static bool may_send_more(int socket)
 {
@@ -45,7 +35,7 @@ bool web_linger_begin(tbus_web_t *web, struct web_client *client)
     struct epoll_event event = {.events = EPOLLIN, .data.ptr = client};
     if (web->lingering_epoll < 0 || !may_send_more(client->socket))
         return false;
-    int kept = second_of(client->socket);
+    int kept = fcntl(client->socket, F_DUPFD_CLOEXEC, 0);
     if (kept < 0)
         return false;
     if (epoll_ctl(web->lingering_epoll, EPOLL_CTL_ADD, kept, &event) != 0) {
