@@ -96,7 +96,7 @@ static void go_back_locked(void *tracker, int64_t now_ns, int64_t span_ns)
 {
     tbus_streaming_t *streaming = tracker;
     const int64_t before_ns = streaming->ahead.latest_ns;
-    streaming_go_back_in_windows_locked(streaming, now_ns, span_ns);
+    streaming_go_back_in_windows_locked(streaming, span_ns);
     for (uint32_t i = 0; i < streaming->streams.used; i++) {
         struct stream *stream = table_at(&streaming->streams, i);
         if (!stream || stream->status != TBUS_STREAM_STATUS_ACTIVE || stream->last_event_ns <= now_ns)

@@ -28,17 +28,18 @@ void streaming_reset_windows_locked(tbus_streaming_t *streaming)
     streaming->resets++;
 }
 
-void streaming_go_back_in_windows_locked(tbus_streaming_t *streaming, int64_t now_ns, int64_t span_ns)
+/* All together, so that streams, tokens and gaps are those of the same time. */
+void streaming_go_back_in_windows_locked(tbus_streaming_t *streaming, int64_t span_ns)
 {
-    histogram_window_go_back(streaming->gaps, now_ns, span_ns);
-    histogram_window_go_back(streaming->itl, now_ns, span_ns);
-    histogram_window_go_back(streaming->icl, now_ns, span_ns);
+    histogram_window_go_back(streaming->gaps, MOMENT_MIN, span_ns);
+    histogram_window_go_back(streaming->itl, MOMENT_MIN, span_ns);
+    histogram_window_go_back(streaming->icl, MOMENT_MIN, span_ns);
     for (uint32_t i = 0; i < streaming->models.used; i++) {
         struct model *model = table_at(&streaming->models, i);
         if (!model)
             continue;
-        window_sum_go_back(&model->recent_streams, now_ns, span_ns);
-        window_sum_go_back(&model->recent_tokens, now_ns, span_ns);
+        window_sum_go_back(&model->recent_streams, MOMENT_MIN, span_ns);
+        window_sum_go_back(&model->recent_tokens, MOMENT_MIN, span_ns);
     }
     streaming->has_cached = false;
     streaming->resets++; /* what a snapshot works out meanwhile is not kept */

@@ -6,7 +6,7 @@
 
 int streaming_open_windows(tbus_streaming_t *streaming);
 void streaming_reset_windows_locked(tbus_streaming_t *streaming);
-void streaming_go_back_in_windows_locked(tbus_streaming_t *streaming, int64_t now_ns, int64_t span_ns);
+void streaming_go_back_in_windows_locked(tbus_streaming_t *streaming, int64_t span_ns);
 void streaming_close_windows(tbus_streaming_t *streaming);
 
 static inline void streaming_add_locked(tbus_streaming_t *streaming, const struct addition *addition)

@@ -44,7 +44,8 @@ struct plain {
     int64_t allowed; /* by the clock, when it was looked at last; once has_now */
     int64_t now;     /* once there was an event */
     bool has_now;
-    bool doubted; /* since `now` there was a time that agreed with the clock against it */
+    bool doubted; /* since `now` there was a time, the doubter, that agreed with the clock against it */
+    int64_t doubter;
     uint64_t backs;
     char models[MODEL_NAMES][16];
     int models_count;
@@ -145,10 +146,13 @@ static inline int64_t plain_see(struct plain *p, int64_t time)
         }
     }
     if (plain_is_against(p, time)) {
-        if (p->doubted)
-            plain_go_back(p, p->now - time);
-        else
+        if (p->doubted) {
+            const bool first_is_later = p->doubter > time && p->doubter <= p->clock + most;
+            plain_go_back(p, p->now - (first_is_later ? p->doubter : time));
+        } else {
             p->doubted = true;
+            p->doubter = time;
+        }
     }
     if (!p->has_now || time > p->now) {
         p->now = time;
@@ -170,6 +174,15 @@ static inline struct plain_stream *plain_active(struct plain *p, const char *id)
         if (s->status == TBUS_STREAM_STATUS_ACTIVE)
             return s;
     }
+    return NULL;
+}
+
+/* The same before the event's time is seen, which may go back and let one live that is idle by now: nothing changes. */
+static inline const struct plain_stream *plain_peek(const struct plain *p, const char *id)
+{
+    for (long i = p->count - 1; i >= 0; i--)
+        if (strcmp(p->streams[i].id, id) == 0 && p->streams[i].status == TBUS_STREAM_STATUS_ACTIVE)
+            return &p->streams[i];
     return NULL;
 }
 

@@ -354,7 +354,7 @@ static void live_token(struct life *life, const char *id, int64_t time)
 {
     static const int kinds[] = {TBUS_TOKEN_CONTENT,   TBUS_TOKEN_CONTENT, TBUS_TOKEN_CONTENT,
                                 TBUS_TOKEN_REASONING, TBUS_TOKEN_TOOL,    TBUS_TOKEN_ROLE};
-    const struct plain_stream *s = plain_active(life->plain, id);
+    const struct plain_stream *s = plain_peek(life->plain, id);
     tbus_token_kind_t kind = (tbus_token_kind_t)kinds[below(&life->seed, 6)];
     int64_t tokens = below(&life->seed, 3) ? 1 : 1 + (int64_t)below(&life->seed, 6);
     if (below(&life->seed, 500) == 0)
