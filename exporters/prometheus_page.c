@@ -3,6 +3,8 @@
 
 #include <tallybus/telemetry.h>
 
+#include "trackers/options.h"
+
 const char *tbus_prometheus_content_type(tbus_prometheus_format_t format)
 {
     return format == TBUS_PROMETHEUS_OPENMETRICS ? PROMETHEUS_OPENMETRICS_TYPE : PROMETHEUS_TEXT_TYPE;
@@ -36,11 +38,9 @@ static size_t bytes_of(const tbus_prometheus_sources_t *from)
 int prometheus_write(const tbus_prometheus_sources_t *sources, tbus_prometheus_format_t format, struct text *text)
 {
     struct page page = {.text = *text, .format = format};
-    if (!sources || (unsigned)format > TBUS_PROMETHEUS_OPENMETRICS)
+    if (!sources || (unsigned)format > TBUS_PROMETHEUS_OPENMETRICS ||
+        !are_zero(sources->reserved, sizeof sources->reserved))
         return UV_EINVAL;
-    for (size_t i = 0; i < sizeof sources->reserved / sizeof sources->reserved[0]; i++)
-        if (sources->reserved[i] != 0)
-            return UV_EINVAL;
     (void)text_reserve(&page.text, bytes_of(sources));
     if (sources->bus)
         prometheus_add_bus(&page, sources->bus);

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include "exporters/web_server.h"
+#include "trackers/options.h"
 
 enum {
     DEFAULT_CONNECTIONS = 64,
@@ -25,9 +26,8 @@ static bool is_token(const char *token)
 
 static int check_options(const tbus_web_options_t *options)
 {
-    for (size_t i = 0; i < sizeof options->reserved / sizeof options->reserved[0]; i++)
-        if (options->reserved[i] != 0)
-            return UV_EINVAL;
+    if (!are_zero(options->reserved, sizeof options->reserved))
+        return UV_EINVAL;
     if (options->connections_max > CONNECTIONS_MAX || options->connections_per_address_max > CONNECTIONS_MAX)
         return UV_EINVAL;
     if (options->wait_max_ms && (options->wait_max_ms < WAIT_MIN_MS || options->wait_max_ms > WAIT_MAX_MS))

@@ -79,17 +79,6 @@ static bool read_integer(const char *text, int64_t *ret)
     return true;
 }
 
-static bool is_utf8(const char *text)
-{
-    unsigned length;
-    for (; *text; text += length) {
-        length = utf8_length(text);
-        if (length == 0)
-            return false;
-    }
-    return true;
-}
-
 static int refuse_integer(const struct web_parameter *parameter, const char *text, struct web_fault *fault)
 {
     return web_fault_set(fault, BAD_REQUEST,
@@ -139,7 +128,9 @@ static int read_value(const struct web_parameter *parameter, char *text, struct 
         return refuse_choice(parameter, text, fault);
     case WEB_TEXT: {
         int64_t length = (int64_t)strlen(text);
-        return length < parameter->min || length > parameter->max || !is_utf8(text) ? refuse_text(parameter, fault) : 0;
+        return length < parameter->min || length > parameter->max || !utf8_is_whole(text)
+                   ? refuse_text(parameter, fault)
+                   : 0;
     }
     }
     return 0;

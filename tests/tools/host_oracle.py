@@ -254,11 +254,8 @@ def read_events(text):
 
 def hang_up(demo, pieces):
     """A client that closes its socket after so many tokens; returns the stream's id."""
-    host, port = re.match(r"http://([\d.]+):(\d+)", demo.api).groups()
     body = chat("gpt-4-turbo", "hang up", stream=True)
-    with socket.create_connection((host, int(port)), timeout=LIMIT_S) as client:
-        client.sendall(b"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer sk-rich\r\n"
-                       b"Content-Length: %d\r\n\r\n%s" % (len(body), body))
+    with post(demo, body, length=len(body)) as client:
         got = b""
         while got.count(b'"content":"') < pieces:
             more = client.recv(4096)
