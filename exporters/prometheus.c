@@ -49,7 +49,8 @@ static const char *unit_of(const char *name, size_t length)
     return NULL;
 }
 
-static void add_metadata(struct page *page, const char *keyword, const char *value)
+static void add_metadata(struct page *page, const char *keyword, const char *value,
+                         void (*add)(struct text *text, const char *value))
 {
     struct text *text = &page->text;
     text_add(text, "# ");
@@ -57,7 +58,7 @@ static void add_metadata(struct page *page, const char *keyword, const char *val
     text_add(text, " ");
     text_add_bytes(text, page->name, page->name_length);
     text_add(text, " ");
-    text_add(text, value);
+    add(text, value);
     text_add(text, "\n");
 }
 
@@ -68,17 +69,17 @@ void prometheus_family(struct page *page, enum metric metric, const char *name, 
     page->name = name;
     page->name_length = strlen(name);
     if (!is_open(page)) {
-        add_metadata(page, "HELP", help);
-        add_metadata(page, "TYPE", types[metric]);
+        add_metadata(page, "HELP", help, text_add_help);
+        add_metadata(page, "TYPE", types[metric], text_add);
         return;
     }
     if (metric == METRIC_COUNTER && ends_with(name, page->name_length, total))
         page->name_length -= TOTAL_LENGTH;
-    add_metadata(page, "TYPE", types[metric]);
+    add_metadata(page, "TYPE", types[metric], text_add);
     const char *unit = unit_of(name, page->name_length);
     if (unit)
-        add_metadata(page, "UNIT", unit);
-    add_metadata(page, "HELP", help);
+        add_metadata(page, "UNIT", unit, text_add);
+    add_metadata(page, "HELP", help, text_add_label);
 }
 
 /* --- Labels --- */

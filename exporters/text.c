@@ -55,7 +55,7 @@ static size_t plain_length(const char *at)
     return (size_t)(end - at);
 }
 
-void text_add_label(struct text *text, const char *value)
+static void add_escaped(struct text *text, const char *value, bool escapes_quotes)
 {
     const char *at = value ? value : "";
     for (;;) {
@@ -65,7 +65,7 @@ void text_add_label(struct text *text, const char *value)
         if (!*at)
             return;
         const unsigned length = utf8_length(at);
-        const char *escape = escape_of(*at);
+        const char *escape = *at != '"' || escapes_quotes ? escape_of(*at) : NULL;
         if (escape)
             text_add(text, escape);
         else if (length == 0)
@@ -74,6 +74,16 @@ void text_add_label(struct text *text, const char *value)
             text_add_bytes(text, at, length);
         at += length ? length : 1;
     }
+}
+
+void text_add_label(struct text *text, const char *value)
+{
+    add_escaped(text, value, true);
+}
+
+void text_add_help(struct text *text, const char *help)
+{
+    add_escaped(text, help, false);
 }
 
 /* The character that a label shows next, and its length; behind the label's end its NUL. */

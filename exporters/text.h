@@ -41,6 +41,9 @@ static inline void text_add(struct text *text, const char *string)
 /* A label's value, escaped for Prometheus; what is not UTF-8 becomes U+FFFD. NULL counts as "". */
 void text_add_label(struct text *text, const char *value);
 
+/* The same for a HELP line of Prometheus' text, where quotes stay as they are. (OpenMetrics escapes help as labels.) */
+void text_add_help(struct text *text, const char *help);
+
 /* Orders labels by how text_add_label() shows them: 0 = alike, though their bytes may differ. */
 int text_compare_labels(const char *left, const char *right);
 

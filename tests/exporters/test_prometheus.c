@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "exporters/prometheus.h"
 #include "tests/check.h"
 #include "tests/oom.h"
 
@@ -168,6 +169,25 @@ Test(prometheus, hostile_labels_are_escaped)
     check_form(page);
     has(page, "streaming_streams_by_model{model=\"evil\\\"} 1\\nx{a=\\\"\\\\\"} 2");
     tbus_mem_free(page);
+}
+
+Test(prometheus, help_is_escaped_as_each_format_wants_it)
+{
+    static const char help[] = "A \"b\"\\c\nd";
+    static const struct {
+        tbus_prometheus_format_t format;
+        const char *page;
+    } cases[] = {{TBUS_PROMETHEUS_TEXT, "# HELP a_seconds A \"b\"\\\\c\\nd\n# TYPE a_seconds gauge\n"},
+                 {TBUS_PROMETHEUS_OPENMETRICS,
+                  "# TYPE a_seconds gauge\n# UNIT a_seconds seconds\n# HELP a_seconds A \\\"b\\\"\\\\c\\nd\n"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct page page = {.format = cases[i].format};
+        char *text;
+        prometheus_family(&page, METRIC_GAUGE, "a_seconds", help);
+        cr_assert_eq(text_take(&page.text, &text), 0);
+        cr_assert_str_eq(text, cases[i].page);
+        tbus_mem_free(text);
+    }
 }
 
 Test(prometheus, models_whose_names_are_broken_alike_are_one_series)

@@ -41,6 +41,13 @@ Test(text, labels_are_escaped_and_made_utf8)
     }
 }
 
+Test(text, help_keeps_its_quotes)
+{
+    struct text text = {0};
+    text_add_help(&text, "\"a\\b\"\nc\xFF\"");
+    cr_assert_str_eq(taken(&text), "\"a\\\\b\"\\nc" UTF8_REPLACEMENT "\"");
+}
+
 Test(text, grows_and_without_memory_says_so_once_at_the_end)
 {
     for (long at = 0;; at++) {

@@ -24,6 +24,12 @@ moved=--define-variable=prefix=$prefix
 for header in "$source"/include/tallybus.h "$source"/include/tallybus/*; do
     cmp "$header" "$prefix/include/${header#"$source"/include/}"
 done
+for document in "$source"/docs/*.schema.json; do
+    cmp "$document" "$prefix/share/tallybus/schemas/${document##*/}"
+done
+for document in prometheus/rules.yml grafana/dashboard.json; do
+    cmp "$source/docs/$document" "$prefix/share/tallybus/$document"
+done
 [ "$(pkg-config --print-requires tallybus | cut -d ' ' -f 1)" = libuv ] || {
     echo "the headers need libuv's, and tallybus.pc does not require libuv" >&2
     exit 1
