@@ -67,10 +67,10 @@ int64_t ahead_believe_late(struct ahead *ahead, int64_t moment)
         return moment;
     }
     const bool first_is_later = ahead->doubter_ns > moment && ahead->doubter_ns <= ceiling_ns;
-    const int64_t now_ns = first_is_later ? ahead->doubter_ns : moment;
+    const int64_t latest_ns = first_is_later ? ahead->doubter_ns : moment;
     if (ahead->go_back)
-        ahead->go_back(ahead->tracker, now_ns, ahead->latest_ns - now_ns);
-    ahead->latest_ns = now_ns;
+        ahead->go_back(ahead->tracker, latest_ns > clock_ns ? latest_ns : clock_ns, ahead->latest_ns - latest_ns);
+    ahead->latest_ns = latest_ns;
     ahead->ceiling_ns = ceiling_ns;
     ahead->doubted_ns = AHEAD_NOTHING_YET;
     return moment;

@@ -9,10 +9,10 @@
  * The other way round the clock may have been ahead, and the times with it, and both are right again now: all that is
  * recorded lies behind the latest time. So this is given up where the clock says that it lies more than `max_ns` ahead,
  * and two times, both late by more than that, agree with the clock, without a later one between them. A single late one
- * would do, but for a clock that is wrong by about as much as it is late by. Then what the tracker has from beyond the time
- * that is the latest now, the later of the two, goes back by the same span (`go_back`): of windows, what they hold stays,
- * for the span was no time that went by. What lies before it is of a clock that was right, and stays, as do times that are
- * shown.
+ * would do, but for a clock that is wrong by about as much as it is late by. The later of the two is the latest time then,
+ * and what the tracker has from beyond it and beyond the clock goes back by the same span (`go_back`): of windows, what
+ * they hold stays, for the span was no time that went by. What lies before the clock is of one that was right, and stays,
+ * also where it is later than the two, which may be late themselves; and so do times that are shown.
  *
  * The clock is looked at only when a time is beyond all that it has allowed, once in `max_ns` where times are those of now,
  * or late by more than `max_ns`; never where times of the past come in turn. No neighbours are needed to go on, so that a
@@ -43,8 +43,8 @@ struct ahead {
 /* `max_ns` 0 = AHEAD_DEFAULT_NS; negative: every time is believed, and none is given up. */
 void ahead_init(struct ahead *ahead, int64_t max_ns, int64_t (*clock)(void *user), void *clock_user);
 
-/* Calls `go_back` when the latest time is given up: `now_ns` is the latest from then on, `span_ns` earlier. Holds over
- * resets. */
+/* Calls `go_back` when the latest time is given up for one that is `span_ns` earlier: what lies beyond `now_ns`, the
+ * clock or that one where it is later, goes back by that. Holds over resets. */
 void ahead_on_going_back(struct ahead *ahead, void (*go_back)(void *tracker, int64_t now_ns, int64_t span_ns),
                          void *tracker);
 

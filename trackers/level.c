@@ -55,10 +55,10 @@ void level_set(struct level *level, int64_t time_ns, int64_t value)
     slot->max = value > slot->max ? value : slot->max;
 }
 
+/* Both or neither: what is held since then lies in the newest slice. */
 void level_go_back(struct level *level, int64_t now_ns, int64_t span_ns)
 {
-    window_go_back(&level->window, now_ns, span_ns);
-    if (level->since_ns > now_ns)
+    if (window_go_back(&level->window, now_ns, span_ns))
         level->since_ns = moment_before(level->since_ns, span_ns);
 }
 

@@ -53,16 +53,17 @@ uint32_t window_enter_slowly(struct window *window, int64_t time_ns, struct wind
     return slot_of(window, number);
 }
 
-void window_go_back(struct window *window, int64_t now_ns, int64_t span_ns)
+bool window_go_back(struct window *window, int64_t now_ns, int64_t span_ns)
 {
     assert(span_ns >= 0);
     if (window->slice_ns == 0 || window->newest == INT64_MIN || window->newest_from <= now_ns)
-        return;
+        return false;
     window->newest = number_of(window, moment_before(window->newest_from, span_ns));
     window->newest_from = window->newest * window->slice_ns;
     window->turned =
         (window->turned + window->newest_slot + window->slots - slot_of(window, window->newest)) % window->slots;
     assert(slot_of(window, window->newest) == window->newest_slot);
+    return true;
 }
 
 bool window_covers(const struct window *window, uint32_t slot, int64_t now_ns)

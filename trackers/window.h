@@ -57,8 +57,9 @@ static inline void window_next_stale(const struct window *window, struct window_
 }
 
 /* What was counted at a moment counts from now on as if it had been `span_ns` (>= 0) earlier, or up to a slice more, where
- * any of it lies in a slice beyond `now_ns`: else it is as it should be. Slots keep what they hold. */
-void window_go_back(struct window *window, int64_t now_ns, int64_t span_ns);
+ * any of it lies in a slice beyond `now_ns`: else it is as it should be, and false is returned. Slots keep what they
+ * hold. */
+bool window_go_back(struct window *window, int64_t now_ns, int64_t span_ns);
 
 /* How much time the window that ends at `now_ns` covers: its length, cut into whole slices, and what has gone by of the
  * newest one. 0 = without limit. */

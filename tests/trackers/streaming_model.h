@@ -105,18 +105,19 @@ static inline int64_t plain_slice(const struct plain *p, int64_t time)
 }
 
 /* Now is earlier by a span: what is in the window, and what streams had last, stays as long ago as it was. What is told
- * to lie behind now stays as it is. */
+ * to lie behind now, or behind the clock, stays as it is. */
 static inline void plain_go_back(struct plain *p, int64_t span)
 {
     const int64_t slice = (p->options.window_ns + MODEL_SLICES - 1) / MODEL_SLICES, before = p->now;
     p->now -= span;
+    const int64_t right = p->now > p->clock ? p->now : p->clock;
     for (long i = 0; i < p->count; i++) {
         struct plain_stream *s = &p->streams[i];
-        if (s->status == TBUS_STREAM_STATUS_ACTIVE && s->last_event > p->now) {
+        if (s->status == TBUS_STREAM_STATUS_ACTIVE && s->last_event > right) {
             plain_abandon_if_idle(p, s, before);
             s->last_event -= span;
         }
-        if (s->leaves > p->now)
+        if (s->leaves > right)
             s->leaves -= span;
     }
     for (size_t i = 0; p->options.window_ns >= 0 && i < p->samples_count; i++)

@@ -18,9 +18,9 @@ static int64_t read_clock(void *user)
 static void note_span(void *user, int64_t now_ns, int64_t span_ns)
 {
     int64_t *spans = user;
-    (void)now_ns;
     spans[0]++;
     spans[1] = span_ns;
+    spans[2] = now_ns;
 }
 
 Test(ahead, a_time_too_far_ahead_of_the_clock_is_told)
@@ -123,7 +123,7 @@ Test(ahead, two_late_times_that_agree_with_the_clock_take_the_latest_back)
 {
     struct clock clock = {.now_ns = 9000};
     struct ahead ahead;
-    int64_t spans[2] = {0};
+    int64_t spans[3] = {0};
 
     ahead_init(&ahead, 50, read_clock, &clock);
     ahead_on_going_back(&ahead, note_span, spans);
@@ -133,7 +133,7 @@ Test(ahead, two_late_times_that_agree_with_the_clock_take_the_latest_back)
     cr_assert_eq(ahead_latest(&ahead), 9000, "one may be late");
     cr_assert_eq(ahead_believe(&ahead, 1005), 1005);
     cr_assert_eq(ahead_latest(&ahead), 1005);
-    cr_assert(spans[0] == 1 && spans[1] == 9000 - 1005);
+    cr_assert(spans[0] == 1 && spans[1] == 9000 - 1005 && spans[2] == 1005);
     cr_assert_eq(ahead_believe(&ahead, 1056), 1005, "and the clock counts again");
     cr_assert_eq(ahead_believe(&ahead, 1050), 1050);
     cr_assert_eq(ahead.count, 1);
@@ -150,7 +150,7 @@ Test(ahead, the_later_of_the_two_is_the_latest_then)
     for (int wrong_again = 0; wrong_again < 2; wrong_again++) {
         struct clock clock = {.now_ns = 9000};
         struct ahead ahead;
-        int64_t spans[2] = {0};
+        int64_t spans[3] = {0};
         ahead_init(&ahead, 50, read_clock, &clock);
         ahead_on_going_back(&ahead, note_span, spans);
         (void)ahead_believe(&ahead, 9000);
@@ -161,6 +161,7 @@ Test(ahead, the_later_of_the_two_is_the_latest_then)
         cr_assert_eq(ahead_latest(&ahead), wrong_again ? 910 : 1030,
                      "a first one that the clock knows nothing of is none");
         cr_assert_eq(spans[1], 9000 - ahead_latest(&ahead));
+        cr_assert_eq(spans[2], wrong_again ? 910 : 1030);
     }
 }
 
@@ -210,7 +211,7 @@ Test(ahead, equals_a_plain_reckoning_whatever_clock_and_times_do)
         struct clock clock = {.now_ns = 5000};
         struct ahead ahead;
         const int64_t max = round % 10 == 0 ? -1 : 1 + (int64_t)(oracle_random(&seed) % 100);
-        int64_t latest = INT64_MIN, allowed = INT64_MIN, drift = 0, spans[2] = {0};
+        int64_t latest = INT64_MIN, allowed = INT64_MIN, drift = 0, spans[3] = {0};
         uint64_t count = 0, backs = 0;
         int64_t doubter = 0;
         bool doubted =
@@ -251,8 +252,10 @@ Test(ahead, equals_a_plain_reckoning_whatever_clock_and_times_do)
             cr_assert_eq(ahead_latest(&ahead), latest, "round %d, event %d", round, i);
             cr_assert_eq(ahead.count, count);
             cr_assert_eq((uint64_t)spans[0], backs);
-            if (backs > 0 && latest < before)
+            if (backs > 0 && latest < before) {
                 cr_assert_eq(spans[1], before - latest);
+                cr_assert_eq(spans[2], latest > clock.now_ns ? latest : clock.now_ns);
+            }
         }
     }
 }

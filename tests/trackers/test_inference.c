@@ -351,6 +351,28 @@ Test(inference, after_a_pause_gauges_and_phases_count_at_once)
     tbus_inference_close(inference);
 }
 
+/* semantics: times.back. Two wrong times, each believed for its distance to the one before, and two that are late. */
+Test(inference, what_the_right_clock_told_stays_though_it_is_later_than_the_two_that_agree_with_it)
+{
+    int64_t now = begin + 6 * second;
+    tbus_inference_t *inference;
+    const tbus_inference_options_t options = {.clock = read_clock, .clock_user = &now};
+    cr_assert_eq(tbus_inference_open(&options, &inference), 0);
+    cr_assert_eq(tbus_inference_record_start(inference, "mine", "m", 1, begin + 5 * second), 0);
+    cr_assert_eq(tbus_inference_record_queue_depth(inference, "q", 5, begin + 5 * second), 0);
+    cr_assert_eq(tbus_inference_record_start(inference, "wrong", "m", 1, begin + 304 * second), 0);
+    cr_assert_eq(tbus_inference_record_start(inference, "wronger", "m", 1, begin + 603 * second), 0);
+    cr_assert_eq(tbus_inference_record_start(inference, "late", "m", 1, begin + 3 * second), 0);
+    cr_assert_eq(tbus_inference_record_start(inference, "later", "m", 1, begin + 4 * second), 0);
+    tbus_inference_snapshot_t *s = snapshot_at(inference, now);
+    cr_assert(s->active == 5 && s->abandoned == 0);
+    cr_assert(s->queue_depth.now == 5 && s->queue_depth.mean == 5);
+    tbus_inference_snapshot_free(s);
+    now = begin + 10 * second;
+    cr_assert_eq(step(inference, "mine", now), 0, "it has been idle for 5 s");
+    tbus_inference_close(inference);
+}
+
 /* semantics: times.back */
 Test(inference, when_a_clock_that_was_ahead_is_right_again_requests_and_levels_go_on)
 {

@@ -295,6 +295,25 @@ static int64_t read_clock(void *now_ns)
 }
 
 /* semantics: times.back */
+Test(requests, those_of_the_right_clock_stay_recent_though_they_are_later_than_the_two_that_agree_with_it)
+{
+    int64_t now = begin + 6 * second;
+    tbus_requests_t *requests;
+    const tbus_requests_options_t options = {.clock = read_clock, .clock_user = &now};
+    cr_assert_eq(tbus_requests_open(&options, &requests), 0);
+    for (int i = 0; i < 10; i++)
+        cr_assert_eq(tbus_requests_record_start(requests, "/a", begin + 5 * second), 0);
+    static const int wrong_and_late[] = {304, 603, 2, 3};
+    for (int i = 0; i < 4; i++)
+        cr_assert_eq(tbus_requests_record_start(requests, "/b", begin + wrong_and_late[i] * second), 0);
+    tbus_requests_snapshot_t *s = snapshot_at(requests, now);
+    const double span_s = 60 + (double)(s->time_ns % (2 * second)) / 1e9;
+    cr_assert_float_eq(endpoint_of(s, "/a")->requests_per_second, 10 / span_s, 1e-9);
+    tbus_requests_snapshot_free(s);
+    tbus_requests_close(requests);
+}
+
+/* semantics: times.back */
 Test(requests, when_a_clock_that_was_ahead_is_right_again_requests_count_at_once)
 {
     int64_t now = begin + 86400 * second;
