@@ -205,7 +205,7 @@ Test(lifecycle, handlers_that_never_stop_publishing_are_stopped_by_the_time_limi
     hosted_open(&hosted, NULL);
     cr_assert_gt(tbus_subscribe(hosted.bus, "model.selected", 0, answer_for_ever, hosted.bus), 0);
     cr_assert_eq(tbus_publish_model_selected(hosted.bus, &(tbus_model_selected_t){0}), 0);
-    cr_assert_eq(tbus_close(hosted.bus, 20, hosted_on_closed, &hosted), 0);
+    cr_assert_eq(tbus_close(hosted.bus, 500, hosted_on_closed, &hosted), 0);
     uv_run(&hosted.loop, UV_RUN_DEFAULT);
     cr_assert(hosted.closed);
     cr_assert_gt(hosted.report.delivered, 1u);

@@ -242,7 +242,8 @@ static int see_in_order(const tbus_event_t *event, void *user)
 Test(publish, what_is_published_after_is_delivered_after_across_threads)
 {
     struct relay relay = {0};
-    cr_assert_eq(tbus_open(&(tbus_options_t){.ring_bytes = SMALL_RING}, &relay.bus), 0);
+    const tbus_options_t options = {.ring_bytes = SMALL_RING, .vital_wait_ms = 60000};
+    cr_assert_eq(tbus_open(&options, &relay.bus), 0);
     cr_assert_gt(tbus_subscribe(relay.bus, ">", 0, see_in_order, &relay), 0);
     for (int i = 0; i < HANDS; i++)
         cr_assert_eq(uv_sem_init(&relay.turn[i], i == 0), 0);

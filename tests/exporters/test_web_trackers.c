@@ -256,17 +256,17 @@ Test(web_trackers, costs_of_some_hours_are_those_of_the_period)
     set_open(&set);
     tbus_cost_t *cost = tbus_telemetry_cost(set.telemetry);
     const int64_t now_ns = tbus_now(set.bus), hour_ns = INT64_C(3600) * SECOND;
-    const tbus_usage_t before = {.user_id = "ann", .model = "gpt-4", .time_ns = now_ns - 5 * hour_ns};
+    const tbus_usage_t before = {.user_id = "ann", .model = "gpt-4", .time_ns = now_ns - 4 * hour_ns};
     cr_assert_eq(tbus_cost_record_usage(cost, &before, NULL), 0);
     cr_assert_eq(rows(set.port, "/metrics/costs?hours=744", "by_model"), 3u);
     cr_assert_eq(rows(set.port, "/metrics/costs?hours=6", "by_model"), 3u);
-    cr_assert_eq(rows(set.port, "/metrics/costs?hours=4", "by_model"), 2u);
-    cr_assert_eq(rows(set.port, "/metrics/costs?hours=4&model=o1", "by_model"), 1u);
-    json_t *json = web_get_json(set.port, "/metrics/costs?hours=4");
+    cr_assert_eq(rows(set.port, "/metrics/costs?hours=3", "by_model"), 2u);
+    cr_assert_eq(rows(set.port, "/metrics/costs?hours=3&model=o1", "by_model"), 1u);
+    json_t *json = web_get_json(set.port, "/metrics/costs?hours=3");
     cr_assert_eq(json_integer_value(json_object_get(json_object_get(json, "total"), "requests")), 2);
     cr_assert_eq(json_integer_value(json_object_get(json, "to_ns")) -
                      json_integer_value(json_object_get(json, "from_ns")),
-                 4 * hour_ns);
+                 3 * hour_ns);
     json_decref(json);
     set_close(&set);
 }

@@ -99,12 +99,12 @@ class Demo:
             return json.loads(answer.read(), parse_float=Decimal)
 
     def settle(self, streams, requests):
-        """Waits until so many streams and requests are over and every event is delivered."""
+        """Waits until so many streams and requests are over and every event is delivered: the bus is asked last, for
+        the events that handlers publish."""
         def all_over():
-            bus, streaming = self.get("/metrics/bus"), self.get("/metrics/streaming")
-            of = self.get("/metrics/requests")["all"]
+            streaming, of = self.get("/metrics/streaming"), self.get("/metrics/requests")["all"]
             return (streaming["total_streams"] == streams and streaming["active_streams"] == 0 and
-                    of["responses"] == requests and bus["queued_events"] == 0)
+                    of["responses"] == requests and self.get("/metrics/bus")["queued_events"] == 0)
         self.wait_for(all_over)
 
     def end(self, number=signal.SIGTERM):
@@ -681,9 +681,9 @@ def memory(tool, directory, preload):
         demo.process.send_signal(signal.SIGUSR2)
         demo.wait_for(lambda: "memory is back" in demo.said())
         expect(0 < good < len(bodies), good, "of", len(bodies), "were answered")
-        demo.wait_for(lambda: demo.get("/metrics/bus")["queued_events"] == 0 and
-                      demo.get("/metrics/requests")["all"]["in_flight"] == 0 and
-                      demo.get("/metrics/streaming")["active_streams"] == 0)
+        demo.wait_for(lambda: demo.get("/metrics/requests")["all"]["in_flight"] == 0 and
+                      demo.get("/metrics/streaming")["active_streams"] == 0 and
+                      demo.get("/metrics/bus")["queued_events"] == 0)
 
         before, usages = figures(), []
         for i in range(20):
@@ -692,7 +692,8 @@ def memory(tool, directory, preload):
             same("status", status, 200)
             usages.append(json.loads(text)["usage"])
             read_events(curl(demo, "/chat/completions", chat(**body, stream=True))[1])
-        demo.wait_for(lambda: demo.get("/metrics/requests")["all"]["responses"] == before[5] + 40)
+        demo.wait_for(lambda: demo.get("/metrics/requests")["all"]["responses"] == before[5] + 40 and
+                      demo.get("/metrics/bus")["queued_events"] == 0)
         tokens = sum(usage["completion_tokens"] for usage in usages)
         same("figures", [now - then for now, then in zip(figures(), before)],
              [2 * sum(cost("gpt-4o-mini", usage) for usage in usages), 2 * tokens, 20, tokens, 40, 40])
