@@ -119,6 +119,10 @@ TBUS_API int tbus_streaming_record_token(tbus_streaming_t *streaming, const char
 TBUS_API int tbus_streaming_record_first_token(tbus_streaming_t *streaming, const char *stream_id, double ttft_ms,
                                                int64_t time_ns);
 
+/* A sign of life: the stream is not idle. It counts nothing; tokens are what record_token() and the end tell. Errors:
+ * UV_ENOENT (no such active stream: counted as orphan). */
+TBUS_API int tbus_streaming_record_progress(tbus_streaming_t *streaming, const char *stream_id, int64_t time_ns);
+
 typedef enum tbus_outcome {
     TBUS_STREAM_OUTCOME_COMPLETED = 0,
     TBUS_STREAM_OUTCOME_FAILED,

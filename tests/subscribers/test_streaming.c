@@ -11,14 +11,20 @@ static tbus_event_t at(int64_t time_ms)
     return (tbus_event_t){.time_ns = 1000000000 + time_ms * ms};
 }
 
-Test(streaming_subscriber, each_event_reaches_the_trackers_call)
+static tbus_t *open_bus(const tbus_streaming_options_t *options, tbus_streaming_t **ret_streaming)
 {
     tbus_t *bus;
+    cr_assert_eq(tbus_open(NULL, &bus), 0);
+    cr_assert_eq(tbus_streaming_open(options, ret_streaming), 0);
+    cr_assert_gt(tbus_streaming_attach(*ret_streaming, bus), 0);
+    return bus;
+}
+
+Test(streaming_subscriber, each_event_reaches_the_trackers_call)
+{
     tbus_streaming_t *streaming;
     tbus_streaming_snapshot_t *s;
-    cr_assert_eq(tbus_open(NULL, &bus), 0);
-    cr_assert_eq(tbus_streaming_open(NULL, &streaming), 0);
-    cr_assert_gt(tbus_streaming_attach(streaming, bus), 0);
+    tbus_t *bus = open_bus(NULL, &streaming);
     static const char *const ids[] = {"completes", "fails", "cancelled", "gone", "runs"};
     for (int i = 0; i < 5; i++)
         cr_assert_eq(tbus_publish_stream_started(
@@ -79,11 +85,8 @@ static void expect_end(tbus_streaming_t *streaming, const char *id, tbus_stream_
 
 Test(streaming_subscriber, why_a_stream_ended_reaches_the_tracker)
 {
-    tbus_t *bus;
     tbus_streaming_t *streaming;
-    cr_assert_eq(tbus_open(NULL, &bus), 0);
-    cr_assert_eq(tbus_streaming_open(NULL, &streaming), 0);
-    cr_assert_gt(tbus_streaming_attach(streaming, bus), 0);
+    tbus_t *bus = open_bus(NULL, &streaming);
     static const char *const ids[] = {"completed", "failed", "cancelled", "stopped", "gone", "left"};
     for (int i = 0; i < 6; i++)
         cr_assert_eq(tbus_publish_stream_started(
@@ -120,6 +123,32 @@ Test(streaming_subscriber, why_a_stream_ended_reaches_the_tracker)
     tbus_streaming_close(streaming);
 }
 
+Test(streaming_subscriber, a_stream_of_which_only_progress_is_told_is_not_abandoned)
+{
+    enum { MINUTES = 20 };
+    tbus_streaming_t *streaming;
+    tbus_streaming_snapshot_t *s;
+    tbus_t *bus = open_bus(NULL, &streaming);
+    cr_assert_eq(tbus_publish_stream_started(bus, &(tbus_stream_started_t){.base = at(0), .stream_id = "s"}), 0);
+    for (int i = 1; i <= MINUTES; i++)
+        cr_assert_eq(
+            tbus_publish_stream_progress(
+                bus, &(tbus_stream_progress_t){.base = at(i * 60000), .stream_id = "s", .tokens_generated = i * 100}),
+            0);
+    cr_assert_eq(tbus_publish_stream_completed(bus, &(tbus_stream_completed_t){.base = at(MINUTES * 60000 + 1),
+                                                                               .stream_id = "s",
+                                                                               .token_count = MINUTES * 100}),
+                 0);
+    cr_assert_eq(tbus_free(bus), 0);
+    cr_assert_eq(tbus_streaming_snapshot(streaming, 0, &s), 0);
+    cr_assert_eq(s->completed_streams, 1u);
+    cr_assert_eq(s->abandoned_streams + s->failed_streams + s->orphan_events, 0u);
+    cr_assert_eq(s->total_tokens, 2000u, "as its end tells");
+    cr_assert_eq(s->shed_tokens, 2000u, "what is told on the way is not counted");
+    tbus_streaming_snapshot_free(s);
+    tbus_streaming_close(streaming);
+}
+
 static int see_models(const tbus_event_t *event, void *user)
 {
     tbus_streaming_snapshot_t *s;
@@ -132,11 +161,8 @@ static int see_models(const tbus_event_t *event, void *user)
 
 Test(streaming_subscriber, a_handler_of_lower_priority_may_take_a_snapshot)
 {
-    tbus_t *bus;
     tbus_streaming_t *streaming;
-    cr_assert_eq(tbus_open(NULL, &bus), 0);
-    cr_assert_eq(tbus_streaming_open(NULL, &streaming), 0);
-    cr_assert_gt(tbus_streaming_attach(streaming, bus), 0);
+    tbus_t *bus = open_bus(NULL, &streaming);
     cr_assert_gt(tbus_subscribe(bus, "stream.started", 1, see_models, streaming), 0);
     cr_assert_eq(tbus_publish_stream_started(bus, &(tbus_stream_started_t){.stream_id = "s"}), 0);
     cr_assert_eq(tbus_free(bus), 0);

@@ -445,6 +445,7 @@ Test(streaming, what_does_not_fit_a_stream_is_refused_and_counted)
     cr_assert_eq(tbus_streaming_record_first_token(streaming, "c", 1, 0), UV_ENOENT);
     cr_assert_eq(tbus_streaming_record_end(streaming, "c", &(tbus_stream_end_t){.outcome = TBUS_STREAM_OUTCOME_FAILED}),
                  UV_ENOENT);
+    cr_assert_eq(tbus_streaming_record_progress(streaming, "c", 0), UV_ENOENT);
     cr_assert_eq(tbus_streaming_record_backpressure(streaming, "c", 0), UV_ENOENT);
     cr_assert_eq(tbus_streaming_record_backpressure(streaming, "a", 0), 0);
     cr_assert_eq(tbus_streaming_record_end(streaming, "a", &(tbus_stream_end_t){.outcome = (tbus_outcome_t)3}),
@@ -455,7 +456,7 @@ Test(streaming, what_does_not_fit_a_stream_is_refused_and_counted)
     tbus_streaming_snapshot_t *s = snapshot_at(streaming, 0);
     cr_assert_eq(s->duplicate_starts, 1u);
     cr_assert_eq(s->refused_starts, 1u);
-    cr_assert_eq(s->orphan_events, 5u);
+    cr_assert_eq(s->orphan_events, 6u);
     cr_assert_eq(s->backpressure_events, 2u);
     cr_assert_eq(s->cancelled_streams, 1u);
     cr_assert_eq(s->active_streams, 1u);
@@ -495,6 +496,7 @@ Test(streaming, null_and_wrong_options_are_refused)
     cr_assert_eq(tbus_streaming_record_first_token(NULL, "s", 0, 0), UV_EINVAL);
     cr_assert_eq(tbus_streaming_record_end(NULL, "s", &(tbus_stream_end_t){.outcome = TBUS_STREAM_OUTCOME_FAILED}),
                  UV_EINVAL);
+    cr_assert_eq(tbus_streaming_record_progress(NULL, "s", 0), UV_EINVAL);
     cr_assert_eq(tbus_streaming_record_backpressure(NULL, "s", 0), UV_EINVAL);
     cr_assert_eq(tbus_streaming_snapshot(NULL, 0, &s), UV_EINVAL);
     tbus_stream_info_t info;
