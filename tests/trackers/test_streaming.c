@@ -343,6 +343,24 @@ Test(streaming, models_are_counted_for_ever_and_within_the_window)
     tbus_streaming_close(streaming);
 }
 
+/* semantics: streaming.models */
+Test(streaming, models_are_listed_by_their_streams_and_those_of_as_many_by_name)
+{
+    static const char *const started[] = {"c", "a", "often", "d", "b", "often"}, *const listed[] = {"often", "a", "b",
+                                                                                                    "c", "d"};
+    tbus_streaming_t *streaming = open_with(NULL);
+    for (int i = 0; i < 6; i++) {
+        char id[2] = {(char)('0' + i)};
+        cr_assert_eq(tbus_streaming_record_start(streaming, id, &(tbus_stream_start_t){.model = started[i]}), 0);
+    }
+    tbus_streaming_snapshot_t *s = snapshot_at(streaming, 0);
+    cr_assert_eq(s->models_count, 5u);
+    for (int i = 0; i < 5; i++)
+        cr_assert_str_eq(s->models[i].model, listed[i]);
+    tbus_streaming_snapshot_free(s);
+    tbus_streaming_close(streaming);
+}
+
 /* semantics: streaming.histograms */
 Test(streaming, histograms_have_each_finished_stream_once)
 {
@@ -408,6 +426,23 @@ Test(streaming, the_host_sets_bounds_and_labels_and_may_forget_them)
     cr_assert_eq(strlen(s->provider_name), 63u);
     cr_assert_eq(strspn(s->provider_name, "p"), 63u);
     tbus_streaming_snapshot_free(s);
+}
+
+Test(streaming, an_event_with_less_than_a_token_has_one)
+{
+    static const int64_t tokens[] = {0, -1, -5, INT64_MIN};
+    tbus_streaming_t *streaming = open_with(NULL);
+    cr_assert_eq(start(streaming, "s", 0), 0);
+    for (int i = 0; i < 4; i++)
+        cr_assert_eq(tbus_streaming_record_token(streaming, "s", tokens[i], 0, TBUS_TOKEN_CONTENT, i * MS), 0);
+    tbus_streaming_snapshot_t *s = snapshot_at(streaming, 0);
+    cr_assert_eq(s->total_tokens, 4u);
+    cr_assert_eq(s->models[0].recent_tokens, 4u);
+    cr_assert_eq(s->itl_ms.count, 3u);
+    cr_assert(s->itl_ms.min == 1 && s->itl_ms.max == 1);
+    cr_assert_eq(s->oversized_events, 0u);
+    tbus_streaming_snapshot_free(s);
+    tbus_streaming_close(streaming);
 }
 
 /* semantics: streaming.tokens */
