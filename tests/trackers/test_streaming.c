@@ -129,6 +129,26 @@ Test(streaming, a_measured_first_token_counts_unless_a_token_came_before)
     }
 }
 
+/* semantics: streaming.first_token */
+Test(streaming, a_measured_first_token_counts_where_what_came_before_is_none_by_the_policy)
+{
+    static const struct {
+        tbus_first_token_t policy;
+        tbus_token_kind_t before;
+        double expected;
+    } cases[] = {{TBUS_FIRST_TOKEN_OUTPUT, TBUS_TOKEN_ROLE, 25},     {TBUS_FIRST_TOKEN_OUTPUT, TBUS_TOKEN_TOOL, 10},
+                 {TBUS_FIRST_TOKEN_CONTENT, TBUS_TOKEN_TOOL, 25},    {TBUS_FIRST_TOKEN_CONTENT, TBUS_TOKEN_ROLE, 25},
+                 {TBUS_FIRST_TOKEN_CONTENT, TBUS_TOKEN_CONTENT, 10}, {TBUS_FIRST_TOKEN_ANY, TBUS_TOKEN_ROLE, 10}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        tbus_streaming_t *streaming = open_with(&(tbus_streaming_options_t){.first_token = cases[i].policy});
+        cr_assert_eq(start(streaming, "s", SECOND), 0);
+        cr_assert_eq(tbus_streaming_record_token(streaming, "s", 1, 0, cases[i].before, SECOND + 10 * MS), 0);
+        cr_assert_eq(tbus_streaming_record_first_token(streaming, "s", 25, SECOND + 30 * MS), 0);
+        cr_assert(found(streaming, "s").ttft_ms == cases[i].expected, "case %zu", i);
+        tbus_streaming_close(streaming);
+    }
+}
+
 Test(streaming, a_measured_first_token_past_the_end_of_time_is_at_it)
 {
     tbus_streaming_t *streaming = open_with(NULL);
