@@ -44,6 +44,13 @@ static int on_token(const tbus_event_t *event, void *streaming)
     return 0;
 }
 
+static int on_progress(const tbus_event_t *event, void *streaming)
+{
+    const tbus_stream_progress_t *progress = tbus_as_stream_progress(event);
+    (void)tbus_streaming_record_progress(streaming, progress->stream_id, event->time_ns);
+    return 0;
+}
+
 static int end_stream(tbus_streaming_t *streaming, const char *stream_id, const tbus_stream_end_t *end)
 {
     (void)tbus_streaming_record_end(streaming, stream_id, end);
@@ -108,6 +115,7 @@ int64_t tbus_streaming_attach(tbus_streaming_t *streaming, tbus_t *bus)
         {"stream.cancelled", LIFECYCLE_PRIORITY, on_cancelled},
         {"client.disconnected", LIFECYCLE_PRIORITY, on_disconnected},
         {"stream.token_generated", TOKEN_PRIORITY, on_token},
+        {"stream.progress", TOKEN_PRIORITY, on_progress},
         {"network.backpressure", TOKEN_PRIORITY, on_backpressure},
     };
     if (!streaming)

@@ -206,6 +206,19 @@ int tbus_streaming_record_first_token(tbus_streaming_t *streaming, const char *s
     return stream ? 0 : UV_ENOENT;
 }
 
+int tbus_streaming_record_progress(tbus_streaming_t *streaming, const char *stream_id, int64_t time_ns)
+{
+    struct table_name id;
+    if (!streaming)
+        return UV_EINVAL;
+    time_ns = moment_of(time_ns);
+    table_fit(&streaming->streams, stream_id, &id);
+    uv_mutex_lock(&streaming->mu);
+    const bool is_active = streaming_active_locked(streaming, &id, &time_ns) != NULL;
+    uv_mutex_unlock(&streaming->mu);
+    return is_active ? 0 : UV_ENOENT;
+}
+
 int tbus_streaming_record_backpressure(tbus_streaming_t *streaming, const char *stream_id, int64_t time_ns)
 {
     struct table_name id;

@@ -42,7 +42,8 @@ TBUS_BEGIN_DECLS
 TBUS_API const char *tbus_version(void);
 
 /* Where the library takes its memory from. `resize` follows realloc(), `release` takes NULL; `alloc` and `resize` may
- * return NULL, and the call that wanted the memory then returns UV_ENOMEM with nothing lost. */
+ * return NULL, and the call that wanted the memory then returns UV_ENOMEM with nothing lost. They are called on any thread,
+ * and may be with a lock of the library held: they must not call the library. */
 typedef struct tbus_allocator {
     void *(*alloc)(size_t bytes, void *user);
     void *(*resize)(void *memory, size_t bytes, void *user);

@@ -5,12 +5,15 @@
  *
  * Time. Windows end, and idle streams are measured, by the latest time recorded. One event with a wrong time far ahead
  * must not empty the window and end every stream: so one more than `ahead_max_ns` ahead of the clock, and of the latest
- * time as well, is not believed. It counts like any other, but at the latest time that was believed. A replay of times to
- * come needs a clock of its own, or no guard. Where the clock itself was ahead and is right again, the latest time goes
+ * time as well, is not believed. It counts like any other, but at the latest time that was believed. One that is less far
+ * ahead is believed: until real time has come there, windows hold as much less of what is recent, and streams are idle as
+ * much sooner; where clocks are good, a smaller `ahead_max_ns` keeps that small. A replay of times to come needs a clock of
+ * its own, or no guard. Where the clock itself was ahead and is right again, the latest time goes
  * back with the second event that agrees with it; what was recent before is recent still.
  *
  * Every function takes one lock for as long as it needs to read or write plain memory; none calls the host, but for the
- * options' `clock`. Names are hashed before the lock is taken. */
+ * options' `clock` and the host's allocator (base.h), which may be called with the lock held. Names are hashed before the
+ * lock is taken. */
 #ifndef TALLYBUS_STREAMING_H
 #define TALLYBUS_STREAMING_H
 
@@ -114,10 +117,14 @@ typedef enum tbus_token_kind {
 TBUS_API int tbus_streaming_record_token(tbus_streaming_t *streaming, const char *stream_id, int64_t tokens,
                                          int64_t sequence_number, tbus_token_kind_t kind, int64_t time_ns);
 
-/* The first token was measured by the host: sets the TTFT, unless a token came before. A `ttft_ms` of NaN (or a
- * negative one) means "now": time_ns - start. Errors: UV_ENOENT (orphan). */
+/* The first token was measured by the host: sets the TTFT, unless the first token, by the policy, came before. A `ttft_ms`
+ * of NaN (or a negative one) means "now": time_ns - start. Errors: UV_ENOENT (orphan). */
 TBUS_API int tbus_streaming_record_first_token(tbus_streaming_t *streaming, const char *stream_id, double ttft_ms,
                                                int64_t time_ns);
+
+/* A sign of life: the stream is not idle. It counts nothing; tokens are what record_token() and the end tell. Errors:
+ * UV_ENOENT (no such active stream: counted as orphan). */
+TBUS_API int tbus_streaming_record_progress(tbus_streaming_t *streaming, const char *stream_id, int64_t time_ns);
 
 typedef enum tbus_outcome {
     TBUS_STREAM_OUTCOME_COMPLETED = 0,
@@ -213,7 +220,8 @@ typedef struct tbus_streaming_snapshot {
                        without a first token is beyond a limit on TTFT; one of at most one token is within a limit on
                        TPOT. */
     /* over the tokens recorded within the window, kept in slices of a 30th of it: up to one slice more (the models'
-     * recent_*, too); percentiles within 0.5 % for 1 us .. 1 h, the rest exact */
+     * recent_*, too); percentiles within 0.5 % for 1 us .. 1 h; count and mean exact, minimum and maximum to the
+     * nanosecond. Of samples that differ by less than 0.8 % a slice may hold only 2^32 - 1: what is more is left out. */
     tbus_distribution_t itl_ms;                 /* a gap of n tokens gives n samples of gap / n */
     tbus_distribution_t icl_ms;                 /* chunk latency: the gap as such */
     const char *operation_name, *provider_name; /* as in the options */
@@ -222,8 +230,9 @@ typedef struct tbus_streaming_snapshot {
 } tbus_streaming_snapshot_t;
 
 /* Takes a snapshot, a struct with its own memory: free it with tbus_streaming_snapshot_free(). The window ends at
- * `now_ns`; 0 = at the latest time recorded. Streams idle past the limit at that moment are ended. The tracker's lock
- * is held only to copy. Errors: UV_EINVAL, UV_ENOMEM. [any thread] */
+ * `now_ns`; 0 = at the latest time recorded. At an earlier moment it covers only what is still kept: of the latest finished
+ * streams, and of slices that the window has not left behind. Streams idle past the limit at that moment are ended. The
+ * tracker's lock is held only to copy. Errors: UV_EINVAL, UV_ENOMEM. [any thread] */
 TBUS_API TBUS_CHECKED int tbus_streaming_snapshot(tbus_streaming_t *streaming, int64_t now_ns,
                                                   tbus_streaming_snapshot_t **ret);
 

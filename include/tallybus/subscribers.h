@@ -19,7 +19,8 @@
 
 TBUS_BEGIN_DECLS
 
-/* stream.* and network.backpressure, client.disconnected; lifecycle at priority 8, tokens at 5. [any thread] */
+/* stream.* and network.backpressure, client.disconnected; lifecycle at priority 8; tokens, stream.progress and
+ * back-pressure at 5. stream.progress says that a stream lives: its tokens_generated is not counted. [any thread] */
 TBUS_API TBUS_CHECKED int64_t tbus_streaming_attach(tbus_streaming_t *streaming, tbus_t *bus);
 
 /* request.completed, request.failed, error.occurred; priority 10. What the tracker finds out it publishes at the end of

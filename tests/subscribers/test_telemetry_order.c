@@ -94,6 +94,8 @@ static void publish_all(struct hosted *hosted)
     PUBLISH(stream_started, .base = next("r"), .stream_id = "s", .model = "gpt-4o", .input_tokens = 9);
     PUBLISH(stream_first_token, .base = next("r"), .stream_id = "s", .ttft_ms = 7);
     PUBLISH(stream_token_generated, .base = next("r"), .stream_id = "s");
+    PUBLISH(stream_progress, .base = next("r"),
+            .stream_id = "nobody's"); /* of a stream that runs it changes no figure */
     PUBLISH(network_backpressure, .base = next("r"), .stream_id = "s");
     PUBLISH(decode_started, .base = next("r"));
     PUBLISH(decode_completed, .base = next("r"), .decode_time_ms = 11, .output_tokens = 4);
@@ -127,6 +129,7 @@ static const char expected[] = "request.started requests 10 inference 9\n"
                                "stream.started streaming 8\n"
                                "stream.first_token inference 9\n"
                                "stream.token_generated streaming 5\n"
+                               "stream.progress streaming 5\n"
                                "network.backpressure streaming 5\n"
                                "decode.started\n"
                                "decode.completed inference 9\n"

@@ -327,6 +327,11 @@ static inline int plain_told_first(struct plain *p, const char *id, double ttft_
     return 0;
 }
 
+static inline int plain_progress(struct plain *p, const char *id, int64_t time)
+{
+    return plain_event(p, id, &time) ? 0 : UV_ENOENT;
+}
+
 static inline int plain_pressure(struct plain *p, const char *id, int64_t time)
 {
     struct plain_stream *s = plain_event(p, id, &time);

@@ -129,6 +129,26 @@ Test(streaming, a_measured_first_token_counts_unless_a_token_came_before)
     }
 }
 
+/* semantics: streaming.first_token */
+Test(streaming, a_measured_first_token_counts_where_what_came_before_is_none_by_the_policy)
+{
+    static const struct {
+        tbus_first_token_t policy;
+        tbus_token_kind_t before;
+        double expected;
+    } cases[] = {{TBUS_FIRST_TOKEN_OUTPUT, TBUS_TOKEN_ROLE, 25},     {TBUS_FIRST_TOKEN_OUTPUT, TBUS_TOKEN_TOOL, 10},
+                 {TBUS_FIRST_TOKEN_CONTENT, TBUS_TOKEN_TOOL, 25},    {TBUS_FIRST_TOKEN_CONTENT, TBUS_TOKEN_ROLE, 25},
+                 {TBUS_FIRST_TOKEN_CONTENT, TBUS_TOKEN_CONTENT, 10}, {TBUS_FIRST_TOKEN_ANY, TBUS_TOKEN_ROLE, 10}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        tbus_streaming_t *streaming = open_with(&(tbus_streaming_options_t){.first_token = cases[i].policy});
+        cr_assert_eq(start(streaming, "s", SECOND), 0);
+        cr_assert_eq(tbus_streaming_record_token(streaming, "s", 1, 0, cases[i].before, SECOND + 10 * MS), 0);
+        cr_assert_eq(tbus_streaming_record_first_token(streaming, "s", 25, SECOND + 30 * MS), 0);
+        cr_assert(found(streaming, "s").ttft_ms == cases[i].expected, "case %zu", i);
+        tbus_streaming_close(streaming);
+    }
+}
+
 Test(streaming, a_measured_first_token_past_the_end_of_time_is_at_it)
 {
     tbus_streaming_t *streaming = open_with(NULL);
@@ -343,6 +363,24 @@ Test(streaming, models_are_counted_for_ever_and_within_the_window)
     tbus_streaming_close(streaming);
 }
 
+/* semantics: streaming.models */
+Test(streaming, models_are_listed_by_their_streams_and_those_of_as_many_by_name)
+{
+    static const char *const started[] = {"c", "a", "often", "d", "b", "often"}, *const listed[] = {"often", "a", "b",
+                                                                                                    "c", "d"};
+    tbus_streaming_t *streaming = open_with(NULL);
+    for (int i = 0; i < 6; i++) {
+        char id[2] = {(char)('0' + i)};
+        cr_assert_eq(tbus_streaming_record_start(streaming, id, &(tbus_stream_start_t){.model = started[i]}), 0);
+    }
+    tbus_streaming_snapshot_t *s = snapshot_at(streaming, 0);
+    cr_assert_eq(s->models_count, 5u);
+    for (int i = 0; i < 5; i++)
+        cr_assert_str_eq(s->models[i].model, listed[i]);
+    tbus_streaming_snapshot_free(s);
+    tbus_streaming_close(streaming);
+}
+
 /* semantics: streaming.histograms */
 Test(streaming, histograms_have_each_finished_stream_once)
 {
@@ -410,6 +448,23 @@ Test(streaming, the_host_sets_bounds_and_labels_and_may_forget_them)
     tbus_streaming_snapshot_free(s);
 }
 
+Test(streaming, an_event_with_less_than_a_token_has_one)
+{
+    static const int64_t tokens[] = {0, -1, -5, INT64_MIN};
+    tbus_streaming_t *streaming = open_with(NULL);
+    cr_assert_eq(start(streaming, "s", 0), 0);
+    for (int i = 0; i < 4; i++)
+        cr_assert_eq(tbus_streaming_record_token(streaming, "s", tokens[i], 0, TBUS_TOKEN_CONTENT, i * MS), 0);
+    tbus_streaming_snapshot_t *s = snapshot_at(streaming, 0);
+    cr_assert_eq(s->total_tokens, 4u);
+    cr_assert_eq(s->models[0].recent_tokens, 4u);
+    cr_assert_eq(s->itl_ms.count, 3u);
+    cr_assert(s->itl_ms.min == 1 && s->itl_ms.max == 1);
+    cr_assert_eq(s->oversized_events, 0u);
+    tbus_streaming_snapshot_free(s);
+    tbus_streaming_close(streaming);
+}
+
 /* semantics: streaming.tokens */
 Test(streaming, tokens_are_the_larger_of_those_seen_and_those_told)
 {
@@ -445,6 +500,7 @@ Test(streaming, what_does_not_fit_a_stream_is_refused_and_counted)
     cr_assert_eq(tbus_streaming_record_first_token(streaming, "c", 1, 0), UV_ENOENT);
     cr_assert_eq(tbus_streaming_record_end(streaming, "c", &(tbus_stream_end_t){.outcome = TBUS_STREAM_OUTCOME_FAILED}),
                  UV_ENOENT);
+    cr_assert_eq(tbus_streaming_record_progress(streaming, "c", 0), UV_ENOENT);
     cr_assert_eq(tbus_streaming_record_backpressure(streaming, "c", 0), UV_ENOENT);
     cr_assert_eq(tbus_streaming_record_backpressure(streaming, "a", 0), 0);
     cr_assert_eq(tbus_streaming_record_end(streaming, "a", &(tbus_stream_end_t){.outcome = (tbus_outcome_t)3}),
@@ -455,7 +511,7 @@ Test(streaming, what_does_not_fit_a_stream_is_refused_and_counted)
     tbus_streaming_snapshot_t *s = snapshot_at(streaming, 0);
     cr_assert_eq(s->duplicate_starts, 1u);
     cr_assert_eq(s->refused_starts, 1u);
-    cr_assert_eq(s->orphan_events, 5u);
+    cr_assert_eq(s->orphan_events, 6u);
     cr_assert_eq(s->backpressure_events, 2u);
     cr_assert_eq(s->cancelled_streams, 1u);
     cr_assert_eq(s->active_streams, 1u);
@@ -495,6 +551,7 @@ Test(streaming, null_and_wrong_options_are_refused)
     cr_assert_eq(tbus_streaming_record_first_token(NULL, "s", 0, 0), UV_EINVAL);
     cr_assert_eq(tbus_streaming_record_end(NULL, "s", &(tbus_stream_end_t){.outcome = TBUS_STREAM_OUTCOME_FAILED}),
                  UV_EINVAL);
+    cr_assert_eq(tbus_streaming_record_progress(NULL, "s", 0), UV_EINVAL);
     cr_assert_eq(tbus_streaming_record_backpressure(NULL, "s", 0), UV_EINVAL);
     cr_assert_eq(tbus_streaming_snapshot(NULL, 0, &s), UV_EINVAL);
     tbus_stream_info_t info;

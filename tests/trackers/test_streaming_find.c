@@ -80,23 +80,56 @@ Test(streaming_find, an_abandoned_stream_says_so)
     tbus_streaming_close(streaming);
 }
 
-Test(streaming_find, the_latest_finished_streams_are_kept_and_no_more)
+/* Streams with the ids "0", "1", ..., one after the other. */
+static void run_numbered(tbus_streaming_t *streaming, int count)
 {
-    tbus_streaming_t *streaming = open_with(&(tbus_streaming_options_t){.finished_max = 10, .findable_max = 3});
-    char id[16];
-    for (int i = 0; i < 8; i++) {
+    for (int i = 0; i < count; i++) {
+        char id[16];
         snprintf(id, sizeof id, "%d", i);
         cr_assert_eq(start(streaming, id, i), 0);
         cr_assert_eq(complete(streaming, id, i + MS), 0);
     }
-    for (int i = 0; i < 8; i++) {
+}
+
+/* Of the ids "0" up to `count`, those from `from` up to `to` are found. */
+static void expect_found(tbus_streaming_t *streaming, int count, int from, int to)
+{
+    for (int i = 0; i < count; i++) {
         tbus_stream_info_t info;
+        char id[16];
         snprintf(id, sizeof id, "%d", i);
-        cr_assert_eq(tbus_streaming_find(streaming, id, &info), i < 5 ? UV_ENOENT : 0, "%d", i);
+        cr_assert_eq(tbus_streaming_find(streaming, id, &info), i >= from && i < to ? 0 : UV_ENOENT, "%d", i);
     }
+}
+
+Test(streaming_find, the_latest_finished_streams_are_kept_and_no_more)
+{
+    tbus_streaming_t *streaming = open_with(&(tbus_streaming_options_t){.finished_max = 10, .findable_max = 3});
+    run_numbered(streaming, 8);
+    expect_found(streaming, 8, 5, 8);
     tbus_streaming_snapshot_t *s = snapshot_at(streaming, 0);
     cr_assert_eq(s->duration_ms.count, 8u, "for the percentiles more are kept");
     tbus_streaming_snapshot_free(s);
+    tbus_streaming_close(streaming);
+}
+
+Test(streaming_find, no_more_can_be_looked_up_than_are_kept)
+{
+    tbus_streaming_t *streaming = open_with(&(tbus_streaming_options_t){.finished_max = 2, .findable_max = 5});
+    run_numbered(streaming, 4);
+    expect_found(streaming, 4, 2, 4);
+    tbus_streaming_close(streaming);
+}
+
+Test(streaming_find, after_a_reset_as_many_are_kept_as_before_and_none_of_the_earlier_ones)
+{
+    tbus_streaming_t *streaming = open_with(&(tbus_streaming_options_t){.finished_max = 10, .findable_max = 3});
+    for (int streams = 9; streams > 0; streams--) {
+        run_numbered(streaming, streams);
+        expect_found(streaming, 9, streams < 3 ? 0 : streams - 3, streams);
+        tbus_streaming_reset(streaming);
+        expect_found(streaming, 9, 0, 0);
+    }
     tbus_streaming_close(streaming);
 }
 

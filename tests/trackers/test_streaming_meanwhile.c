@@ -115,3 +115,44 @@ Test(streaming_meanwhile, what_was_worked_out_before_a_reset_is_not_in_the_cache
         tbus_streaming_close(streaming);
     }
 }
+
+static int64_t clock_ns;
+
+static int64_t read_clock(void *unused)
+{
+    (void)unused;
+    return clock_ns;
+}
+
+/* The clock was ahead and is right again. */
+static void go_back(void *streaming)
+{
+    clock_ns = SECOND;
+    for (int i = 0; i < 2; i++)
+        cr_assert_eq(token(streaming, "nobody", clock_ns), UV_ENOENT);
+}
+
+Test(streaming_meanwhile, what_was_worked_out_before_time_went_back_is_not_in_the_cache_after_it)
+{
+    for (int goes_back = 0; goes_back < 2; goes_back++) {
+        const int64_t ahead_ns = 1000 * HOUR;
+        clock_ns = ahead_ns;
+        tbus_streaming_t *streaming = open_with(&(tbus_streaming_options_t){.clock = read_clock});
+        cr_assert_eq(start(streaming, "s", ahead_ns - SECOND), 0);
+        cr_assert_eq(complete(streaming, "s", ahead_ns), 0);
+        sorting_tracker = streaming;
+        while_sorting = goes_back ? go_back : NULL;
+        tbus_streaming_snapshot_t *s = snapshot_at(streaming, ahead_ns);
+        cr_assert_null(while_sorting, "it has happened");
+        cr_assert_eq(s->duration_ms.count, 1u, "it is one of before");
+        tbus_streaming_snapshot_free(s);
+        s = snapshot_at(streaming, ahead_ns);
+        cr_assert_eq(s->duration_ms.count, goes_back ? 0u : 1u, "there the stream ended 1,000 hours ago");
+        tbus_streaming_snapshot_free(s);
+        s = snapshot_at(streaming, 0);
+        cr_assert_eq(s->time_ns, goes_back ? SECOND : ahead_ns);
+        cr_assert_eq(s->duration_ms.count, 1u, "what was recent is recent still");
+        tbus_streaming_snapshot_free(s);
+        tbus_streaming_close(streaming);
+    }
+}

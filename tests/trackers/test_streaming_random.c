@@ -383,7 +383,7 @@ static void live_end(struct life *life, const char *id, int64_t time)
 static void live_step(struct life *life)
 {
     char id[16];
-    const uint64_t what = below(&life->seed, 40);
+    const uint64_t what = below(&life->seed, 41);
     const int64_t time = next_time(life);
     snprintf(id, sizeof id, "id-%d", (int)below(&life->seed, IDS));
     if (what < 9) {
@@ -399,6 +399,9 @@ static void live_step(struct life *life)
         int expected = plain_told_first(life->plain, id, ttft_ms, time);
         cr_assert_eq(tbus_streaming_record_first_token(life->streaming, id, ttft_ms, time), expected);
     } else if (what == 35) {
+        int expected = plain_progress(life->plain, id, time);
+        cr_assert_eq(tbus_streaming_record_progress(life->streaming, id, time), expected);
+    } else if (what == 36) {
         int expected = plain_pressure(life->plain, id, time);
         cr_assert_eq(tbus_streaming_record_backpressure(life->streaming, id, time), expected);
     } else {

@@ -84,6 +84,29 @@ Test(streaming_time, a_stream_is_idle_at_its_limit_whenever_streams_were_looked_
     tbus_streaming_close(streaming);
 }
 
+/* semantics: streaming.abandoned */
+Test(streaming_time, any_event_of_a_stream_is_a_sign_of_life)
+{
+    for (int kind = 0; kind < 4; kind++) {
+        tbus_streaming_t *streaming = open_uncached();
+        cr_assert_eq(start(streaming, "s", 0), 0);
+        for (int64_t now = 600 * SECOND; now <= 6000 * SECOND; now += 600 * SECOND) {
+            if (kind == 0)
+                cr_assert_eq(token(streaming, "s", now), 0);
+            else if (kind == 1)
+                cr_assert_eq(tbus_streaming_record_first_token(streaming, "s", NAN, now), 0);
+            else if (kind == 2)
+                cr_assert_eq(tbus_streaming_record_backpressure(streaming, "s", now), 0);
+            else
+                cr_assert_eq(tbus_streaming_record_progress(streaming, "s", now), 0);
+        }
+        cr_assert_eq(found(streaming, "s").tokens, kind == 0 ? 10u : 0u);
+        cr_assert_eq(isnan(found(streaming, "s").ttft_ms), kind > 1, "a sign of life alone is no token");
+        cr_assert_eq(complete(streaming, "s", 6600 * SECOND), 0, "kind %d", kind);
+        tbus_streaming_close(streaming);
+    }
+}
+
 Test(streaming_time, a_search_for_idle_streams_leaves_those_that_are_at_their_limit)
 {
     tbus_streaming_t *streaming =
@@ -476,7 +499,7 @@ Test(streaming_time, figures_that_were_cached_by_a_clock_that_was_ahead_are_forg
 Test(streaming_time, times_past_the_ends_of_time_are_at_them_whatever_event_tells_them)
 {
     const int64_t last = INT64_C(1) << 62;
-    for (int kind = 0; kind < 4; kind++) {
+    for (int kind = 0; kind < 5; kind++) {
         tbus_streaming_t *streaming = open_with(
             &(tbus_streaming_options_t){.ahead_max_ns = -1, .idle_ns = -1, .cache_ns = TBUS_STREAMING_NO_CACHE});
         cr_assert_eq(start(streaming, "s", INT64_MIN), 0);
@@ -487,6 +510,8 @@ Test(streaming_time, times_past_the_ends_of_time_are_at_them_whatever_event_tell
             cr_assert_eq(tbus_streaming_record_first_token(streaming, "s", NAN, INT64_MAX), 0);
         else if (kind == 2)
             cr_assert_eq(tbus_streaming_record_backpressure(streaming, "s", INT64_MAX), 0);
+        else if (kind == 3)
+            cr_assert_eq(tbus_streaming_record_progress(streaming, "s", INT64_MAX), 0);
         else
             cr_assert_eq(complete(streaming, "s", INT64_MAX), 0);
         const tbus_stream_info_t info = found(streaming, "s");
