@@ -44,8 +44,8 @@ TBUS_API void tbus_models_close(tbus_models_t *models);
 TBUS_API void tbus_models_reset(tbus_models_t *models);
 
 /* A request to a model ended (copies). Strings may be NULL: a model that counts as "", an endpoint or user that is not
- * seen. Errors: UV_EINVAL (tracker or `end` NULL), UV_ENOMEM (a name could not be kept: it counts as "other"; all else
- * is counted). [any thread] */
+ * seen. Errors: UV_EINVAL (tracker or `end` NULL), UV_ENOMEM (a name could not be kept: a model counts as "other", an
+ * endpoint or user is not seen; all else is counted). [any thread] */
 TBUS_API int tbus_models_record_end(tbus_models_t *models, const char *model, const char *endpoint, const char *user_id,
                                     const tbus_traffic_end_t *end);
 
