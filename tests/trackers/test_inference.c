@@ -169,6 +169,31 @@ Test(inference, a_request_that_moves_on_to_another_worker_has_its_latency_there_
     tbus_inference_close(inference);
 }
 
+/* semantics: inference.workers */
+Test(inference, workers_past_the_limit_are_other_and_a_request_counts_for_each)
+{
+    static const char *const route[] = {"w1", "w2", "w2", "w3", "w2", "w1", "w1"};
+    tbus_inference_t *inference;
+    cr_assert_eq(tbus_inference_open(&(tbus_inference_options_t){.workers_max = 1}, &inference), 0);
+    cr_assert_eq(tbus_inference_record_start(inference, "r", "m", 5, begin), 0);
+    for (int i = 0; i < 7; i++)
+        cr_assert_eq(tbus_inference_record_worker(inference, "r", route[i], begin), 0);
+    tbus_inference_snapshot_t *s = snapshot_at(inference, 0);
+    cr_assert_eq(s->workers_count, 2u);
+    cr_assert(strcmp(s->workers[0].worker, "other") == 0 && s->workers[0].requests == 3);
+    cr_assert(strcmp(s->workers[1].worker, "w1") == 0 && s->workers[1].requests == 2);
+    tbus_inference_snapshot_free(s);
+    /* The last two are "other", and it is the last that has told nothing. */
+    for (int i = 1; i < 4; i += 2)
+        cr_assert_eq(tbus_inference_record_worker(inference, "r", route[i], begin), 0);
+    cr_assert_eq(tbus_inference_record_worker_done(inference, "r", "w2", 30, begin), 0);
+    cr_assert_eq(tbus_inference_record_end(inference, "r", &(tbus_inference_end_t){.time_ns = begin + 50 * ms}), 0);
+    s = snapshot_at(inference, 0);
+    cr_assert(s->workers[0].requests == 5 && s->workers[0].done == 2 && s->workers[0].latency_ms == 40);
+    tbus_inference_snapshot_free(s);
+    tbus_inference_close(inference);
+}
+
 Test(inference, a_first_token_counts_from_when_its_event_says_it_came)
 {
     tbus_inference_t *inference;
