@@ -1,0 +1,157 @@
+/* What a telemetry set is made of. */
+#include <tallybus/subscribers.h>
+#include <tallybus/telemetry.h>
+
+#include "tests/bus/fixture.h"
+#include "tests/check.h"
+#include "tests/oom.h"
+
+static const int64_t begin = 1767258000000000000;
+
+/* A request that each tracker hears of. */
+static void publish(struct hosted *hosted, const char *id, const char *name, const char *model)
+{
+    tbus_t *bus = hosted->bus;
+    const tbus_event_t base = {.time_ns = begin, .request_id = id};
+    cr_assert_eq(
+        tbus_publish_request_started(bus, &(tbus_request_started_t){.base = base, .endpoint = name, .model = model}),
+        0);
+    cr_assert_eq(
+        tbus_publish_stream_started(bus, &(tbus_stream_started_t){.base = base, .stream_id = id, .model = model}), 0);
+    cr_assert_eq(
+        tbus_publish_stream_first_token(bus, &(tbus_stream_first_token_t){.base = base, .stream_id = id, .ttft_ms = 5}),
+        0);
+    cr_assert_eq(tbus_publish_cache_lookup(bus, &(tbus_cache_lookup_t){.base = base, .endpoint = name}), 0);
+    hosted_deliver(hosted);
+}
+
+static void finish(struct hosted *hosted, const char *id, const char *name, const char *model)
+{
+    tbus_t *bus = hosted->bus;
+    const tbus_event_t base = {.time_ns = begin, .request_id = id};
+    cr_assert_eq(tbus_publish_stream_completed(bus, &(tbus_stream_completed_t){.base = base, .stream_id = id}), 0);
+    cr_assert_eq(tbus_publish_request_completed(
+                     bus,
+                     &(tbus_request_completed_t){
+                         .base = base, .endpoint = name, .model = model, .input_tokens = 1000, .status_code = 200}),
+                 0);
+    hosted_deliver(hosted);
+}
+
+static tbus_telemetry_snapshot_t *snapshot_at(tbus_telemetry_t *telemetry, int64_t now_ns)
+{
+    tbus_telemetry_snapshot_t *snapshot;
+    cr_assert_eq(tbus_telemetry_snapshot(telemetry, now_ns, &snapshot), 0);
+    return snapshot;
+}
+
+/* --- Its trackers --- */
+
+Test(telemetry_sets, each_tracker_is_made_with_the_options_given_for_it)
+{
+    const tbus_telemetry_options_t options = {
+        .errors_options = &(tbus_errors_options_t){.slo_target_ppm = 500000},
+        .requests_options = &(tbus_requests_options_t){.endpoints_max = 1},
+        .inference_options = &(tbus_inference_options_t){.active_max = 1},
+        .streaming_options = &(tbus_streaming_options_t){.active_max = 1},
+        .cost_options = &(tbus_cost_options_t){.models_max = 1},
+        .models_options = &(tbus_models_options_t){.models_max = 1},
+        .kvcache_options = &(tbus_kvcache_options_t){.endpoints_max = 1},
+        .budgets_options = &(tbus_budgets_options_t){.budgets_max = 1},
+    };
+    struct hosted hosted;
+    tbus_telemetry_t *telemetry;
+    hosted_open(&hosted, NULL);
+    cr_assert_eq(tbus_telemetry_open(hosted.bus, &options, &telemetry), 0);
+    publish(&hosted, "1", "/a", "gpt-4o");
+    for (int i = 2; i < 4; i++) /* one more than there is room for, and again */
+        publish(&hosted, i == 2 ? "2" : "3", i == 2 ? "/b" : "/c", "o1");
+    finish(&hosted, "1", "/a", "gpt-4o");
+    finish(&hosted, "2", "/b", "o1");
+    tbus_telemetry_snapshot_t *s = snapshot_at(telemetry, begin);
+    cr_assert_eq(s->errors->slo.target_ppm, 500000u);
+    cr_assert(s->requests->endpoints_count == 2 && s->inference->refused_starts == 2);
+    cr_assert(s->streaming->refused_starts == 2 && s->cost->by_model_count == 2);
+    cr_assert(s->models->models_count == 2 && s->kvcache->endpoints_count == 2);
+    cr_assert_str_eq(s->requests->endpoints[0].name, "other"); /* more began there */
+    cr_assert_str_eq(s->cost->by_model[0].name, "other");      /* o1 costs more */
+    cr_assert_not_null(tbus_models_find(s->models, "other"));
+    cr_assert_str_eq(s->kvcache->endpoints[0].endpoint, "other");
+    for (int i = 0; i < 2; i++)
+        cr_assert_eq(tbus_budget_set(tbus_telemetry_budgets(telemetry),
+                                     &(tbus_budget_t){.scope = TBUS_BUDGET_USER, .subject = i ? "bob" : "ann"}),
+                     i ? UV_ENOSPC : 0);
+    tbus_telemetry_snapshot_free(s);
+    cr_assert_eq(tbus_telemetry_close(telemetry), 0);
+    hosted_close(&hosted);
+}
+
+Test(telemetry_sets, wrong_options_of_any_tracker_are_told_and_leave_nothing_behind){
+#define WRONG(name, member)                                                                                            \
+    {                                                                                                                  \
+        const tbus_##name##_options_t wrong = {member};                                                                \
+        struct oom oom = {.fail_at = -1};                                                                              \
+        struct hosted hosted;                                                                                          \
+        tbus_telemetry_t *telemetry;                                                                                   \
+        oom_install(&oom);                                                                                             \
+        hosted_open(&hosted, NULL);                                                                                    \
+        cr_assert_eq(                                                                                                  \
+            tbus_telemetry_open(hosted.bus, &(tbus_telemetry_options_t){.name##_options = &wrong}, &telemetry),        \
+            UV_EINVAL, #name);                                                                                         \
+        hosted_close(&hosted);                                                                                         \
+        oom_remove();                                                                                                  \
+        cr_assert_eq(oom.live, 0, #name);                                                                              \
+    }
+    WRONG(errors, .slo_target_ppm = 1000001) WRONG(requests, .window_ns = -1) WRONG(inference, .window_ns = -1)
+        WRONG(streaming, .active_max = UINT32_MAX) WRONG(cost, .history_max = UINT32_MAX) WRONG(models, .window_ns = -1)
+            WRONG(kvcache, .endpoints_max = UINT32_MAX) WRONG(budgets, .budgets_max = UINT32_MAX)
+#undef WRONG
+}
+
+/* X(tracker, what one request adds to a snapshot `s` of it) */
+#define EACH_TRACKER(X)                                                                                                \
+    X(errors, s->slo.total_requests)                                                                                   \
+    X(requests, s->all.responses)                                                                                      \
+    X(inference, s->all.completed)                                                                                     \
+    X(streaming, s->completed_streams)                                                                                 \
+    X(cost, s->total.requests)                                                                                         \
+    X(models, s->models[0].traffic.responses)                                                                          \
+    X(kvcache, s->all.lookups)                                                                                         \
+    X(budgets, s->settles)
+
+Test(telemetry_sets, trackers_of_the_hosts_own_hear_of_what_comes_until_the_set_is_closed)
+{
+    tbus_telemetry_options_t own = {.trackers = 0};
+    struct hosted hosted;
+    tbus_telemetry_t *telemetry;
+    hosted_open(&hosted, NULL);
+#define OPEN(name, count) cr_assert_eq(tbus_##name##_open(NULL, &own.name), 0);
+    EACH_TRACKER(OPEN)
+#undef OPEN
+    cr_assert_eq(tbus_telemetry_open(hosted.bus, &own, &telemetry), 0);
+    publish(&hosted, "1", "/a", "gpt-4o");
+    finish(&hosted, "1", "/a", "gpt-4o");
+    tbus_telemetry_snapshot_t *all = snapshot_at(telemetry, begin);
+#define SAME(tracker, count)                                                                                           \
+    {                                                                                                                  \
+        const tbus_##tracker##_snapshot_t *s = all->tracker;                                                           \
+        cr_assert_eq(tbus_telemetry_##tracker(telemetry), own.tracker);                                                \
+        cr_assert_eq(count, 1u, #tracker);                                                                             \
+    }
+    EACH_TRACKER(SAME)
+    tbus_telemetry_snapshot_free(all);
+    cr_assert_eq(tbus_telemetry_close(telemetry), 0);
+    publish(&hosted, "2", "/a", "gpt-4o");
+    finish(&hosted, "2", "/a", "gpt-4o");
+    /* A second set takes them over as they are. */
+    cr_assert_eq(tbus_telemetry_open(hosted.bus, &own, &telemetry), 0);
+    all = snapshot_at(telemetry, begin);
+    EACH_TRACKER(SAME)
+#undef SAME
+    tbus_telemetry_snapshot_free(all);
+    cr_assert_eq(tbus_telemetry_close(telemetry), 0);
+    hosted_close(&hosted);
+#define CLOSE(name, count) tbus_##name##_close(own.name);
+    EACH_TRACKER(CLOSE)
+#undef CLOSE
+}
