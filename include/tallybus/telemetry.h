@@ -16,7 +16,10 @@
  * by tbus_budget_reserve() or tbus_budget_check(), from any thread, until the set is closed. Budgets that must outlive
  * it, or that resume from a ledger, are the host's own.
  *
- * Telemetry sets of different buses know nothing of each other. */
+ * Telemetry sets of different buses know nothing of each other. A bus has one cost tracker: each of two would tell of
+ * every request by usage.priced, and it would come to models twice. Of two sets on one bus one is opened without
+ * (`trackers` = TBUS_TELEMETRY_ALL & ~TBUS_TELEMETRY_COST); its budgets and models hear of what the other's prices. A
+ * tracker of the host's own is in one set alone: each would feed it. */
 #ifndef TALLYBUS_TELEMETRY_H
 #define TALLYBUS_TELEMETRY_H
 

@@ -1,4 +1,4 @@
-/* What a telemetry set is made of. */
+/* What a telemetry set is made of, and what it shares with another one. */
 #include <tallybus/subscribers.h>
 #include <tallybus/telemetry.h>
 
@@ -154,4 +154,39 @@ Test(telemetry_sets, trackers_of_the_hosts_own_hear_of_what_comes_until_the_set_
 #define CLOSE(name, count) tbus_##name##_close(own.name);
     EACH_TRACKER(CLOSE)
 #undef CLOSE
+}
+
+/* --- Two on one bus --- */
+
+static bool is_usd(tbus_money_t amount, const char *usd)
+{
+    tbus_money_t expected;
+    cr_assert_eq(tbus_money_parse(usd, &expected), 0);
+    return tbus_money_compare(amount, expected) == 0;
+}
+
+Test(telemetry_sets, a_second_set_without_a_cost_tracker_hears_of_what_the_first_ones_prices)
+{
+    struct hosted hosted;
+    tbus_telemetry_t *sets[2];
+    hosted_open(&hosted, NULL);
+    for (uint32_t i = 0; i < 2; i++) {
+        const tbus_telemetry_options_t options = {.trackers =
+                                                      i ? TBUS_TELEMETRY_ALL & ~(uint32_t)TBUS_TELEMETRY_COST : 0};
+        cr_assert_eq(tbus_telemetry_open(hosted.bus, &options, &sets[i]), 0);
+    }
+    for (int i = 0; i < 3;
+         i++) /* the last two without an id, by which budgets could tell that they heard of it twice */
+        finish(&hosted, i ? NULL : "1", "/a", "gpt-4o");
+    for (int i = 0; i < 2; i++) {
+        tbus_telemetry_snapshot_t *s = snapshot_at(sets[i], begin);
+        cr_assert(i ? !s->cost : is_usd(s->cost->total.usd, "0.015"));
+        cr_assert(is_usd(s->models->models[0].cost, "0.015"), "3,000 tokens at 5 USD for a million");
+        cr_assert(is_usd(s->budgets->settled, "0.015") && s->budgets->settles == 3);
+        cr_assert_eq(s->requests->all.responses, 3u);
+        tbus_telemetry_snapshot_free(s);
+    }
+    for (int i = 0; i < 2; i++)
+        cr_assert_eq(tbus_telemetry_close(sets[i]), 0);
+    hosted_close(&hosted);
 }
