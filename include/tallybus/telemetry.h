@@ -103,10 +103,11 @@ TBUS_API tbus_budgets_t *tbus_telemetry_budgets(const tbus_telemetry_t *telemetr
 
 /* What all trackers know; NULL for those that the set does not have. */
 typedef struct tbus_telemetry_snapshot {
-    int64_t time_ns; /* the moment that all windows end at */
+    int64_t time_ns; /* the moment that all windows end at, and that of `cost` */
     tbus_errors_snapshot_t *errors;
     tbus_requests_snapshot_t *requests;
     tbus_inference_snapshot_t *inference;
+    /* What is over its window may be older, by less than the tracker's `cache_ns`: it is of its `aggregate_ns`. */
     tbus_streaming_snapshot_t *streaming;
     tbus_cost_snapshot_t *cost;
     tbus_models_snapshot_t *models;

@@ -1,4 +1,4 @@
-/* What a telemetry set is made of, and what it shares with another one. */
+/* What a telemetry set is made of, what it shares with another one, and of which moment its figures are. */
 #include <tallybus/subscribers.h>
 #include <tallybus/telemetry.h>
 
@@ -6,7 +6,7 @@
 #include "tests/check.h"
 #include "tests/oom.h"
 
-static const int64_t begin = 1767258000000000000;
+static const int64_t second = 1000000000, begin = 1767258000000000000;
 
 /* A request that each tracker hears of. */
 static void publish(struct hosted *hosted, const char *id, const char *name, const char *model)
@@ -188,5 +188,70 @@ Test(telemetry_sets, a_second_set_without_a_cost_tracker_hears_of_what_the_first
     }
     for (int i = 0; i < 2; i++)
         cr_assert_eq(tbus_telemetry_close(sets[i]), 0);
+    hosted_close(&hosted);
+}
+
+/* --- The moment --- */
+
+static void expect_projected(tbus_telemetry_t *telemetry, int64_t now_ns, const char *usd)
+{
+    char line[64], member[64], *page;
+    tbus_cost_forecast_t forecast;
+    tbus_telemetry_snapshot_t *s = snapshot_at(telemetry, now_ns);
+    cr_assert_eq(tbus_cost_forecast(tbus_telemetry_cost(telemetry), now_ns, &forecast), 0);
+    cr_assert(is_usd(forecast.projected_monthly, usd));
+    cr_assert(s->time_ns == now_ns && s->cost->time_ns == now_ns);
+    cr_assert(is_usd(s->cost->projected_monthly, usd));
+    cr_assert_eq(s->cost->total.requests, 1u);
+    tbus_telemetry_snapshot_free(s);
+    cr_assert_eq(tbus_telemetry_prometheus(telemetry, now_ns, &page), 0);
+    snprintf(line, sizeof line, "\ncost_projected_monthly_usd %s\n", usd);
+    cr_assert_not_null(strstr(page, line), "%s", line);
+    tbus_mem_free(page);
+    cr_assert_eq(tbus_telemetry_json(telemetry, now_ns, &page), 0);
+    snprintf(member, sizeof member, "\"projected_monthly_usd\":\"%s\"", usd);
+    cr_assert_not_null(strstr(page, member), "%s", member);
+    tbus_mem_free(page);
+}
+
+/* semantics: cost.forecast */
+Test(telemetry_sets, what_a_month_will_cost_falls_to_nothing_when_traffic_stops)
+{
+    const int64_t hour = 3600 * second;
+    struct hosted hosted;
+    tbus_telemetry_t *telemetry;
+    hosted_open(&hosted, NULL);
+    cr_assert_eq(tbus_telemetry_open(hosted.bus, NULL, &telemetry), 0);
+    finish(&hosted, "1", "/a", "gpt-4o");
+    expect_projected(telemetry, begin + 1, "3.6"); /* 0.005 USD in an hour */
+    expect_projected(telemetry, begin + 10 * hour, "0.36");
+    expect_projected(telemetry, begin + 720 * hour, "0");
+    cr_assert_eq(tbus_telemetry_close(telemetry), 0);
+    hosted_close(&hosted);
+}
+
+/* semantics: streaming.aggregate */
+Test(telemetry_sets, percentiles_of_streams_may_be_older_than_the_rest_and_say_so)
+{
+    struct hosted hosted;
+    tbus_telemetry_t *telemetry;
+    hosted_open(&hosted, NULL);
+    cr_assert_eq(tbus_telemetry_open(hosted.bus, NULL, &telemetry), 0);
+    static const struct {
+        int64_t at_s, aggregate_s;
+        uint64_t streams; /* in the percentiles */
+    } looks[] = {{1, 1, 1}, {10, 1, 1}, {11, 11, 3}, {12, 11, 3}};
+    for (int i = 0; i < 4; i++) {
+        const char *const id = (const char *const[]){"1", "2", "3", "4"}[i];
+        publish(&hosted, id, "/a", "gpt-4o");
+        finish(&hosted, id, "/a", "gpt-4o");
+        tbus_telemetry_snapshot_t *s = snapshot_at(telemetry, begin + looks[i].at_s * second);
+        cr_assert(s->streaming->time_ns == s->time_ns && s->time_ns == begin + looks[i].at_s * second);
+        cr_assert_eq(s->streaming->aggregate_ns, begin + looks[i].aggregate_s * second);
+        cr_assert_eq(s->streaming->ttft_ms.count, looks[i].streams);
+        cr_assert_eq(s->streaming->completed_streams, (uint64_t)i + 1, "counters never are");
+        tbus_telemetry_snapshot_free(s);
+    }
+    cr_assert_eq(tbus_telemetry_close(telemetry), 0);
     hosted_close(&hosted);
 }
