@@ -44,9 +44,10 @@ typedef struct tbus_inference_options {
     uint64_t reserved[8];
 } tbus_inference_options_t;
 
-/* Makes a tracker; `options` (copied) may be NULL. Memory: 4 MiB; 700 KiB for each model in use and "other"; 700 bytes
- * for each active request, 600 for each worker and queue (tables double as they grow). Errors: UV_EINVAL (`ret` NULL, a
- * count above 2^24 or, of models, above 2^12; a negative window), UV_ENOMEM. [any thread] */
+/* Makes a tracker; `options` (copied) may be NULL. Memory, what tables take for a moment as they grow included: 4 MiB;
+ * 850 KiB for each model in use and "other" (46 MiB for 50 models); at most 1,000 bytes for each active request, 750 for
+ * each worker and queue. Errors: UV_EINVAL (`ret` NULL, a count above 2^24 or, of models, above 2^12; a negative window),
+ * UV_ENOMEM. [any thread] */
 TBUS_API TBUS_CHECKED int tbus_inference_open(const tbus_inference_options_t *options, tbus_inference_t **ret);
 
 /* Frees it; NULL is allowed. [any thread, no other call on it running] */
