@@ -77,7 +77,7 @@ static int take_snapshots(const struct web_sources *from, unsigned parts, struct
         error = take;
     TAKE(PART_STREAMING, streaming, tbus_streaming_snapshot(from->streaming, now_ns, &ret->streaming))
     TAKE(PART_ERRORS, errors, tbus_errors_snapshot(from->errors, now_ns, &ret->errors))
-    TAKE(PART_COST, cost, tbus_cost_snapshot(from->cost, &ret->cost))
+    TAKE(PART_COST, cost, tbus_cost_snapshot_at(from->cost, now_ns, &ret->cost))
     TAKE(PART_BUDGETS, budgets, tbus_budgets_snapshot(from->budgets, 0, &ret->budgets))
     TAKE(PART_REQUESTS, requests, tbus_requests_snapshot(from->requests, now_ns, &ret->requests))
     TAKE(PART_MODELS, models, tbus_models_snapshot(from->models, now_ns, &ret->models))

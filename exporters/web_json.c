@@ -115,13 +115,11 @@ DEFINE(kvcache, kvcache, kvcache, tbus_kvcache_snapshot(FROM(kvcache), &snapshot
 
 /* --- Costs --- */
 
-/* The hour at hand and those before it. A clock of 0 means the latest time recorded. */
-static int write_hours(const struct web_request *request, int64_t latest_ns, const struct json_filter *filter,
+/* The hour that a snapshot's moment lies in, and those before it. */
+static int write_hours(const struct web_request *request, int64_t now_ns, const struct json_filter *filter,
                        struct text *text)
 {
-    const int64_t clock_ns = NOW, hour_ns = INT64_C(3600000000000), far_ns = INT64_MAX - 744 * hour_ns;
-    int64_t now_ns = clock_ns ? clock_ns : latest_ns;
-    now_ns = now_ns > far_ns ? far_ns : now_ns < -far_ns ? -far_ns : now_ns; /* so that no sum overflows */
+    const int64_t hour_ns = INT64_C(3600000000000);
     tbus_cost_period_t *period;
     const int error =
         tbus_cost_period(FROM(cost), now_ns - (request->values[3].number - 1) * hour_ns, now_ns + 1, &period);
@@ -137,7 +135,7 @@ int web_write_costs(const struct web_request *request, struct text *text)
     const struct json_filter filter = {
         .limit = limit_of(request), .model = request->values[1].text, .endpoint = request->values[2].text};
     tbus_cost_snapshot_t *snapshot;
-    int error = tbus_cost_snapshot(FROM(cost), &snapshot);
+    int error = tbus_cost_snapshot_at(FROM(cost), NOW, &snapshot);
     if (error)
         return error;
     if (request->values[3].is_given)

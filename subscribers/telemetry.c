@@ -156,7 +156,7 @@ static int take_snapshots(tbus_telemetry_t *telemetry, int64_t budgets_now_ns, t
     if (telemetry->streaming && !error)
         error = tbus_streaming_snapshot(telemetry->streaming, now_ns, &snapshot->streaming);
     if (telemetry->cost && !error)
-        error = tbus_cost_snapshot(telemetry->cost, &snapshot->cost);
+        error = tbus_cost_snapshot_at(telemetry->cost, now_ns, &snapshot->cost);
     if (telemetry->budgets && !error)
         error = tbus_budgets_snapshot(telemetry->budgets, budgets_now_ns, &snapshot->budgets);
     if (telemetry->models && !error)

@@ -1,13 +1,15 @@
 #include "trackers/cost_lists.h"
+#include "trackers/moment.h"
 
-static tbus_cost_snapshot_t *fill_locked(const tbus_cost_t *cost, struct snapshot_block *block,
+static tbus_cost_snapshot_t *fill_locked(const tbus_cost_t *cost, int64_t now_ns, struct snapshot_block *block,
                                          struct cost_lists *ret_lists)
 {
     tbus_cost_snapshot_t *snapshot = snapshot_take(block, sizeof *snapshot);
     if (!snapshot)
         return NULL;
-    const tbus_cost_forecast_t forecast = cost_forecast_locked(cost, cost->ahead.latest_ns);
-    *snapshot = (tbus_cost_snapshot_t){.time_ns = ahead_latest(&cost->ahead),
+    const int64_t time_ns = now_ns ? moment_of(now_ns) : ahead_latest(&cost->ahead);
+    const tbus_cost_forecast_t forecast = cost_forecast_locked(cost, time_ns);
+    *snapshot = (tbus_cost_snapshot_t){.time_ns = time_ns,
                                        .since_ns = cost->ahead.since_ns,
                                        .total = cost_sum_of(&cost->total.sums, ""),
                                        .cache_savings = cost->cache_savings,
@@ -32,6 +34,11 @@ static tbus_cost_snapshot_t *fill_locked(const tbus_cost_t *cost, struct snapsho
 
 int tbus_cost_snapshot(tbus_cost_t *cost, tbus_cost_snapshot_t **ret)
 {
+    return tbus_cost_snapshot_at(cost, 0, ret);
+}
+
+int tbus_cost_snapshot_at(tbus_cost_t *cost, int64_t now_ns, tbus_cost_snapshot_t **ret)
+{
     struct snapshot_block block;
     struct cost_lists lists;
     tbus_cost_snapshot_t *snapshot;
@@ -46,7 +53,7 @@ int tbus_cost_snapshot(tbus_cost_t *cost, tbus_cost_snapshot_t **ret)
         if (error)
             return error;
         uv_mutex_lock(&cost->mu);
-        snapshot = fill_locked(cost, &block, &lists);
+        snapshot = fill_locked(cost, now_ns, &block, &lists);
         uv_mutex_unlock(&cost->mu);
         if (snapshot)
             break;

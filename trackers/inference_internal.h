@@ -31,6 +31,7 @@ struct request {
     uint64_t input_tokens, output_tokens;          /* 0 = not told */
     uint32_t model;                                /* cell */
     uint32_t worker;                               /* cell, or TABLE_NONE */
+    uint32_t worker_hash;                          /* of its name: "other" is the cell of many */
     uint32_t known;                                /* 1 << phase for each that was recorded */
     bool has_prefill, has_decode, has_first_token, worker_told;
 };

@@ -273,6 +273,12 @@ int tbus_inference_record_end(tbus_inference_t *inference, const char *request_i
 
 /* --- Workers --- */
 
+/* Whether a worker is the one that a request went to last. */
+static bool is_workers(const struct request *request, uint32_t cell, const struct shown_name *name)
+{
+    return request->worker == cell && request->worker_hash == name->fitted.hash;
+}
+
 int tbus_inference_record_worker(tbus_inference_t *inference, const char *request_id, const char *worker_id,
                                  int64_t time_ns)
 {
@@ -288,9 +294,11 @@ int tbus_inference_record_worker(tbus_inference_t *inference, const char *reques
     if (request) {
         struct worker *worker = table_add_name_or_other(&inference->workers, &name.fitted, &error);
         const uint32_t cell = table_cell_of(&inference->workers, worker);
-        worker->requests += request->worker != cell;
-        request->worker_told = request->worker_told && request->worker == cell;
+        const bool is_told_twice = is_workers(request, cell, &name);
+        worker->requests += !is_told_twice;
+        request->worker_told = request->worker_told && is_told_twice;
         request->worker = cell;
+        request->worker_hash = name.fitted.hash;
     }
     uv_mutex_unlock(&inference->mu);
     return error;
@@ -314,7 +322,7 @@ int tbus_inference_record_worker_done(tbus_inference_t *inference, const char *r
     if (duration_ms >= 0 && duration_of_ms(duration_ms, &took_ns, &inference->counters.negative_intervals)) {
         worker->done++;
         worker->latency_ns += (double)took_ns;
-        if (request && request->worker == table_cell_of(&inference->workers, worker))
+        if (request && is_workers(request, table_cell_of(&inference->workers, worker), &name))
             request->worker_told = true;
     }
     if (request)

@@ -132,13 +132,16 @@ void tbus_models_reset(tbus_models_t *models)
 
 /* --- Recording --- */
 
-/* Sets the bit of a name in a row; returns whether it was not set. */
+/* Sets the bit of a name in a row; returns whether it was not set. One that could not be kept for want of memory is not
+ * seen: it would count once more when it is. */
 static bool see_locked(struct seen_names *names, struct model_row *row, const struct table_name *name, int *error)
 {
     int failed;
     const void *found = table_add_name_or_other(&names->table, name, &failed);
-    if (failed)
+    if (failed) {
         *error = failed;
+        return false;
+    }
     const uint32_t cell = table_cell_of(&names->table, found);
     if (cell == 0 && strcmp(name->text, TABLE_OTHER) != 0) /* "other" was the first to be added */
         names->full = true;

@@ -174,11 +174,29 @@ int64_t traffic_start_locked(struct traffic_book *book, struct traffic *row, int
     return add_locked(book, row, time_ns, &(struct addition){.starts = true});
 }
 
+static bool take_one(uint64_t *in_flight)
+{
+    const bool taken = *in_flight > 0;
+    *in_flight -= taken;
+    return taken;
+}
+
+/* Requests have no ids here: an end ends one that was begun under its name, or whose name one of the two did not tell.
+ * An end without a name, of a request begun under one, is taken off all alone: whose it is nobody knows. */
+static void match_locked(struct traffic_book *book, struct traffic *row)
+{
+    bool matches = take_one(&row->in_flight);
+    if (!matches) {
+        struct traffic *unnamed = table_find(&book->names, "");
+        matches = row == unnamed || (unnamed && take_one(&unnamed->in_flight));
+    }
+    book->unmatched += !(matches && take_one(&book->all.in_flight));
+}
+
 static void count_end(struct traffic *traffic, bool fails, const tbus_traffic_end_t *end)
 {
     traffic->responses++;
     traffic->errors += fails;
-    traffic->in_flight -= traffic->in_flight > 0;
     if (end->prompt_tokens > 0)
         traffic->prompt_tokens = sum_up_to_max(traffic->prompt_tokens, (uint64_t)end->prompt_tokens);
     if (end->completion_tokens > 0)
@@ -195,7 +213,7 @@ int64_t traffic_end_locked(struct traffic_book *book, struct traffic *row, const
         count_start(&book->all);
         count_start(row);
     }
-    book->unmatched += book->all.in_flight == 0;
+    match_locked(book, row);
     count_end(&book->all, addition.fails, end);
     count_end(row, addition.fails, end);
     addition.tokens = sum_up_to_max(end->prompt_tokens > 0 ? (uint64_t)end->prompt_tokens : 0,

@@ -154,7 +154,7 @@ typedef struct tbus_cost_course {
 } tbus_cost_course_t;
 
 typedef struct tbus_cost_snapshot {
-    int64_t time_ns;           /* the latest time recorded and believed */
+    int64_t time_ns;           /* the moment that the forecast is of */
     int64_t since_ns;          /* when the tracker was opened or reset last, by its clock */
     tbus_cost_sum_t total;     /* name "" */
     tbus_cost_course_t course; /* of the total */
@@ -178,9 +178,14 @@ typedef struct tbus_cost_snapshot {
     const tbus_cost_sum_t *by_key, *by_user, *by_project, *by_model, *by_endpoint;
 } tbus_cost_snapshot_t;
 
-/* Takes a snapshot, a struct with its own memory: free it with tbus_cost_snapshot_free(). The tracker's lock is held
- * only to copy. Errors: UV_EINVAL, UV_ENOMEM. [any thread] */
+/* Takes a snapshot, a struct with its own memory: free it with tbus_cost_snapshot_free(). It is of the latest time recorded
+ * and believed, at which a forecast stays where it is when traffic stops. The tracker's lock is held only to copy.
+ * Errors: UV_EINVAL, UV_ENOMEM. [any thread] */
 TBUS_API TBUS_CHECKED int tbus_cost_snapshot(tbus_cost_t *cost, tbus_cost_snapshot_t **ret);
+
+/* The same as of a moment: what is projected is drawn from the time before `now_ns`, 0 = the latest time recorded; the rest
+ * is all that is known. [any thread] */
+TBUS_API TBUS_CHECKED int tbus_cost_snapshot_at(tbus_cost_t *cost, int64_t now_ns, tbus_cost_snapshot_t **ret);
 
 /* NULL is allowed. [any thread] */
 TBUS_API void tbus_cost_snapshot_free(tbus_cost_snapshot_t *snapshot);

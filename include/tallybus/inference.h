@@ -44,9 +44,10 @@ typedef struct tbus_inference_options {
     uint64_t reserved[8];
 } tbus_inference_options_t;
 
-/* Makes a tracker; `options` (copied) may be NULL. Memory: 4 MiB; 700 KiB for each model in use and "other"; 700 bytes
- * for each active request, 600 for each worker and queue (tables double as they grow). Errors: UV_EINVAL (`ret` NULL, a
- * count above 2^24 or, of models, above 2^12; a negative window), UV_ENOMEM. [any thread] */
+/* Makes a tracker; `options` (copied) may be NULL. Memory, what tables take for a moment as they grow included: 4 MiB;
+ * 850 KiB for each model in use and "other" (46 MiB for 50 models); at most 1,000 bytes for each active request, 750 for
+ * each worker and queue. Errors: UV_EINVAL (`ret` NULL, a count above 2^24 or, of models, above 2^12; a negative window),
+ * UV_ENOMEM. [any thread] */
 TBUS_API TBUS_CHECKED int tbus_inference_open(const tbus_inference_options_t *options, tbus_inference_t **ret);
 
 /* Frees it; NULL is allowed. [any thread, no other call on it running] */
@@ -90,7 +91,7 @@ TBUS_API int tbus_inference_record_worker_done(tbus_inference_t *inference, cons
 
 /* What a request came to. Counts below 1 = not told; what its steps said then holds. */
 typedef struct tbus_inference_end {
-    bool failed; /* of a failed one nothing is recorded but that it failed */
+    bool failed; /* nothing of its end is recorded then but that; what its steps told stays */
     int64_t input_tokens, output_tokens, cached_tokens;
     int64_t time_ns;
     uint64_t reserved[4];
@@ -116,8 +117,10 @@ typedef struct tbus_inference_figures {
     uint64_t started, completed, failed;
     uint64_t input_tokens, output_tokens, cached_tokens; /* of completed requests */
     double cached_share;                                 /* cached / input tokens; NaN without input tokens */
-    /* over the window, of requests that completed in it; rates are as in traffic.h */
-    double requests_per_second, input_tokens_per_second, output_tokens_per_second;
+    /* over the window */
+    double requests_per_second, input_tokens_per_second, output_tokens_per_second; /* completed; as in traffic.h */
+    /* TPOT and total are of requests that completed; the others count when they are known, of requests that fail later,
+     * too */
     tbus_distribution_t queue_ms, prefill_ms, decode_ms, ttft_ms, itl_ms, tpot_ms, total_ms;
 } tbus_inference_figures_t;
 
@@ -130,10 +133,10 @@ typedef struct tbus_inference_worker {
     double share;      /* of all workers' requests; NaN without any */
 } tbus_inference_worker_t;
 
-/* A level holds from one event to the next: its mean is weighted by time. NaN = none was told in the window. */
+/* A level holds from one event to the next, and after the last one. */
 typedef struct tbus_inference_level {
-    int64_t now, max;
-    double mean;
+    int64_t now, max; /* 0 before the first */
+    double mean;      /* weighted by time; NaN = no time has gone by since the first */
 } tbus_inference_level_t;
 
 typedef struct tbus_inference_snapshot {

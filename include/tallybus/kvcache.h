@@ -15,8 +15,8 @@ typedef struct tbus_kvcache_options {
     uint64_t reserved[8];
 } tbus_kvcache_options_t;
 
-/* Makes a tracker; `options` (copied) may be NULL. Memory: at most 700 bytes for each endpoint. Errors: UV_EINVAL (`ret`
- * NULL, a count above 2^24), UV_ENOMEM. [any thread] */
+/* Makes a tracker; `options` (copied) may be NULL. Memory, what a table takes for a moment as it grows included: at most
+ * 900 bytes for each endpoint. Errors: UV_EINVAL (`ret` NULL, a count above 2^24), UV_ENOMEM. [any thread] */
 TBUS_API TBUS_CHECKED int tbus_kvcache_open(const tbus_kvcache_options_t *options, tbus_kvcache_t **ret);
 
 /* Frees it; NULL is allowed. [any thread, no other call on it running] */

@@ -32,9 +32,10 @@ typedef struct tbus_models_options {
     uint64_t reserved[8];
 } tbus_models_options_t;
 
-/* Makes a tracker; `options` (copied) may be NULL. Memory: 700 KiB, 125 KiB for each model and "other" and one bit for
- * each endpoint and user that may be told apart, 250 bytes for each endpoint, 200 for each user. Errors: UV_EINVAL (`ret`
- * NULL, models or endpoints above 2^16, users above 2^24, a negative window), UV_ENOMEM. [any thread] */
+/* Makes a tracker; `options` (copied) may be NULL. Memory, what tables take for a moment as they grow included: 700 KiB;
+ * for each model and "other" 125 KiB and at most 3 bits for each endpoint and user that may be told apart; at most 650
+ * bytes for each endpoint, 460 for each user. Errors: UV_EINVAL (`ret` NULL, models or endpoints above 2^16, users above
+ * 2^24, a negative window), UV_ENOMEM. [any thread] */
 TBUS_API TBUS_CHECKED int tbus_models_open(const tbus_models_options_t *options, tbus_models_t **ret);
 
 /* Frees it; NULL is allowed. [any thread, no other call on it running] */
@@ -44,8 +45,8 @@ TBUS_API void tbus_models_close(tbus_models_t *models);
 TBUS_API void tbus_models_reset(tbus_models_t *models);
 
 /* A request to a model ended (copies). Strings may be NULL: a model that counts as "", an endpoint or user that is not
- * seen. Errors: UV_EINVAL (tracker or `end` NULL), UV_ENOMEM (a name could not be kept: it counts as "other"; all else
- * is counted). [any thread] */
+ * seen. Errors: UV_EINVAL (tracker or `end` NULL), UV_ENOMEM (a name could not be kept: a model counts as "other", an
+ * endpoint or user is not seen; all else is counted). [any thread] */
 TBUS_API int tbus_models_record_end(tbus_models_t *models, const char *model, const char *endpoint, const char *user_id,
                                     const tbus_traffic_end_t *end);
 

@@ -43,8 +43,9 @@ TBUS_API void tbus_requests_reset(tbus_requests_t *requests);
  * [any thread] */
 TBUS_API int tbus_requests_record_start(tbus_requests_t *requests, const char *endpoint, int64_t time_ns);
 
-/* A request ends (copies). Where none is in flight - its start was not told - that is counted as unmatched; what it
- * tells counts all the same. Errors: as above, and UV_EINVAL (`end` NULL). [any thread] */
+/* A request ends (copies). Where none is in flight that it can be the end of - its start was not told, or under another
+ * name: see `in_flight` - that is counted as unmatched; what it tells counts all the same. Errors: as above, and UV_EINVAL
+ * (`end` NULL). [any thread] */
 TBUS_API int tbus_requests_record_end(tbus_requests_t *requests, const char *endpoint, const tbus_traffic_end_t *end);
 
 typedef struct tbus_requests_snapshot {

@@ -34,7 +34,8 @@ TBUS_API TBUS_CHECKED int64_t tbus_errors_attach(tbus_errors_t *errors, tbus_t *
 TBUS_API int tbus_errors_publish_findings(tbus_errors_t *errors, tbus_t *bus, int64_t now_ns);
 
 /* request.completed, the lifecycle of streams, client.disconnected; priority 7, stream.progress at 5. Publishes
- * usage.priced where that is wanted: see usage_event.h.
+ * usage.priced where that is wanted: see usage_event.h. There it must be the one cost tracker of its bus: of two, each
+ * tells of every request, and models count both.
  *
  * A stream that is cancelled, or whose client disconnects, is recorded as an estimate: with the input_tokens of its
  * stream.started, and of the tokens delivered the larger of the cancelling event's own number (token_count, tokens_sent)

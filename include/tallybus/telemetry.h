@@ -16,7 +16,10 @@
  * by tbus_budget_reserve() or tbus_budget_check(), from any thread, until the set is closed. Budgets that must outlive
  * it, or that resume from a ledger, are the host's own.
  *
- * Telemetry sets of different buses know nothing of each other. */
+ * Telemetry sets of different buses know nothing of each other. A bus has one cost tracker: each of two would tell of
+ * every request by usage.priced, and it would come to models twice. Of two sets on one bus one is opened without
+ * (`trackers` = TBUS_TELEMETRY_ALL & ~TBUS_TELEMETRY_COST); its budgets and models hear of what the other's prices. A
+ * tracker of the host's own is in one set alone: each would feed it. */
 #ifndef TALLYBUS_TELEMETRY_H
 #define TALLYBUS_TELEMETRY_H
 
@@ -100,10 +103,11 @@ TBUS_API tbus_budgets_t *tbus_telemetry_budgets(const tbus_telemetry_t *telemetr
 
 /* What all trackers know; NULL for those that the set does not have. */
 typedef struct tbus_telemetry_snapshot {
-    int64_t time_ns; /* the moment that all windows end at */
+    int64_t time_ns; /* the moment that all windows end at, and that of `cost` */
     tbus_errors_snapshot_t *errors;
     tbus_requests_snapshot_t *requests;
     tbus_inference_snapshot_t *inference;
+    /* What is over its window may be older, by less than the tracker's `cache_ns`: it is of its `aggregate_ns`. */
     tbus_streaming_snapshot_t *streaming;
     tbus_cost_snapshot_t *cost;
     tbus_models_snapshot_t *models;

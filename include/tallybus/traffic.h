@@ -17,8 +17,11 @@ typedef struct tbus_traffic {
     uint64_t errors;                           /* failed, or a status of 500 or more */
     uint64_t prompt_tokens, completion_tokens; /* as the ends told them */
     /* now */
-    uint64_t in_flight; /* begun and not ended, by name: requests have no ids here, so one whose end never comes counts
-                           until a reset, and so it does under its own name when its end comes under another */
+    /* Begun and not ended. Requests have no ids here: an end is taken off those begun under its name, or, where there are
+     * none, off those begun without a name. An end without a name, where all were begun under one, is taken off the whole
+     * alone: its request stays in a row. So the whole is the sum of the rows, less such ends. A request that never
+     * ends, or ends under another name, counts until a reset. */
+    uint64_t in_flight;
     /* over the window */
     double requests_per_second, responses_per_second, errors_per_second;
     double tokens_per_second;       /* prompt and completion together */

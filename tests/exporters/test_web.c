@@ -310,10 +310,16 @@ static void expect_gzip(const struct web_got *got, const struct web_got *plain)
     free(text);
 }
 
+static int64_t stand_still(void *user)
+{
+    (void)user;
+    return 1;
+}
+
 Test(web, pages_are_packed_where_that_is_wanted)
 {
     struct host host;
-    host_open(&host, (tbus_web_options_t){0});
+    host_open(&host, (tbus_web_options_t){.clock = stand_still});
     struct web_got plain = web_ask(host.port, "GET", "/metrics/costs", ""),
                    small = web_ask(host.port, "GET", "/health", "");
     const struct {

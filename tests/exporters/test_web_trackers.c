@@ -271,6 +271,36 @@ Test(web_trackers, costs_of_some_hours_are_those_of_the_period)
     set_close(&set);
 }
 
+static int64_t a_month_later(void *bus)
+{
+    return tbus_now(bus) + INT64_C(30) * 86400 * SECOND;
+}
+
+/* semantics: cost.forecast */
+Test(web_trackers, a_forecast_is_of_the_servers_clock_in_either_form)
+{
+    struct set set;
+    tbus_web_t *later;
+    set_open(&set);
+    const tbus_web_options_t options = {
+        .bus = set.bus, .telemetry = set.telemetry, .clock = a_month_later, .clock_user = set.bus};
+    cr_assert_eq(tbus_web_open(&options, &later), 0);
+    for (int i = 0; i < 2; i++) {
+        const uint16_t port = i ? tbus_web_port(later) : set.port;
+        json_t *json = web_get_json(port, "/metrics/costs");
+        const int64_t now_ns = i ? a_month_later(set.bus) : tbus_now(set.bus);
+        cr_assert(json_integer_value(json_object_get(json, "time_ns")) <= now_ns);
+        cr_assert(json_integer_value(json_object_get(json, "time_ns")) > now_ns - 3600 * SECOND);
+        cr_assert_eq(strcmp(json_string_value(json_object_get(json, "projected_monthly_usd")), "0") == 0, i == 1);
+        json_decref(json);
+        struct web_got got = web_ask(port, "GET", "/metrics?only=costs", "");
+        cr_assert_eq(strstr(got.body, "\ncost_projected_monthly_usd 0\n") != NULL, i == 1);
+        free(got.bytes);
+    }
+    tbus_web_close(later);
+    set_close(&set);
+}
+
 Test(web_trackers, models_are_ranked_by_each_figure_that_there_is)
 {
     struct set set;

@@ -40,6 +40,38 @@ Test(cost_advice, a_week_of_usage_is_projected_by_its_seven_days)
     tbus_cost_close(cost);
 }
 
+/* semantics: cost.forecast */
+Test(cost_advice, a_snapshot_of_a_moment_has_the_forecast_of_it_and_all_that_is_known)
+{
+    static const int64_t moments[] = {
+        1, NOW - 500 * MODEL_HOUR_NS, NOW, NOW + 100 * MODEL_HOUR_NS, NOW + 720 * MODEL_HOUR_NS, INT64_MIN, INT64_MAX};
+    tbus_cost_t *cost = opened(NULL);
+    tbus_cost_snapshot_t *snapshot;
+    cr_assert_eq(tbus_cost_snapshot_at(cost, NOW, &snapshot), 0);
+    cr_assert(snapshot->time_ns == NOW && snapshot->observed_ns == 0 && is_usd(snapshot->projected_monthly, "0"));
+    tbus_cost_snapshot_free(snapshot);
+    for (int hour = -400; hour <= 0; hour++)
+        use(cost, NOW + hour * MODEL_HOUR_NS, 1000);
+    for (size_t i = 0; i < sizeof moments / sizeof *moments; i++) {
+        const tbus_cost_forecast_t forecast = forecast_of(cost, moments[i]);
+        cr_assert_eq(tbus_cost_snapshot_at(cost, moments[i], &snapshot), 0);
+        cr_assert(i > 4 || snapshot->time_ns == moments[i]);
+        cr_assert_eq(tbus_money_compare(snapshot->projected_monthly, forecast.projected_monthly), 0, "%zu", i);
+        cr_assert_eq(tbus_money_compare(snapshot->observed, forecast.observed), 0, "%zu", i);
+        cr_assert_eq(snapshot->observed_ns, forecast.observed_ns, "%zu", i);
+        cr_assert(is_usd(snapshot->total.usd, "12.03") && snapshot->course.hours_count == 24);
+        tbus_cost_snapshot_free(snapshot);
+    }
+    cr_assert(is_usd(forecast_of(cost, moments[2]).projected_monthly, "21.6"));
+    cr_assert(is_usd(forecast_of(cost, moments[4]).projected_monthly, "0"), "a month without traffic");
+    cr_assert_eq(tbus_cost_snapshot_at(cost, 0, &snapshot), 0);
+    cr_assert(snapshot->time_ns == NOW && is_usd(snapshot->projected_monthly, "21.6"), "0 = the latest time");
+    tbus_cost_snapshot_free(snapshot);
+    cr_assert_eq(tbus_cost_snapshot_at(NULL, NOW, &snapshot), UV_EINVAL);
+    cr_assert_eq(tbus_cost_snapshot_at(cost, NOW, NULL), UV_EINVAL);
+    tbus_cost_close(cost);
+}
+
 Test(cost_advice, less_than_a_week_is_projected_by_the_time_since_the_first_usage)
 {
     tbus_cost_t *cost = opened(NULL);

@@ -169,6 +169,85 @@ Test(inference, a_request_that_moves_on_to_another_worker_has_its_latency_there_
     tbus_inference_close(inference);
 }
 
+/* semantics: inference.workers */
+Test(inference, workers_past_the_limit_are_other_and_a_request_counts_for_each)
+{
+    static const char *const route[] = {"w1", "w2", "w2", "w3", "w2", "w1", "w1"};
+    tbus_inference_t *inference;
+    cr_assert_eq(tbus_inference_open(&(tbus_inference_options_t){.workers_max = 1}, &inference), 0);
+    cr_assert_eq(tbus_inference_record_start(inference, "r", "m", 5, begin), 0);
+    for (int i = 0; i < 7; i++)
+        cr_assert_eq(tbus_inference_record_worker(inference, "r", route[i], begin), 0);
+    tbus_inference_snapshot_t *s = snapshot_at(inference, 0);
+    cr_assert_eq(s->workers_count, 2u);
+    cr_assert(strcmp(s->workers[0].worker, "other") == 0 && s->workers[0].requests == 3);
+    cr_assert(strcmp(s->workers[1].worker, "w1") == 0 && s->workers[1].requests == 2);
+    tbus_inference_snapshot_free(s);
+    /* The last two are "other", and it is the last that has told nothing. */
+    for (int i = 1; i < 4; i += 2)
+        cr_assert_eq(tbus_inference_record_worker(inference, "r", route[i], begin), 0);
+    cr_assert_eq(tbus_inference_record_worker_done(inference, "r", "w2", 30, begin), 0);
+    cr_assert_eq(tbus_inference_record_end(inference, "r", &(tbus_inference_end_t){.time_ns = begin + 50 * ms}), 0);
+    s = snapshot_at(inference, 0);
+    cr_assert(s->workers[0].requests == 5 && s->workers[0].done == 2 && s->workers[0].latency_ms == 40);
+    tbus_inference_snapshot_free(s);
+    tbus_inference_close(inference);
+}
+
+/* semantics: inference.phases inference.rates */
+Test(inference, of_a_failed_request_its_steps_count_and_nothing_of_its_end)
+{
+    tbus_inference_t *inference;
+    cr_assert_eq(tbus_inference_open(NULL, &inference), 0);
+    for (int failed = 0; failed < 2; failed++) {
+        cr_assert_eq(tbus_inference_record_start(inference, "r", "m", 10, begin), 0);
+        for (int step = TBUS_STEP_DEQUEUED; step <= TBUS_STEP_DECODE_COMPLETED; step++)
+            cr_assert_eq(tbus_inference_record_step(inference, "r", (tbus_inference_step_t)step, 5 + failed, 3,
+                                                    begin + step * ms),
+                         0);
+        cr_assert_eq(tbus_inference_record_end(
+                         inference, "r",
+                         &(tbus_inference_end_t){
+                             .failed = failed, .input_tokens = 7, .output_tokens = 3, .time_ns = begin + 100 * ms}),
+                     0);
+        tbus_inference_snapshot_t *s = snapshot_at(inference, 0);
+        const uint64_t told = (uint64_t)failed + 1;
+        const tbus_inference_figures_t *const figures[] = {&s->all, &s->models[0]};
+        for (int i = 0; i < 2; i++) {
+            const tbus_inference_figures_t *f = figures[i];
+            cr_assert(f->completed == 1 && f->failed == (uint64_t)failed && f->started == told);
+            cr_assert(f->queue_ms.count == told && f->queue_ms.max == 5 + failed && f->prefill_ms.count == told);
+            cr_assert(f->ttft_ms.count == told && f->decode_ms.count == told && f->itl_ms.count == told);
+            cr_assert(f->tpot_ms.count == 1 && f->total_ms.count == 1);
+            cr_assert(f->input_tokens == 7 && f->output_tokens == 3);
+            cr_assert_float_eq(f->output_tokens_per_second, 3 * f->requests_per_second, 1e-12);
+        }
+        tbus_inference_snapshot_free(s);
+    }
+    tbus_inference_close(inference);
+}
+
+static void expect_level(tbus_inference_t *inference, int64_t now_ns, int64_t now, int64_t max, double mean)
+{
+    tbus_inference_snapshot_t *s = snapshot_at(inference, now_ns);
+    cr_assert(s->batch_size.now == now && s->batch_size.max == max);
+    cr_assert(isnan(mean) ? isnan(s->batch_size.mean) : s->batch_size.mean == mean);
+    tbus_inference_snapshot_free(s);
+}
+
+/* semantics: inference.levels */
+Test(inference, the_mean_of_a_level_is_not_known_before_time_has_gone_by_and_always_afterwards)
+{
+    tbus_inference_t *inference;
+    cr_assert_eq(tbus_inference_open(NULL, &inference), 0);
+    expect_level(inference, begin, 0, 0, NAN);
+    cr_assert_eq(tbus_inference_record_batch_size(inference, 5, begin), 0);
+    expect_level(inference, begin, 5, 5, NAN);
+    expect_level(inference, begin + 1, 5, 5, 5);
+    expect_level(inference, begin + 86400 * second, 5, 5, 5);
+    tbus_inference_close(inference);
+}
+
 Test(inference, a_first_token_counts_from_when_its_event_says_it_came)
 {
     tbus_inference_t *inference;

@@ -29,7 +29,7 @@ struct plain_request {
     bool known[FIGURES];
     int64_t start, prefill, decode, first, decode_took;
     int64_t input, output;
-    int model, worker; /* worker -1 = none */
+    int model, worker, worker_name; /* worker -1 = none; its name is one of several that are "other" */
 };
 
 struct sums {
@@ -245,11 +245,12 @@ static void record_worker(struct plain *p, tbus_inference_t *inference, int id, 
         if (!r->active)
             return;
         const int worker = kept_name(p, 1, name);
-        if (worker != r->worker) {
+        if (r->worker < 0 || name != r->worker_name) {
             p->workers[worker].requests++;
             r->worker_told = false;
         }
         r->worker = worker;
+        r->worker_name = name;
         return;
     }
     const int worker = kept_name(p, 1, name);
@@ -258,7 +259,7 @@ static void record_worker(struct plain *p, tbus_inference_t *inference, int id, 
         return;
     p->workers[worker].done++;
     p->workers[worker].latency += (double)llround(told * 1e6) / 1e6;
-    r->worker_told |= r->active && r->worker == worker;
+    r->worker_told |= r->active && r->worker >= 0 && r->worker_name == name;
 }
 
 static void record_depth(struct plain *p, tbus_inference_t *inference, int64_t time)

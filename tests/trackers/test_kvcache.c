@@ -21,8 +21,11 @@ Test(kvcache, equals_sums_over_a_list)
 {
     enum { EVENTS = 2000, NAMES = 3 };
     static const char *const names[NAMES] = {"/chat", "/embed", ""};
-    double base = 0, actual = 0, ratio = 0, gain = 0;
-    uint64_t lookups[NAMES] = {0}, hits[NAMES] = {0}, tokens[NAMES] = {0}, reused[NAMES] = {0}, speedups = 0, cut = 0;
+    struct sums {
+        double base, actual, ratio, gain;
+        uint64_t count;
+    } sums[NAMES + 1] = {{0}}; /* the last: of all */
+    uint64_t lookups[NAMES] = {0}, hits[NAMES] = {0}, tokens[NAMES] = {0}, reused[NAMES] = {0}, cut = 0;
     uint64_t seed = oracle_seed("kvcache");
     tbus_kvcache_t *kvcache;
     cr_assert_eq(tbus_kvcache_open(NULL, &kvcache), 0);
@@ -38,12 +41,17 @@ Test(kvcache, equals_sums_over_a_list)
         tokens[at] += (uint64_t)total;
         reused[at] += (uint64_t)matched;
         double slow = 1 + (double)(oracle_random(&seed) % 10000), fast = 1 + (double)(oracle_random(&seed) % 5000);
-        cr_assert_eq(tbus_kvcache_record_speedup(kvcache, names[0], slow, fast), 0);
-        speedups++;
-        base += slow;
-        actual += fast;
-        ratio += slow / fast;
-        gain += 100 * (1 - fast / slow);
+        at = (unsigned)(oracle_random(&seed) % NAMES);
+        cr_assert_eq(tbus_kvcache_record_speedup(kvcache, names[at], slow, fast), 0);
+        for (unsigned of = at;; of = NAMES) {
+            sums[of].base += slow;
+            sums[of].actual += fast;
+            sums[of].ratio += slow / fast;
+            sums[of].gain += 100 * (1 - fast / slow);
+            sums[of].count++;
+            if (of == NAMES)
+                break;
+        }
     }
     tbus_kvcache_snapshot_t *s = snapshot_of(kvcache);
     cr_assert_eq(s->cut_matches, cut);
@@ -57,11 +65,18 @@ Test(kvcache, equals_sums_over_a_list)
                 cr_assert_float_eq(f->hit_rate, 100.0 * (double)hits[at] / (double)lookups[at], 1e-9);
                 cr_assert_float_eq(f->token_reuse_rate, 100.0 * (double)reused[at] / (double)tokens[at], 1e-9);
             }
-    cr_assert_eq(s->all.speedups, speedups);
-    cr_assert_float_eq(s->all.baseline_ttft_ms, base / EVENTS, 1e-6);
-    cr_assert_float_eq(s->all.actual_ttft_ms, actual / EVENTS, 1e-6);
-    cr_assert_float_eq(s->all.speedup_ratio, ratio / EVENTS, 1e-6);
-    cr_assert_float_eq(s->all.improvement, gain / EVENTS, 1e-6);
+    for (size_t i = 0; i <= s->endpoints_count; i++) {
+        const tbus_kvcache_figures_t *f = i < s->endpoints_count ? &s->endpoints[i] : &s->all;
+        size_t of = 0;
+        while (of < NAMES && (f == &s->all || strcmp(f->endpoint, names[of]) != 0))
+            of++;
+        const double count = (double)sums[of].count;
+        cr_assert_eq(f->speedups, sums[of].count);
+        cr_assert_float_eq(f->baseline_ttft_ms, sums[of].base / count, 1e-6);
+        cr_assert_float_eq(f->actual_ttft_ms, sums[of].actual / count, 1e-6);
+        cr_assert_float_eq(f->speedup_ratio, sums[of].ratio / count, 1e-6);
+        cr_assert_float_eq(f->improvement, sums[of].gain / count, 1e-6);
+    }
     tbus_kvcache_snapshot_free(s);
     tbus_kvcache_reset(kvcache);
     s = snapshot_of(kvcache);

@@ -175,6 +175,35 @@ Test(models, without_memory_all_is_counted_under_other)
     cr_assert_gt(oom_try_each(end_much), 8);
 }
 
+/* semantics: models.figures */
+Test(models, a_user_who_found_no_memory_counts_once_and_fills_nothing)
+{
+    enum { NAMES = 15 }; /* with "other", what the tables hold before they grow */
+    for (int is_user = 0; is_user < 2; is_user++) {
+        struct oom oom = {.fail_at = -1};
+        tbus_models_t *models;
+        oom_install(&oom);
+        cr_assert_eq(tbus_models_open(NULL, &models), 0);
+        for (int i = 0; i < NAMES + 2; i++) { /* the last is told twice, and finds memory the second time */
+            char name[8];
+            const tbus_traffic_end_t end = {.time_ns = begin};
+            snprintf(name, sizeof name, "%d", i < NAMES ? i : NAMES);
+            oom.fail_at = i == NAMES ? oom.calls : -1;
+            cr_assert_eq(tbus_models_record_end(models, "m", is_user ? NULL : name, is_user ? name : NULL, &end),
+                         i == NAMES ? UV_ENOMEM : 0);
+            oom.fail_at = -1;
+            tbus_models_snapshot_t *s = snapshot_of(models);
+            const uint64_t seen = (uint64_t)(i < NAMES ? i + 1 : i);
+            cr_assert_eq(is_user ? s->models[0].users : s->models[0].endpoints, seen);
+            cr_assert(!s->users_full && !s->endpoints_full && s->models[0].traffic.responses == (uint64_t)i + 1);
+            tbus_models_snapshot_free(s);
+        }
+        tbus_models_close(models);
+        oom_remove();
+        cr_assert_eq(oom.live, 0);
+    }
+}
+
 Test(models, a_model_is_used_from_the_earliest_of_its_times_to_the_latest)
 {
     static const int64_t times[] = {5, 9, 2, 7};
