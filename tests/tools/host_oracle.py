@@ -87,14 +87,15 @@ class Demo:
         return (found[0], found[1].removesuffix("/metrics")) if len(found) == 2 else None
 
     @staticmethod
-    def wait_for(look):
+    def wait_for(look, left=()):
+        """Until it finds something; where it does not, what is left to say is said."""
         end = time.monotonic() + LIMIT_S
         while time.monotonic() < end:
             found = look()
             if found:
                 return found
             time.sleep(0.01)
-        raise AssertionError(f"{look.__name__}: waited for {LIMIT_S} s")
+        raise AssertionError(f"{look.__name__}: waited for {LIMIT_S} s; {'; '.join(left)}")
 
     def get(self, path):
         with urllib.request.urlopen(self.web + path, timeout=LIMIT_S) as answer:
@@ -609,37 +610,40 @@ def scraped(tool, directory):
     sys.path.insert(0, os.path.join(HERE, "../exporters"))
     from prometheus_server import query, rules_of, scraping
 
-    with Demo(tool, directory, "--load", "0", "--faults", "0", "--pace", "20", "--key", "sk-rich") as demo:
+    def figures():
+        streaming, errors, costs = (demo.get("/metrics/" + name) for name in ("streaming", "errors", "costs"))
+        requests, models = demo.get("/metrics/requests")["all"], demo.get("/metrics/models")["models"]
+        same("requests", (requests["requests"], streaming["completed_streams"]), (10, 4))
+        return {
+            "request_total": requests["requests"], "request_errors_total": requests["errors"],
+            "request_latency_seconds{quantile='0.99'} * 1000": requests["latency_ms"]["p99"],
+            "streaming_completed_streams_total": streaming["completed_streams"],
+            "streaming_total_tokens_total": streaming["total_tokens"],
+            "error_total_errors_total": errors["errors"], "error_rate": errors["error_rate"],
+            "cost_total_usd": costs["total_usd"], "cost_by_model_usd{model='gpt-4o'}": costs["total_usd"],
+            "model_requests_total{model='gpt-4o'}": next(m["requests"] for m in models if m["name"] == "gpt-4o"),
+        }
+
+    wrong = []
+    def all_agree():
+        wrong.clear()
+        for expression, figure in figures().items():
+            got = [float(series["value"][1]) for series in query(port, expression)]
+            if len(got) != 1 or abs(got[0] - float(figure)) > 1e-12 * abs(got[0]):
+                wrong.append(f"{expression} is {got}, and not {figure}")
+        return not wrong
+
+    with Demo(tool, directory, "--load", "0", "--faults", "0", "--pace", "20", "--key", "sk-rich") as demo, \
+         scraping(int(demo.web.rsplit(":", 1)[1]), directory) as port:
         for i in range(8):
             curl(demo, "/chat/completions", chat("gpt-4o", f"hello {i}", stream=i % 2 == 0, max_tokens=10 + i))
         same("failed", curl(demo, "/chat/completions", chat("gpt-4o-mini", "x"), "-H", "X-Demo-Fault: before")[0], 500)
         same("refused", curl(demo, "/chat/completions", b"{")[0], 400)
         demo.settle(4, 10)
-        streaming, errors, costs = (demo.get("/metrics/" + name) for name in ("streaming", "errors", "costs"))
-        requests, models = demo.get("/metrics/requests")["all"], demo.get("/metrics/models")["models"]
-        wanted = {
-            "request_total": requests["requests"], "request_errors_total": requests["errors"],
-            "request_latency_seconds{quantile='0.99'}": requests["latency_ms"]["p99"] / 1000,
-            "streaming_completed_streams_total": streaming["completed_streams"],
-            "streaming_total_tokens_total": streaming["total_tokens"],
-            "error_total_errors_total": errors["errors"], "error_rate": errors["error_rate"],
-            "cost_total_usd": Decimal(costs["total_usd"]), "cost_by_model_usd{model='gpt-4o'}": Decimal(costs["total_usd"]),
-            "model_requests_total{model='gpt-4o'}": next(m["requests"] for m in models if m["name"] == "gpt-4o"),
-        }
-        same("requests", (wanted["request_total"], wanted["streaming_completed_streams_total"]), (10, 4))
-
-        def value_of(expression):
-            found = query(port, expression)
-            expect(len(found) == 1, expression, "is", found)
-            return float(found[0]["value"][1])
-
-        with scraping(int(demo.web.rsplit(":", 1)[1]), directory) as port:
-            for expression, figure in wanted.items():
-                got = value_of(expression)
-                expect(abs(got - float(figure)) <= 1e-12 * abs(got), expression, got, "and", figure)
-            demo.wait_for(lambda: all(health != "unknown" for _, health in rules_of(port)))
-            rules = rules_of(port)
-            expect(len(rules) > 10 and all(health == "ok" for _, health in rules), rules)
+        demo.wait_for(all_agree, wrong)
+        demo.wait_for(lambda: all(health != "unknown" for _, health in rules_of(port)))
+        rules = rules_of(port)
+        expect(len(rules) > 10 and all(health == "ok" for _, health in rules), rules)
         demo.end()
 
 
