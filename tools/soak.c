@@ -194,7 +194,7 @@ static int soak_for(const struct options *options)
     if (!code) {
         run(&soak, &signals);
         host_load_stop(soak.load);
-        check_end(&soak, host_drain(&soak.host, 10000, &signals));
+        check_end(&soak, host_drain(&soak.host, uv_hrtime(), 10000, &signals));
         printf("%u passed, %u failed\n", soak.passed, soak.failed);
     }
     host_load_close(soak.load);

@@ -112,6 +112,9 @@ class Demo:
 
     def end(self, number=signal.SIGTERM):
         self.process.send_signal(number)
+        return self.ended()
+
+    def ended(self):
         out, _ = self.process.communicate(timeout=LIMIT_S)
         expect(self.process.returncode == 0, "exit code", self.process.returncode, self.said())
         return out
@@ -590,10 +593,12 @@ def hurry(tool, directory):
             demo.wait_for(lambda: demo.get("/metrics/streaming")["active_streams"] == 1)
             demo.process.send_signal(signal.SIGINT)
             demo.wait_for(lambda: "finishing what is under way: 1 requests" in demo.said())
-            began = time.monotonic()
-            time.sleep(0.5) # at once it would be taken for the same one
-            report = json.loads(demo.end(signal.SIGINT))
-            expect(time.monotonic() - began < 9, "it waited all the same")
+            def cut_off():
+                demo.process.send_signal(signal.SIGINT) # at once it is taken for the same one
+                return "cutting off what is under way: " in demo.said()
+            demo.wait_for(cut_off)
+            expect("cutting off what is under way: asked again" in demo.said(), "it waited all the same:", demo.said())
+            report = json.loads(demo.ended())
             got = b""
             while more := client.recv(65536):
                 got += more
