@@ -102,12 +102,13 @@ static int play(const struct options *options)
         tool_say("can not make load: %s", uv_strerror(error));
     else
         run(&host, load, &signals);
+    uint64_t asked_hr = uv_hrtime(); /* before it is said how to hurry */
     host_load_stop(load);
     uint64_t left = host_engine_active(host.engine);
     if (left > 0)
         tool_say("finishing what is under way: %llu requests, for %d s at most; Ctrl-C cuts them off",
                  (unsigned long long)left, GRACE_MS / 1000);
-    code = host_drain(&host, GRACE_MS, &signals);
+    code = host_drain(&host, asked_hr, GRACE_MS, &signals);
     host_load_close(load);
     if (!code && !error)
         code = host_report(&host, options->output);

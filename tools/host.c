@@ -120,26 +120,30 @@ static bool is_hurried(const sigset_t *hurry)
     return hurry && sigtimedwait(hurry, NULL, &(struct timespec){.tv_sec = 0}) > 0;
 }
 
-/* Waits until the engine has nothing under way and each answer is sent; false = not within the time. */
-static bool wait_for_calls(struct host *host, uint64_t wait_ns, const sigset_t *hurry)
+/* Waits until the engine has nothing under way and each answer is sent. UV_ECANCELED: was hurried, UV_ETIMEDOUT: not
+ * within the time. */
+static int wait_for_calls(struct host *host, uint64_t begin_hr, uint64_t wait_ns, const sigset_t *hurry)
 {
-    uint64_t begin = uv_hrtime();
     while (host_engine_active(host->engine) > 0 || host_server_calls(host->server) > 0) {
-        uint64_t waited = uv_hrtime() - begin;
-        if ((is_hurried(hurry) && waited > ONE_SIGNAL_NS) || waited >= wait_ns)
-            return false;
+        uint64_t waited = uv_hrtime() - begin_hr;
+        if (is_hurried(hurry) && waited > ONE_SIGNAL_NS)
+            return UV_ECANCELED;
+        if (waited >= wait_ns)
+            return UV_ETIMEDOUT;
         nap();
     }
-    return true;
+    return 0;
 }
 
-static void stop_serving(struct host *host, uint32_t wait_ms, const sigset_t *hurry)
+static void stop_serving(struct host *host, uint64_t asked_hr, uint32_t wait_ms, const sigset_t *hurry)
 {
     atomic_store(&host->is_closing, true);
     host_server_quiesce(host->server);
-    if (!wait_for_calls(host, wait_ms * UINT64_C(1000000), hurry)) {
+    int error = wait_for_calls(host, asked_hr, wait_ms * UINT64_C(1000000), hurry);
+    if (error) {
+        tool_say("cutting off what is under way: %s", error == UV_ECANCELED ? "asked again" : "the time is over");
         host_engine_hurry(host->engine);
-        wait_for_calls(host, UINT64_C(2000000000), hurry);
+        wait_for_calls(host, uv_hrtime(), UINT64_C(2000000000), NULL);
     }
     /* A suspended connection must not be there when the daemon stops: each belongs to a call of the engine's. */
     host_engine_hurry(host->engine);
@@ -151,9 +155,9 @@ static void stop_serving(struct host *host, uint32_t wait_ms, const sigset_t *hu
     host->engine = NULL;
 }
 
-int host_drain(struct host *host, uint32_t wait_ms, const sigset_t *hurry)
+int host_drain(struct host *host, uint64_t asked_hr, uint32_t wait_ms, const sigset_t *hurry)
 {
-    stop_serving(host, wait_ms, hurry);
+    stop_serving(host, asked_hr, wait_ms, hurry);
     tbus_web_close(host->web);
     host->web = NULL;
     int error = drain_bus(host->bus, DRAIN_MAX_MS, &host->stats, &host->remained);
@@ -179,7 +183,7 @@ int host_report(struct host *host, enum output output)
 void host_close(struct host *host)
 {
     if (host->server)
-        stop_serving(host, 0, NULL);
+        stop_serving(host, uv_hrtime(), 0, NULL);
     host_engine_close(host->engine);
     tbus_web_close(host->web);
     int error = tbus_telemetry_close(host->telemetry);

@@ -60,10 +60,11 @@ struct host {
  * nothing left open. */
 int host_open(struct host *host, const struct options *options, int64_t (*clock)(void *user), void *clock_user);
 
-/* Ends serving: what is under way is finished, for at most `wait_ms` and until one of `hurry` comes, signals that are
- * blocked (NULL = none); the rest is cut off. Then the bus is closed when all that was published is delivered. The
+/* Ends serving: what is under way is finished, for at most `wait_ms` from `asked_hr` (when the end was asked for, on the
+ * monotonic clock) and until one of `hurry` comes, signals that are blocked (NULL = none); one that comes at once is taken
+ * for the first one. The rest is cut off. Then the bus is closed when all that was published is delivered. The
  * trackers stay. Returns as host_open(). */
-int host_drain(struct host *host, uint32_t wait_ms, const sigset_t *hurry);
+int host_drain(struct host *host, uint64_t asked_hr, uint32_t wait_ms, const sigset_t *hurry);
 
 /* Writes the report of a drained host to stdout. Returns how the command ends. */
 int host_report(struct host *host, enum output output);

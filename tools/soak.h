@@ -19,6 +19,8 @@ struct soak {
     _Atomic int64_t ahead_ns;  /* of the bus's clock */
     uint64_t began_hr;
     struct soak_memory first; /* when it had warmed up; 0 = not yet */
+    /* of the two subscribers, at the last check */
+    uint64_t failing_errors, failing_skipped, isolated_dropped;
     unsigned passed, failed;
 };
 

@@ -239,6 +239,9 @@ void soak_check(struct soak *soak, bool is_warm)
         return;
     }
     figures.memory = (struct soak_memory){allocated_mib(), resident_mib()};
+    soak->failing_errors = figures.failing.errors;
+    soak->failing_skipped = figures.failing.skipped;
+    soak->isolated_dropped = figures.isolated.dropped;
     check_clients(&figures);
     check_bus(&figures);
     check_requests(&figures);

@@ -45,7 +45,7 @@ static inline void hosted_on_closed(tbus_t *bus, const tbus_close_report_t *repo
 
 static inline void hosted_close(struct hosted *hosted)
 {
-    cr_assert_eq(tbus_close(hosted->bus, 1000, hosted_on_closed, hosted), 0);
+    cr_assert_eq(tbus_close(hosted->bus, 60000, hosted_on_closed, hosted), 0);
     uv_run(&hosted->loop, UV_RUN_DEFAULT);
     cr_assert(hosted->closed);
     cr_assert_eq(uv_loop_close(&hosted->loop), 0);

@@ -75,7 +75,7 @@ Test(life, whatever_allocation_fails_the_error_is_clear_and_nothing_leaks)
         int error = tbus_open(&(tbus_options_t){.loop = &loop, .ring_bytes = 64 << 10}, &hosted.bus);
         if (error == 0) {
             live(hosted.bus, &life);
-            cr_assert_eq(tbus_close(hosted.bus, 1000, hosted_on_closed, &hosted), 0);
+            cr_assert_eq(tbus_close(hosted.bus, 60000, hosted_on_closed, &hosted), 0);
             uv_run(&loop, UV_RUN_DEFAULT);
             cr_assert(hosted.closed);
             cr_assert_eq(hosted.report.remained, 0u);

@@ -71,8 +71,8 @@ Test(lifecycle, a_closing_bus_refuses_and_counts)
     tbus_stats_t stats;
     hosted_open(&hosted, NULL);
     cr_assert_eq(publish_number(hosted.bus, 1), 0);
-    cr_assert_eq(tbus_close(hosted.bus, 1000, hosted_on_closed, &hosted), 0);
-    cr_assert_eq(tbus_close(hosted.bus, 1000, NULL, NULL), UV_EALREADY);
+    cr_assert_eq(tbus_close(hosted.bus, 60000, hosted_on_closed, &hosted), 0);
+    cr_assert_eq(tbus_close(hosted.bus, 60000, NULL, NULL), UV_EALREADY);
     cr_assert_eq(publish_number(hosted.bus, 2), UV_ESHUTDOWN);
     cr_assert_eq(tbus_subscribe(hosted.bus, ">", 0, count, NULL), UV_ESHUTDOWN);
     cr_assert_eq(tbus_unsubscribe(hosted.bus, 1), UV_ESHUTDOWN);
@@ -126,7 +126,7 @@ static void keep_report(tbus_t *bus, const tbus_close_report_t *report, void *us
 static void close_and_keep(void *argument)
 {
     struct hosted *hosted = argument;
-    cr_assert_eq(tbus_close(hosted->bus, 1000, keep_report, hosted), 0);
+    cr_assert_eq(tbus_close(hosted->bus, 60000, keep_report, hosted), 0);
 }
 
 Test(lifecycle, whatever_was_accepted_before_the_close_is_delivered)
@@ -240,7 +240,7 @@ static int close_at_once(const tbus_event_t *event, void *user)
     struct closer *closer = user;
     (void)event;
     if (++closer->seen == 1) {
-        cr_assert_eq(tbus_close(closer->bus, 1000, NULL, NULL), 0);
+        cr_assert_eq(tbus_close(closer->bus, 60000, NULL, NULL), 0);
         cr_assert_eq(tbus_free(closer->bus), UV_EBUSY, "a thread can not wait for itself");
         cr_assert_eq(publish_number(closer->bus, 9), UV_ESHUTDOWN);
     }
@@ -284,7 +284,7 @@ Test(lifecycle, closing_can_be_waited_for_by_callback)
     cr_assert_eq(tbus_open(NULL, &closer.bus), 0);
     for (int i = 0; i < 5; i++)
         cr_assert_eq(publish_number(closer.bus, i), 0);
-    cr_assert_eq(tbus_close(closer.bus, 1000, see_closed, &closer), 0);
+    cr_assert_eq(tbus_close(closer.bus, 60000, see_closed, &closer), 0);
     uv_sem_wait(&closed);
     cr_assert_eq(tbus_free(closer.bus), 0);
     uv_sem_destroy(&closed);

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import time
 
-PATIENCE_S = 45
+PATIENCE_S = 90
 FLAGS = ['--headless=new', '--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage', '--no-first-run',
          '--disable-extensions', '--disable-background-networking', '--disable-component-update', '--disable-sync',
          '--disable-default-apps', '--mute-audio', '--hide-scrollbars', '--force-color-profile=srgb', '--lang=en-US',

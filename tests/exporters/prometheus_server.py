@@ -4,6 +4,7 @@ What its API answers must be what the page says. The process's own figures and t
 names are compared.
 """
 import contextlib
+import http.client
 import json
 import math
 import os
@@ -11,7 +12,6 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.error
 import urllib.parse
 import urllib.request
 
@@ -19,8 +19,9 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from prometheus_check import families_of  # noqa: E402
 
 PATIENCE_S = 120
+# A scrape that takes longer than its time makes all series stale until the next one.
 CONFIG = """
-global: {{scrape_interval: 500ms, scrape_timeout: 500ms, evaluation_interval: 500ms}}
+global: {{scrape_interval: 2s, scrape_timeout: 2s, evaluation_interval: 500ms}}
 rule_files: ["{rules}"]
 scrape_configs:
   - job_name: tallybus
@@ -35,19 +36,22 @@ def free_port():
 
 
 def query(port, expression):
+    """What is found at this moment: nothing where the last scrape failed."""
     url = f"http://127.0.0.1:{port}/api/v1/query?" + urllib.parse.urlencode({"query": expression})
-    with urllib.request.urlopen(url, timeout=10) as reply:
+    with urllib.request.urlopen(url, timeout=60) as reply:
         return json.load(reply)["data"]["result"]
 
 
-def wait_until_up(server, port):
+def wait_until_up(server, own_port, port):
+    """False: the Prometheus ended. Another one that has its port does not scrape this server."""
     end = time.monotonic() + PATIENCE_S
     while time.monotonic() < end:
-        assert server.poll() is None, "prometheus ended"
+        if server.poll() is not None:
+            return False
         try:
-            if any(float(series["value"][1]) == 1 for series in query(port, 'up{job="tallybus"}')):
-                return
-        except (urllib.error.URLError, ConnectionError, TimeoutError):
+            if any(float(series["value"][1]) == 1 for series in query(own_port, f'up{{instance="127.0.0.1:{port}"}}')):
+                return True
+        except (OSError, http.client.HTTPException, ValueError):
             pass
         time.sleep(0.1)
     raise AssertionError("prometheus has not scraped the server")
@@ -55,6 +59,10 @@ def wait_until_up(server, port):
 
 def unescaped(value):
     return value.replace("\\\\", "\0").replace('\\"', '"').replace("\\n", "\n").replace("\0", "\\")
+
+
+class Missing(AssertionError):
+    """A series that is not there, which may be so for a moment: see query()."""
 
 
 def compare(page, results):
@@ -68,7 +76,8 @@ def compare(page, results):
             if sample.endswith("_created"):
                 continue
             key = (sample, tuple(sorted((k, unescaped(v)) for k, v in labels if v != "")))
-            assert key in found, f"{key} is missing"
+            if key not in found:
+                raise Missing(f"{key} is missing")
             if name.startswith(("process_", "tallybus_bus_")):
                 continue
             number, got = float(number), found[key]
@@ -77,16 +86,9 @@ def compare(page, results):
     return compared
 
 
-@contextlib.contextmanager
-def scraping(port, directory):
-    """A Prometheus that has scraped the server at a port, and knows the rules; gives its own port."""
-    own_port = free_port()
-    rules = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../docs/prometheus/rules.yml")
-    config = os.path.join(directory, "prometheus.yml")
-    with open(config, "w", encoding="utf-8") as file:
-        file.write(CONFIG.format(port=port, rules=os.path.normpath(rules)))
+def start(config, directory, own_port):
     with open(os.path.join(directory, "prometheus.log"), "wb") as log:
-        server = subprocess.Popen(
+        return subprocess.Popen(
             [
                 "prometheus",
                 "--config.file=" + config,
@@ -96,19 +98,52 @@ def scraping(port, directory):
             stdout=log,
             stderr=log,
         )
-    try:
-        wait_until_up(server, own_port)
+
+
+def stop(server):
+    server.kill()
+    server.wait()
+
+
+def port_was_taken(directory):
+    with open(os.path.join(directory, "prometheus.log"), encoding="utf-8", errors="replace") as log:
+        return "address already in use" in log.read()
+
+
+@contextlib.contextmanager
+def scraping(port, directory):
+    """A Prometheus that has scraped the server at a port, and knows the rules; gives its own port."""
+    rules = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../docs/prometheus/rules.yml")
+    config = os.path.join(directory, "prometheus.yml")
+    with open(config, "w", encoding="utf-8") as file:
+        file.write(CONFIG.format(port=port, rules=os.path.normpath(rules)))
+    with contextlib.ExitStack() as started:
+        while True:
+            own_port = free_port()
+            server = start(config, directory, own_port)
+            started.callback(stop, server)
+            if wait_until_up(server, own_port, port):
+                break
+            assert port_was_taken(directory), "prometheus ended"
         yield own_port
-    finally:
-        server.kill()
-        server.wait()
 
 
 def rules_of(port):
     """Each rule's name and health."""
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/v1/rules", timeout=10) as reply:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/v1/rules", timeout=60) as reply:
         groups = json.load(reply)["data"]["groups"]
     return [(rule["name"], rule["health"]) for group in groups for rule in group["rules"]]
+
+
+def compare_all(page, own_port):
+    end = time.monotonic() + PATIENCE_S
+    while True:
+        try:
+            return compare(page, query(own_port, '{job="tallybus"}'))
+        except Missing:
+            if time.monotonic() >= end:
+                raise
+        time.sleep(0.1)
 
 
 def main():
@@ -119,7 +154,7 @@ def main():
         )
         with urllib.request.urlopen(request, timeout=30) as reply:
             page = reply.read().decode()
-        print(f"{compare(page, query(own_port, '{job=' + chr(34) + 'tallybus' + chr(34) + '}'))} series agree")
+        print(f"{compare_all(page, own_port)} series agree")
 
 
 if __name__ == "__main__":

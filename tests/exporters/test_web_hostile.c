@@ -8,6 +8,9 @@
 #include "exporters/web_server.h"
 #include "tests/exporters/web_client.h"
 
+/* How long a server waits where a test waits until it does no more: long enough for what the test has to send before. */
+#define IMPATIENT_MS 3000
+
 #define GET_HEALTH "GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 /* --- A table of the test's own --- */
@@ -209,7 +212,7 @@ Test(web_hostile, who_sends_a_body_can_send_it_all_and_read_why_it_is_refused)
 /* There is one place: another is served when the first has lost it. */
 Test(web_hostile, a_body_without_end_is_cut_off)
 {
-    tbus_web_t *web = open_web((tbus_web_options_t){.wait_max_ms = 1000, .connections_max = 1});
+    tbus_web_t *web = open_web((tbus_web_options_t){.wait_max_ms = IMPATIENT_MS, .connections_max = 1});
     int client = web_connect(tbus_web_port(web));
     static char block[1 << 16];
     web_send(client, "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9223372036854775807\r\n\r\n", 74);
@@ -249,7 +252,7 @@ Test(web_hostile, a_place_is_free_as_soon_as_a_refused_client_has_closed)
 
 Test(web_hostile, a_byte_now_and_then_does_not_keep_a_connection)
 {
-    tbus_web_t *web = open_web((tbus_web_options_t){.wait_max_ms = 300});
+    tbus_web_t *web = open_web((tbus_web_options_t){.wait_max_ms = IMPATIENT_MS});
     int client = web_connect(tbus_web_port(web));
     struct pollfd wait = {.fd = client, .events = POLLIN};
     uint64_t begin = uv_hrtime();
@@ -265,7 +268,7 @@ Test(web_hostile, a_byte_now_and_then_does_not_keep_a_connection)
 
 Test(web_hostile, connections_that_say_nothing_are_cut_off)
 {
-    tbus_web_t *web = open_web((tbus_web_options_t){.wait_max_ms = 2000}); /* a busy machine has to answer within it */
+    tbus_web_t *web = open_web((tbus_web_options_t){.wait_max_ms = IMPATIENT_MS});
     int silent = web_connect(tbus_web_port(web)), kept = web_connect(tbus_web_port(web));
     web_send(kept, GET_HEALTH, strlen(GET_HEALTH));
     expect_health(kept);
@@ -280,7 +283,7 @@ Test(web_hostile, connections_that_say_nothing_are_cut_off)
 Test(web_hostile, a_client_that_does_not_read_is_cut_off)
 {
     tbus_web_t *web;
-    cr_assert_eq(web_open(&(tbus_web_options_t){.wait_max_ms = 200, .connections_max = 1}, routes, &web), 0);
+    cr_assert_eq(web_open(&(tbus_web_options_t){.wait_max_ms = IMPATIENT_MS, .connections_max = 1}, routes, &web), 0);
     int client = web_connect(tbus_web_port(web));
     web_send(client, "GET /much HTTP/1.1\r\nHost: localhost\r\n\r\n", 40);
     struct pollfd wait = {.fd = client, .events = POLLIN};

@@ -154,7 +154,7 @@ Test(errors_subscriber, bad_arguments_and_closing)
     cr_assert_eq(tbus_errors_open(NULL, &errors), 0);
     cr_assert_eq(tbus_errors_attach(NULL, hosted.bus), UV_EINVAL);
     cr_assert_eq(tbus_errors_attach(errors, NULL), UV_EINVAL);
-    cr_assert_eq(tbus_close(hosted.bus, 1000, hosted_on_closed, &hosted), 0);
+    cr_assert_eq(tbus_close(hosted.bus, 60000, hosted_on_closed, &hosted), 0);
     cr_assert_eq(tbus_errors_attach(errors, hosted.bus), UV_ESHUTDOWN);
     uv_run(&hosted.loop, UV_RUN_DEFAULT);
     cr_assert(hosted.closed);
@@ -333,7 +333,7 @@ Test(errors_subscriber, what_the_bus_does_not_take_stays_in_the_tracker)
     newsroom_open(&room, (tbus_errors_options_t){.pattern_threshold = 1, .alert_requests_min = 1});
     cr_assert_eq(tbus_errors_record_response(room.errors, "/chat", NULL, 500, BEGIN_NS), 0);
     cr_assert_eq(tbus_errors_record_response(room.errors, "/chat", NULL, 501, BEGIN_NS), 0);
-    cr_assert_eq(tbus_close(room.hosted.bus, 1000, hosted_on_closed, &room.hosted), 0);
+    cr_assert_eq(tbus_close(room.hosted.bus, 60000, hosted_on_closed, &room.hosted), 0);
     for (int i = 0; i < 3; i++)
         cr_assert_eq(tbus_errors_publish_findings(room.errors, room.hosted.bus, BEGIN_NS), UV_ESHUTDOWN);
     uv_run(&room.hosted.loop, UV_RUN_DEFAULT);

@@ -77,7 +77,7 @@ static void room_deliver(struct room *room)
 
 static void room_close(struct room *room)
 {
-    cr_assert_eq(tbus_close(room->bus, 1000, NULL, NULL), 0);
+    cr_assert_eq(tbus_close(room->bus, 60000, NULL, NULL), 0);
     uv_run(&room->loop, UV_RUN_DEFAULT);
     cr_assert_eq(tbus_free(room->bus), 0);
     cr_assert_eq(uv_loop_close(&room->loop), 0);

@@ -263,7 +263,7 @@ Test(telemetry_order, a_set_can_be_closed_behind_its_bus)
     hosted_open(&hosted, NULL);
     cr_assert_eq(tbus_telemetry_open(hosted.bus, NULL, &telemetry), 0);
     cr_assert_eq(tbus_publish_request_completed(hosted.bus, &(tbus_request_completed_t){.model = "gpt-4o"}), 0);
-    cr_assert_eq(tbus_close(hosted.bus, 1000, NULL, NULL), 0);
+    cr_assert_eq(tbus_close(hosted.bus, 60000, NULL, NULL), 0);
     uv_run(&hosted.loop, UV_RUN_DEFAULT);
     tbus_cost_snapshot_t *snapshot;
     cr_assert_eq(tbus_cost_snapshot(tbus_telemetry_cost(telemetry), &snapshot), 0);

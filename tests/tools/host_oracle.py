@@ -29,7 +29,8 @@ import urllib.request
 from decimal import Decimal
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-LIMIT_S = 30  # for anything that is waited for
+LIMIT_S = 60  # for anything that is waited for
+SLOW = "0.2"  # a pace at which an answer takes long: 140 ms a token of gpt-4-turbo, so that it is under way for 20 s
 
 # Digits that no rounding survives.
 PRICES = {
@@ -63,6 +64,7 @@ def cost(model, usage):
 
 class Demo:
     def __init__(self, tool, directory, *options, **environment):
+        os.makedirs(directory, exist_ok=True)
         path = os.path.join(directory, "prices.json")
         with open(path, "w", encoding="utf-8") as file:
             file.write("{" + ",".join(
@@ -85,14 +87,15 @@ class Demo:
         return (found[0], found[1].removesuffix("/metrics")) if len(found) == 2 else None
 
     @staticmethod
-    def wait_for(look):
+    def wait_for(look, left=()):
+        """Until it finds something; where it does not, what is left to say is said."""
         end = time.monotonic() + LIMIT_S
         while time.monotonic() < end:
             found = look()
             if found:
                 return found
             time.sleep(0.01)
-        raise AssertionError(f"{look.__name__}: waited for {LIMIT_S} s")
+        raise AssertionError(f"{look.__name__}: waited for {LIMIT_S} s; {'; '.join(left)}")
 
     def get(self, path):
         with urllib.request.urlopen(self.web + path, timeout=LIMIT_S) as answer:
@@ -109,6 +112,9 @@ class Demo:
 
     def end(self, number=signal.SIGTERM):
         self.process.send_signal(number)
+        return self.ended()
+
+    def ended(self):
         out, _ = self.process.communicate(timeout=LIMIT_S)
         expect(self.process.returncode == 0, "exit code", self.process.returncode, self.said())
         return out
@@ -133,12 +139,19 @@ def check_cost(demo, total, usages, refused):
         same("cost of " + row["name"], Decimal(row["usd"]), sum(cost(m, u) for m, u in usages if m == row["name"]))
 
 
-def check_hung_up(demo, stream, usages, model, prompt, cached, seen_at_least):
-    info = demo.get("/metrics/streaming/" + stream)
-    same("status of the stream that was hung up on", info["status"], "cancelled")
-    expect(seen_at_least <= info["tokens"] < 60, f"{info['tokens']} tokens of the stream that was hung up on")
-    usages.append((model, {"prompt_tokens": prompt, "completion_tokens": info["tokens"],
-                           "prompt_tokens_details": {"cached_tokens": cached}}))
+def check_hung_up(demo, streams, model, prompt, whole):
+    """Each stream, by its id, is billed as far as it went: beyond what its client had seen, and not to the whole answer."""
+    demo.settle(len(streams), len(streams))
+    usages = []
+    for stream, (seen, cached) in streams.items():
+        info = demo.get("/metrics/streaming/" + stream)
+        same("status of the stream that was hung up on", info["status"], "cancelled")
+        expect(seen <= info["tokens"] < whole, info["tokens"], "tokens of", whole, "of the stream that was hung up on")
+        usages.append((model, {"prompt_tokens": prompt, "completion_tokens": info["tokens"],
+                               "prompt_tokens_details": {"cached_tokens": cached}}))
+    check_cost(demo, sum(cost(m, u) for m, u in usages), usages, 0)
+    same("cancelled", demo.get("/metrics/streaming")["cancelled_streams"], len(streams))
+    same("excluded", demo.get("/metrics/errors")["excluded"], len(streams))
 
 
 # --- The SDK ---
@@ -162,8 +175,8 @@ LEAST_MS = {"gpt-4o": 180 / PACE, "gpt-4o-mini": 120 / PACE, "gpt-4-turbo": 300 
 
 
 def check_ttft(demo, streams):
-    """The host's figure begins with the request's headers and ends when the token is made: it is what the client saw but
-    for the way, and no less than the model takes."""
+    """The host's figure begins with the request's headers and ends when the token is made: it is no more than
+    the client saw, and no less than the model takes."""
     ways = []
     for stream in streams:
         info = demo.get("/metrics/streaming/" + stream["id"])
@@ -171,16 +184,17 @@ def check_ttft(demo, streams):
         same("status", info["status"], "completed")
         expect(float(info["ttft_ms"]) >= LEAST_MS[stream["model"]], stream["model"], "answered in", info["ttft_ms"], "ms")
         ways.append(stream["first_ms"] - float(info["ttft_ms"]))
-    expect(min(ways) >= 0 and min(ways) < 2000, "the first tokens came so many ms after they were made:", ways)
+    expect(min(ways) >= 0, "the first tokens came so many ms after they were made:", ways)
 
 
 def sdk(tool, directory, packages):
     # Enough for one: (1 + 4 + 3) prompt tokens and 5 of the answer.
     once = cost("gpt-4o", {"prompt_tokens": 8, "completion_tokens": 5})
     with Demo(tool, directory, "--load", "0", "--faults", "0", "--pace", "4", "--key", "sk-rich",
-              "--key", f"sk-poor={once}") as demo:
-        out = subprocess.run(["node", os.path.join(HERE, "openai_client.mjs"), packages, demo.api, "sk-rich", "sk-poor"],
-                             check=True, stdout=subprocess.PIPE, timeout=60, text=True).stdout
+              "--key", f"sk-poor={once}") as demo, \
+         Demo(tool, os.path.join(directory, "slow"), "--load", "0", "--faults", "0", "--pace", SLOW, "--key", "sk-rich") as late:
+        out = subprocess.run(["node", os.path.join(HERE, "openai_client.mjs"), packages, demo.api, "sk-rich", "sk-poor",
+                              late.api], check=True, stdout=subprocess.PIPE, timeout=3 * LIMIT_S, text=True).stdout
         seen = json.loads(out)
         streams = seen["streams"]
         same("models", "gpt-4o" in seen["models"] and len(seen["models"]) == 7, True)
@@ -192,27 +206,25 @@ def sdk(tool, directory, packages):
             expect(stream["text"] and stream["finish"] in ("stop", "length"), stream)
         for request in seen["requests"]:
             same("words", len(request["text"].split()), request["usage"]["completion_tokens"])
-        same("finish", sorted(r["finish"] for r in seen["requests"]), ["length", "length", "stop"])
+        same("finish", sorted(r["finish"] for r in seen["requests"]), ["length", "length", "stop", "stop"])
         pairs = zip(*[[x for vector in e["vectors"] for x in vector] for e in seen["embeddings"]])
         expect(all(abs(a - b) < 1e-7 for a, b in pairs), "embeddings as base64 and as numbers differ")
 
-        # 3 plain, 24 streams, 2 embeddings, 1 hung up, 1 of the poor, 7 errors; 26 streams: one broke off
-        demo.settle(26, 38)
+        # 4 plain, 24 streams, 2 embeddings, 1 of the poor, 7 errors; 25 streams: one broke off
+        demo.settle(25, 38)
         usages = [(r["model"], r["usage"]) for r in seen["requests"]] + [(s["model"], s["usage"]) for s in streams]
         usages += [("text-embedding-3-small", e["usage"]) for e in seen["embeddings"]]
         usages.append(("gpt-4o", {"prompt_tokens": 8, "completion_tokens": 5}))
-        cached = streams[0]["usage"]["prompt_tokens_details"]["cached_tokens"] or 128
-        check_hung_up(demo, seen["hung_up"], usages, "gpt-4-turbo", streams_prompt("hang"), cached, 2)
         check_cost(demo, sum(cost(m, u) for m, u in usages), usages, 5)
         check_ttft(demo, streams)
 
         streaming, errors, budgets = demo.get("/metrics/streaming"), demo.get("/metrics/errors"), demo.get("/metrics/budgets")
         same("completed", streaming["completed_streams"], 24)
         same("failed", streaming["failed_streams"], 1)
-        same("cancelled", streaming["cancelled_streams"], 1)
+        same("cancelled", streaming["cancelled_streams"], 0)
         same("negative intervals", streaming["negative_intervals"], 0)
         same("errors of the server", (errors["failed"], errors["errors"]), (2, 2))
-        same("excluded", errors["excluded"], 1)
+        same("excluded", errors["excluded"], 0)
         same("denied", budgets["denied"], 1)
         same("reservations", budgets["reservations"], 0)
         same("settled", Decimal(budgets["settled_usd"]), sum(cost(m, u) for m, u in usages))
@@ -221,15 +233,17 @@ def sdk(tool, directory, packages):
         bus = demo.get("/metrics/bus")
         same("published and delivered", bus["published"], bus["delivered"])
         expect(not any(bus["undelivered"].values()), bus["undelivered"])
+        # The first one leaves the beginning of its prompt in the cache.
+        hung_up = {stream: (2, cached) for stream, cached in zip(seen["hung_up"], (0, 128))}
+        same("hung up", len(hung_up), 2)
+        whole = seen["requests"][-1]["usage"]
+        check_hung_up(late, hung_up, "gpt-4-turbo", whole["prompt_tokens"], whole["completion_tokens"])
+        late.end()
         demo.end()
 
 
 def tokens_of(text):
     return (len(text.encode()) + 3) // 4
-
-
-def streams_prompt(text):
-    return tokens_of("Be exact. " * 80) + tokens_of(text) + 4 + 4 + 3
 
 
 # --- curl and sockets ---
@@ -324,12 +338,16 @@ def plain(tool, directory):
         expect(all("usage" not in event for event in events), "usage that was not asked for")
         usages.append(("gpt-4o", {"prompt_tokens": tokens_of("hello") + 7, "completion_tokens": 3}))
 
-        hung_up = [hang_up(demo, n) for n in (1, 2, 5)]
-        demo.settle(5, refused + 4 + 3)
-        for stream, pieces in zip(hung_up, (1, 2, 5)):
-            check_hung_up(demo, stream, usages, "gpt-4-turbo", tokens_of("hang up") + 7, 0, pieces)
+        whole = json.loads(curl(demo, "/chat/completions", chat("gpt-4-turbo", "hang up"))[1])["usage"]
+        usages.append(("gpt-4-turbo", whole))
+        demo.settle(2, refused + 5)
         check_cost(demo, sum(cost(m, u) for m, u in usages), usages, refused)
-        same("cancelled", demo.get("/metrics/streaming")["cancelled_streams"], 3)
+        demo.end()
+
+    with Demo(tool, directory, "--load", "0", "--faults", "0", "--pace", SLOW, "--key", "sk-rich") as demo:
+        hung_up = {hang_up(demo, n): (n, 0) for n in (1, 2, 5)}
+        same("hung up", len(hung_up), 3)
+        check_hung_up(demo, hung_up, "gpt-4-turbo", tokens_of("hang up") + 7, whole["completion_tokens"])
         demo.end()
 
 
@@ -453,17 +471,18 @@ def unwanted(tool, directory):
 def away(tool, directory):
     """Whose answer is waited for as a whole is not served on either: what was generated by then is billed."""
     body, prompt = chat("gpt-4-turbo", "hang up"), tokens_of("hang up") + 7
-    with Demo(tool, directory, "--load", "0", "--faults", "0", "--pace", "1", "--key", "sk-rich") as demo:
+    with Demo(tool, directory, "--load", "0", "--faults", "0", "--pace", "50", "--key", "sk-rich") as demo:
         whole = json.loads(curl(demo, "/chat/completions", body)[1])["usage"]["completion_tokens"]
+        demo.end()
+    with Demo(tool, directory, "--load", "0", "--faults", "0", "--pace", SLOW, "--key", "sk-rich") as demo:
         with post(demo, body, length=len(body)):
             demo.wait_for(lambda: demo.get("/metrics/requests")["all"]["in_flight"] == 1)
-        demo.settle(0, 2)
+        demo.settle(0, 1)
         same("excluded", demo.get("/metrics/errors")["excluded"], 1)
         costs = demo.get("/metrics/costs")
-        made = costs["completion_tokens"] - whole
+        made = costs["completion_tokens"]
         expect(0 <= made < whole, "the host generated", made, "tokens of", whole)
-        same("cost", Decimal(costs["total_usd"]), sum(
-            cost("gpt-4-turbo", {"prompt_tokens": prompt, "completion_tokens": n}) for n in (whole, made)))
+        same("cost", Decimal(costs["total_usd"]), cost("gpt-4-turbo", {"prompt_tokens": prompt, "completion_tokens": made}))
         budgets = demo.get("/metrics/budgets")
         same("reservations", budgets["reservations"], 0)
         same("settled", Decimal(budgets["settled_usd"]), Decimal(costs["total_usd"]))
@@ -574,10 +593,12 @@ def hurry(tool, directory):
             demo.wait_for(lambda: demo.get("/metrics/streaming")["active_streams"] == 1)
             demo.process.send_signal(signal.SIGINT)
             demo.wait_for(lambda: "finishing what is under way: 1 requests" in demo.said())
-            began = time.monotonic()
-            time.sleep(0.5) # at once it would be taken for the same one
-            report = json.loads(demo.end(signal.SIGINT))
-            expect(time.monotonic() - began < 9, "it waited all the same")
+            def cut_off():
+                demo.process.send_signal(signal.SIGINT) # at once it is taken for the same one
+                return "cutting off what is under way: " in demo.said()
+            demo.wait_for(cut_off)
+            expect("cutting off what is under way: asked again" in demo.said(), "it waited all the same:", demo.said())
+            report = json.loads(demo.ended())
             got = b""
             while more := client.recv(65536):
                 got += more
@@ -594,37 +615,40 @@ def scraped(tool, directory):
     sys.path.insert(0, os.path.join(HERE, "../exporters"))
     from prometheus_server import query, rules_of, scraping
 
-    with Demo(tool, directory, "--load", "0", "--faults", "0", "--pace", "20", "--key", "sk-rich") as demo:
+    def figures():
+        streaming, errors, costs = (demo.get("/metrics/" + name) for name in ("streaming", "errors", "costs"))
+        requests, models = demo.get("/metrics/requests")["all"], demo.get("/metrics/models")["models"]
+        same("requests", (requests["requests"], streaming["completed_streams"]), (10, 4))
+        return {
+            "request_total": requests["requests"], "request_errors_total": requests["errors"],
+            "request_latency_seconds{quantile='0.99'} * 1000": requests["latency_ms"]["p99"],
+            "streaming_completed_streams_total": streaming["completed_streams"],
+            "streaming_total_tokens_total": streaming["total_tokens"],
+            "error_total_errors_total": errors["errors"], "error_rate": errors["error_rate"],
+            "cost_total_usd": costs["total_usd"], "cost_by_model_usd{model='gpt-4o'}": costs["total_usd"],
+            "model_requests_total{model='gpt-4o'}": next(m["requests"] for m in models if m["name"] == "gpt-4o"),
+        }
+
+    wrong = []
+    def all_agree():
+        wrong.clear()
+        for expression, figure in figures().items():
+            got = [float(series["value"][1]) for series in query(port, expression)]
+            if len(got) != 1 or abs(got[0] - float(figure)) > 1e-12 * abs(got[0]):
+                wrong.append(f"{expression} is {got}, and not {figure}")
+        return not wrong
+
+    with Demo(tool, directory, "--load", "0", "--faults", "0", "--pace", "20", "--key", "sk-rich") as demo, \
+         scraping(int(demo.web.rsplit(":", 1)[1]), directory) as port:
         for i in range(8):
             curl(demo, "/chat/completions", chat("gpt-4o", f"hello {i}", stream=i % 2 == 0, max_tokens=10 + i))
         same("failed", curl(demo, "/chat/completions", chat("gpt-4o-mini", "x"), "-H", "X-Demo-Fault: before")[0], 500)
         same("refused", curl(demo, "/chat/completions", b"{")[0], 400)
         demo.settle(4, 10)
-        streaming, errors, costs = (demo.get("/metrics/" + name) for name in ("streaming", "errors", "costs"))
-        requests, models = demo.get("/metrics/requests")["all"], demo.get("/metrics/models")["models"]
-        wanted = {
-            "request_total": requests["requests"], "request_errors_total": requests["errors"],
-            "request_latency_seconds{quantile='0.99'}": requests["latency_ms"]["p99"] / 1000,
-            "streaming_completed_streams_total": streaming["completed_streams"],
-            "streaming_total_tokens_total": streaming["total_tokens"],
-            "error_total_errors_total": errors["errors"], "error_rate": errors["error_rate"],
-            "cost_total_usd": Decimal(costs["total_usd"]), "cost_by_model_usd{model='gpt-4o'}": Decimal(costs["total_usd"]),
-            "model_requests_total{model='gpt-4o'}": next(m["requests"] for m in models if m["name"] == "gpt-4o"),
-        }
-        same("requests", (wanted["request_total"], wanted["streaming_completed_streams_total"]), (10, 4))
-
-        def value_of(expression):
-            found = query(port, expression)
-            expect(len(found) == 1, expression, "is", found)
-            return float(found[0]["value"][1])
-
-        with scraping(int(demo.web.rsplit(":", 1)[1]), directory) as port:
-            for expression, figure in wanted.items():
-                got = value_of(expression)
-                expect(abs(got - float(figure)) <= 1e-12 * abs(got), expression, got, "and", figure)
-            demo.wait_for(lambda: all(health != "unknown" for _, health in rules_of(port)))
-            rules = rules_of(port)
-            expect(len(rules) > 10 and all(health == "ok" for _, health in rules), rules)
+        demo.wait_for(all_agree, wrong)
+        demo.wait_for(lambda: all(health != "unknown" for _, health in rules_of(port)))
+        rules = rules_of(port)
+        expect(len(rules) > 10 and all(health == "ok" for _, health in rules), rules)
         demo.end()
 
 

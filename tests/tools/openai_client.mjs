@@ -1,12 +1,14 @@
-// What the OpenAI SDK sees of the demonstration host, as one line of JSON for host_test.py.
-// Arguments: the SDK's directory, the API's base URL, a key with enough money, one with enough for a single request.
+// What the OpenAI SDK sees of the demonstration host, as one line of JSON for host_oracle.py.
+// Arguments: the SDK's directory, the API's base URL, a key with enough money, one with enough for a single request, and
+// the base URL of a host that is slow.
 import { pathToFileURL } from "node:url";
 import { join } from "node:path";
 
-const [packages, baseURL, apiKey, poorKey] = process.argv.slice(2);
+const [packages, baseURL, apiKey, poorKey, slowURL] = process.argv.slice(2);
 const { default: OpenAI } = await import(pathToFileURL(join(packages, "node_modules/openai/index.mjs")));
-const client = new OpenAI({ apiKey, baseURL, maxRetries: 0, timeout: 20000 });
-const seen = { requests: [], streams: [], errors: [], embeddings: [] };
+const client = new OpenAI({ apiKey, baseURL, maxRetries: 0, timeout: 60000 });
+const slow = new OpenAI({ apiKey, baseURL: slowURL, maxRetries: 0, timeout: 60000 });
+const seen = { requests: [], streams: [], errors: [], embeddings: [], hung_up: [] };
 const ask = (text) => [{ role: "system", content: "Be exact. ".repeat(80) }, { role: "user", content: text }];
 
 async function plain(model, text, max_tokens) {
@@ -36,12 +38,13 @@ async function stream(model, text, max_tokens) {
 
 // Hangs up after two tokens of very many.
 async function hangUp() {
-    const events = await client.chat.completions.create({ model: "gpt-4-turbo", messages: ask("hang"), stream: true });
+    const events = await slow.chat.completions.create({ model: "gpt-4-turbo", messages: ask("hang"), stream: true });
     let pieces = 0;
     for await (const chunk of events) {
-        seen.hung_up = chunk.id;
-        if (++pieces === 2)
-            break; // the SDK aborts the request
+        if (++pieces < 2)
+            continue;
+        seen.hung_up.push(chunk.id);
+        break; // the SDK aborts the request
     }
 }
 
@@ -72,6 +75,8 @@ const floats = await client.embeddings.create({
     model: "text-embedding-3-small", input: ["a", "some text"], dimensions: 16, encoding_format: "float" });
 seen.embeddings.push({ usage: embedding.usage, vectors: embedding.data.map((row) => Array.from(row.embedding)) });
 seen.embeddings.push({ usage: floats.usage, vectors: floats.data.map((row) => Array.from(row.embedding)) });
+await plain("gpt-4-turbo", "hang", undefined);
+await hangUp();
 await hangUp();
 
 const poor = new OpenAI({ apiKey: poorKey, baseURL, maxRetries: 0 });
