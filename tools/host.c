@@ -136,7 +136,6 @@ static bool wait_for_calls(struct host *host, uint64_t wait_ns, const sigset_t *
 static void stop_serving(struct host *host, uint32_t wait_ms, const sigset_t *hurry)
 {
     atomic_store(&host->is_closing, true);
-    host_server_quiesce(host->server);
     if (!wait_for_calls(host, wait_ms * UINT64_C(1000000), hurry)) {
         host_engine_hurry(host->engine);
         wait_for_calls(host, UINT64_C(2000000000), hurry);

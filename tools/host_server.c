@@ -2,7 +2,6 @@
  * suspended, and costs nothing until the engine has something for it. */
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "tools/host_call.h"
 #include "tools/host_server.h"
@@ -201,6 +200,17 @@ static void on_end(void *user, struct MHD_Connection *connection, void **ret_cal
 
 /* --- Opening --- */
 
+/* The address stays the host's until its last answer is sent; who comes meanwhile is turned away. The listener itself is
+ * not given up before the daemon ends: MHD_quiesce_daemon() races with the threads of a pool that wait for it, and the
+ * one that is too late aborts the process. */
+static enum MHD_Result on_connection(void *user, const struct sockaddr *address, socklen_t bytes)
+{
+    const struct host_server *server = user;
+    (void)address;
+    (void)bytes;
+    return atomic_load(&server->host->is_closing) ? MHD_NO : MHD_YES;
+}
+
 union address {
     struct sockaddr any;
     struct sockaddr_in v4;
@@ -212,10 +222,11 @@ static int start(struct host_server *server, const union address *address)
     unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME |
                      (address->any.sa_family == AF_INET6 ? MHD_USE_IPv6 : 0);
     errno = 0;
-    server->daemon = MHD_start_daemon(flags, 0, NULL, NULL, on_request, server, MHD_OPTION_SOCK_ADDR, &address->any,
-                                      MHD_OPTION_NOTIFY_COMPLETED, on_end, server, MHD_OPTION_THREAD_POOL_SIZE,
-                                      (unsigned)THREADS, MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS_MAX,
-                                      MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_MAX_S, MHD_OPTION_END);
+    server->daemon =
+        MHD_start_daemon(flags, 0, on_connection, server, on_request, server, MHD_OPTION_SOCK_ADDR, &address->any,
+                         MHD_OPTION_NOTIFY_COMPLETED, on_end, server, MHD_OPTION_THREAD_POOL_SIZE, (unsigned)THREADS,
+                         MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS_MAX, MHD_OPTION_CONNECTION_TIMEOUT,
+                         (unsigned)IDLE_MAX_S, MHD_OPTION_END);
     if (!server->daemon)
         return errno ? uv_translate_sys_error(errno) : UV_EADDRINUSE;
     const union MHD_DaemonInfo *info = MHD_get_daemon_info(server->daemon, MHD_DAEMON_INFO_BIND_PORT);
@@ -244,13 +255,6 @@ int host_server_open(struct host *host, const char *address, uint16_t port, stru
 uint16_t host_server_port(const struct host_server *server)
 {
     return server->port;
-}
-
-void host_server_quiesce(struct host_server *server)
-{
-    MHD_socket listener = MHD_quiesce_daemon(server->daemon);
-    if (listener != MHD_INVALID_SOCKET)
-        close(listener);
 }
 
 uint64_t host_server_calls(struct host_server *server)

@@ -8,6 +8,7 @@ host_oracle.py away TOOL DIRECTORY           one that goes away before its answe
 host_oracle.py slow TOOL DIRECTORY           one that does not read
 host_oracle.py many TOOL DIRECTORY           many that do not read, or ask for very much
 host_oracle.py end TOOL DIRECTORY SIGNAL     under load until a signal comes
+host_oracle.py closing TOOL DIRECTORY        while it finishes what it has
 host_oracle.py hurry TOOL DIRECTORY          until a second one comes
 host_oracle.py taken TOOL DIRECTORY          another host at the same address
 host_oracle.py scraped TOOL DIRECTORY        a Prometheus
@@ -104,7 +105,7 @@ class Demo:
             bus, streaming = self.get("/metrics/bus"), self.get("/metrics/streaming")
             of = self.get("/metrics/requests")["all"]
             return (streaming["total_streams"] == streams and streaming["active_streams"] == 0 and
-                    of["responses"] == requests and bus["queued_events"] == 0)
+                    of["responses"] == requests and bus["delivered"] == bus["published"])
         self.wait_for(all_over)
 
     def end(self, number=signal.SIGTERM):
@@ -566,6 +567,46 @@ def end(tool, directory, name):
         expect(streams["completed_streams"] > 20, streams)
 
 
+def closing(tool, directory):
+    """While it finishes what it has, who is connected is refused, who comes is turned away, and the address is its own."""
+    body = chat("gpt-4-turbo", "hello", stream=True, max_tokens=40)
+    get = b"GET /v1/models HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer sk-rich\r\n\r\n"
+    with Demo(tool, directory, "--load", "0", "--faults", "0", "--pace", "0.2", "--key", "sk-rich", "--json") as demo:
+        host, port = re.match(r"http://([\d.]+):(\d+)", demo.api).groups()
+        another = [tool, "demo", "--listen", port, "--web", "0", "--load", "0", "--duration", "0.1"]
+
+        def is_turned_away():
+            with socket.create_connection((host, int(port)), timeout=LIMIT_S) as client:
+                try:
+                    client.sendall(get)
+                    return client.recv(1) == b""
+                except ConnectionError:
+                    return True
+
+        with socket.create_connection((host, int(port)), timeout=LIMIT_S) as kept, post(demo, body, length=len(body)) as client:
+            kept.sendall(get)
+            same("status", read_reply(kept)[0], 200)
+            demo.wait_for(lambda: demo.get("/metrics/streaming")["active_streams"] == 1)
+            demo.process.send_signal(signal.SIGTERM)
+            demo.wait_for(is_turned_away)
+            kept.sendall(get)
+            status, said = read_reply(kept)
+            same("refused", (status, said["error"]["code"]), (503, "shutting_down"))
+            run = subprocess.run(another, capture_output=True, text=True, timeout=LIMIT_S)
+            expect(run.returncode == 3 and "address already in use" in run.stderr, run.returncode, run.stderr)
+            got = b""
+            while b"data: [DONE]" not in got:
+                more = client.recv(65536)
+                expect(more, "what was under way was cut off:", got)
+                got += more
+        same("pieces", got.count(b'"content":"'), 40)
+        out, _ = demo.process.communicate(timeout=LIMIT_S)
+        same("exit code", demo.process.returncode, 0)
+        same("completed", json.loads(out)["streaming"]["completed_streams"], 1)
+        run = subprocess.run(another, capture_output=True, text=True, timeout=LIMIT_S)
+        same("exit code of another one at this address", run.returncode, 0)
+
+
 def hurry(tool, directory):
     """Who asks it to end, and asks again, does not wait for what is under way."""
     body = chat("gpt-4-turbo", "hello", stream=True)
@@ -704,7 +745,7 @@ def memory(tool, directory, preload):
 
 
 def main():
-    parts = (sdk, plain, hostile, unwanted, away, slow, many, end, hurry, taken, scraped, memory)
+    parts = (sdk, plain, hostile, unwanted, away, slow, many, end, closing, hurry, taken, scraped, memory)
     {part.__name__: part for part in parts}[sys.argv[1]](*sys.argv[2:])
     print("all good")
 

@@ -125,6 +125,13 @@ Test(host, drains_what_it_has_when_it_is_interrupted)
     expect_all_good("end \"$T\" \"$D\" SIGINT");
 }
 
+Test(host, turns_away_who_comes_while_it_drains)
+{
+    prepare();
+    need_host();
+    expect_all_good("closing \"$T\" \"$D\"");
+}
+
 Test(host, cuts_off_what_it_has_when_it_is_interrupted_twice)
 {
     prepare();
