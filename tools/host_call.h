@@ -55,6 +55,7 @@ struct host_call {
     /* the engine's */
     uint32_t told; /* tokens generated */
     bool is_begun, is_decoding, is_pressed;
+    uint64_t prefill_hr, decode_hr; /* when these phases began, on the monotonic clock */
     const char *worker;
     /* [mu] */
     uv_mutex_t mu;

@@ -2,6 +2,7 @@
 
 host_oracle.py sdk TOOL DIRECTORY PACKAGES   the OpenAI SDK for Node (installed under PACKAGES), through openai_client.mjs
 host_oracle.py plain TOOL DIRECTORY          curl and plain sockets
+host_oracle.py phases TOOL DIRECTORY         how long each took
 host_oracle.py hostile TOOL DIRECTORY        what is no HTTP, or no whole request
 host_oracle.py unwanted TOOL DIRECTORY       bodies that are not taken
 host_oracle.py away TOOL DIRECTORY           one that goes away before its answer is made
@@ -175,6 +176,19 @@ def check_ttft(demo, streams):
     expect(min(ways) >= 0 and min(ways) < 2000, "the first tokens came so many ms after they were made:", ways)
 
 
+def check_phases(demo, model, streams, count):
+    """Of a model whose requests were all answered in full: phases lie one behind another within the whole, and the gaps
+    between tokens are those that its streams had."""
+    row = next(row for row in demo.get("/metrics/inference")["models"] if row["model"] == model)
+    phases = [row[phase] for phase in ("queue_ms", "prefill_ms", "decode_ms", "total_ms")]
+    same("phases that were told", [phase["count"] for phase in phases], [count] * 4)
+    *parts, total = [float(phase["avg"]) for phase in phases]
+    expect(0 < sum(parts) <= total + 1, model, "took", parts, "ms of", total)
+    gaps = [float(demo.get("/metrics/streaming/" + stream)["itl_avg_ms"]) for stream in streams]
+    itl, gap = float(row["itl_ms"]["avg"]), sum(gaps) / len(gaps)
+    expect(abs(itl - gap) < gap / 8, "the gaps between tokens were", gap, "ms and not", itl)
+
+
 def sdk(tool, directory, packages):
     # Enough for one: (1 + 4 + 3) prompt tokens and 5 of the answer.
     once = cost("gpt-4o", {"prompt_tokens": 8, "completion_tokens": 5})
@@ -206,6 +220,7 @@ def sdk(tool, directory, packages):
         check_hung_up(demo, seen["hung_up"], usages, "gpt-4-turbo", streams_prompt("hang"), cached, 2)
         check_cost(demo, sum(cost(m, u) for m, u in usages), usages, 5)
         check_ttft(demo, streams)
+        check_phases(demo, "gpt-3.5-turbo", [s["id"] for s in streams if s["model"] == "gpt-3.5-turbo"], 20)
 
         streaming, errors, budgets = demo.get("/metrics/streaming"), demo.get("/metrics/errors"), demo.get("/metrics/budgets")
         same("completed", streaming["completed_streams"], 24)
@@ -324,13 +339,28 @@ def plain(tool, directory):
         events = read_events(curl(demo, "/chat/completions", body)[1])
         expect(all("usage" not in event for event in events), "usage that was not asked for")
         usages.append(("gpt-4o", {"prompt_tokens": tokens_of("hello") + 7, "completion_tokens": 3}))
-
         hung_up = [hang_up(demo, n) for n in (1, 2, 5)]
         demo.settle(5, refused + 4 + 3)
         for stream, pieces in zip(hung_up, (1, 2, 5)):
             check_hung_up(demo, stream, usages, "gpt-4-turbo", tokens_of("hang up") + 7, 0, pieces)
         check_cost(demo, sum(cost(m, u) for m, u in usages), usages, refused)
         same("cancelled", demo.get("/metrics/streaming")["cancelled_streams"], 3)
+        demo.end()
+
+
+# --- The phases of a request ---
+
+def phases(tool, directory):
+    """With and without streaming."""
+    with Demo(tool, directory, "--load", "0", "--faults", "0", "--pace", "4", "--key", "sk-rich") as demo:
+        streams = []
+        for i in range(6):
+            status, text = curl(demo, "/chat/completions", chat("gpt-4-turbo", f"hello {i}", stream=i % 2 == 0, max_tokens=16))
+            same("status", status, 200)
+            if i % 2 == 0:
+                streams.append(read_events(text)[0]["id"])
+        demo.settle(3, 6)
+        check_phases(demo, "gpt-4-turbo", streams, 6)
         demo.end()
 
 
@@ -745,7 +775,7 @@ def memory(tool, directory, preload):
 
 
 def main():
-    parts = (sdk, plain, hostile, unwanted, away, slow, many, end, closing, hurry, taken, scraped, memory)
+    parts = (sdk, plain, phases, hostile, unwanted, away, slow, many, end, closing, hurry, taken, scraped, memory)
     {part.__name__: part for part in parts}[sys.argv[1]](*sys.argv[2:])
     print("all good")
 

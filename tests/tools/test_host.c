@@ -53,6 +53,14 @@ Test(host, counts_what_curl_sees_and_who_hangs_up)
     expect_all_good("plain \"$T\" \"$D\"");
 }
 
+Test(host, tells_how_long_each_phase_took)
+{
+    prepare();
+    need_host();
+    need("curl", "command -v curl >/dev/null");
+    expect_all_good("phases \"$T\" \"$D\"");
+}
+
 Test(host, is_harmed_by_nothing_that_is_no_request)
 {
     prepare();
