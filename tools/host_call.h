@@ -50,7 +50,7 @@ struct host_call {
     bool is_cut;            /* by max_tokens */
     uint32_t inputs, dimensions;
     uint64_t *input_hashes; /* of embeddings, `inputs` of them */
-    uint64_t answer_bytes;  /* set aside of the host's, for as long as the call lives */
+    uint64_t answer_bytes;  /* set aside of the host's, until the call ends or is refused */
     enum host_fault fault;
     /* the engine's */
     uint32_t told; /* tokens generated */
@@ -74,6 +74,11 @@ struct host_call {
 /* NULL without memory. */
 struct host_call *host_call_new(struct host *host, struct MHD_Connection *connection);
 void host_call_release(struct host_call *call);
+
+/* Sets so many bytes of the host's aside for the answer, if its client does not take it; false = there is no room.
+ * Whatever is set aside is given back at the end of the call; before that, where its answer will be a short one. */
+bool host_call_set_aside(struct host_call *call, uint64_t bytes);
+void host_call_give_back(struct host_call *call);
 
 /* Lets the connection go on where it waits. [mu held] */
 void host_call_wake(struct host_call *call);

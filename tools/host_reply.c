@@ -24,6 +24,7 @@ static void put_error(struct host_call *call, const struct host_failure *failure
 void host_reply_error(struct host_call *call, const struct host_failure *failure, const char *message)
 {
     call->status = failure->status;
+    host_call_give_back(call);
     put_error(call, failure, message);
 }
 

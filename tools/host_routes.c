@@ -218,14 +218,6 @@ static bool admit(struct host_call *call)
     return refuse(call, &over_budget, message);
 }
 
-/* Whether there is room for the answer, if its client does not take it: only embeddings are long. */
-static bool set_room_aside(struct host_call *call)
-{
-    call->answer_bytes = (uint64_t)call->inputs * call->dimensions * HOST_COMPONENT_BYTES;
-    uint64_t before = atomic_fetch_add(&call->host->answer_bytes, call->answer_bytes);
-    return before + call->answer_bytes <= HOST_BODIES_MAX;
-}
-
 /* --- Routes --- */
 
 static const char there_is_no_model[] = "there is no such model here: see /v1/models";
@@ -247,7 +239,7 @@ static bool generate(struct host_call *call, const json_t *body, bool embeds)
         return refuse(call, &bad_request, wrong);
     if (call->prompt_tokens + call->answer_tokens > call->model->context_tokens)
         return refuse(call, &too_long, "prompt and answer are longer than the model's context");
-    if (!set_room_aside(call))
+    if (!host_call_set_aside(call, (uint64_t)call->inputs * call->dimensions * HOST_COMPONENT_BYTES)) /* else short */
         return refuse(call, &overloaded, "too many answers wait for their clients");
     if (!embeds)
         look_up_prefix(call, body);

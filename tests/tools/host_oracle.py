@@ -536,15 +536,15 @@ def slow(tool, directory):
 
 # --- Many clients that do not read ---
 
-def ask(demo, path, body, key=b"Bearer sk-rich"):
-    """A client that has asked, and takes as little as it can."""
+def ask(demo, path, body, key=b"Bearer sk-rich", times=1):
+    """A client that has asked, so many times without waiting, and takes as little as it can."""
     host, port = re.match(r"http://([\d.]+):(\d+)", demo.api).groups()
     client = socket.socket()
     client.settimeout(LIMIT_S)
     client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1024)
     client.connect((host, int(port)))
     client.sendall(b"POST /v1/%s HTTP/1.1\r\nHost: localhost\r\nAuthorization: %s\r\nContent-Length: %d\r\n\r\n%s" %
-                   (path, key, len(body), body))
+                   (path, key, len(body), body) * times)
     return client
 
 
@@ -559,7 +559,8 @@ def status_of(client):
 
 def many(tool, directory):
     """Neither answers that nobody takes nor requests that wait for long take all memory, or keep others out."""
-    with Demo(tool, directory, "--load", "0", "--faults", "0", "--pace", "1", "--key", "sk-rich") as demo:
+    with Demo(tool, directory, "--load", "0", "--faults", "0", "--pace", "1", "--key", "sk-rich",
+              "--key", "sk-poor=0") as demo:
         body = json.dumps({"model": "text-embedding-3-large", "input": ["x"] * 32}).encode()
         clients = [ask(demo, b"embeddings", body) for _ in range(120)]
         statuses = [status_of(client) for client in clients]
@@ -570,6 +571,22 @@ def many(tool, directory):
         for client in clients:
             client.close()
         demo.wait_for(lambda: curl(demo, "/embeddings", body)[0] == 200)
+
+        # Those whose long answers were refused keep no room, though they do not take the refusal either.
+        body = json.dumps({"model": "text-embedding-3-large", "input": ["x"] * 32}).encode()
+        clients = [ask(demo, b"embeddings", body, b"Bearer sk-poor", times=120) for _ in range(100)]
+        for client in clients:
+            same("status", status_of(client), 429)
+        denied = []
+        def all_wait():
+            denied.append(demo.get("/metrics/budgets")["denied"])
+            return denied[-20:] == denied[-1:] * 20
+        demo.wait_for(all_wait)
+        expect(denied[-1] < 120 * len(clients), "every client was sent all of its refusals")
+        for i in range(5):
+            same("status of a chat", curl(demo, "/chat/completions", chat("gpt-3.5-turbo", f"hi {i}", max_tokens=1))[0], 200)
+        for client in clients:
+            client.close()
 
         # 140 MB of prompts, whose prefill takes seconds.
         body = chat("gpt-4-turbo", "x" * 480000, max_tokens=1)
