@@ -11,7 +11,8 @@
 #define HOST_BODY_MAX ((size_t)1024 * 1024)
 #define HOST_BODY_READ_MAX ((size_t)64 * 1024 * 1024) /* what is over HOST_BODY_MAX is read and dropped, this far */
 #define HOST_BODIES_MAX ((uint64_t)128 * 1024 * 1024) /* of all requests together, and of all long answers */
-#define HOST_COMPONENT_BYTES 16                       /* of an embedding, at most: -1.23456789e-05 and a comma */
+#define HOST_END_BYTES 1024
+#define HOST_COMPONENT_BYTES 16 /* of an embedding, at most: -1.23456789e-05 and a comma */
 
 enum host_fault {
     HOST_FAULT_NONE = 0,
@@ -87,14 +88,15 @@ void host_call_wake(struct host_call *call);
  * twice. [mu held] */
 bool host_call_is_gone(const struct host_call *call);
 
-/* host_reply.c: what goes to the client, in OpenAI's form, added to `call->out`. [mu held, or nobody else has it] */
+/* host_reply.c: what goes to the client, in OpenAI's form, added to `call->out`; an error takes the place of what is
+ * there of another answer. [mu held, or nobody else has it] */
 void host_reply_error(struct host_call *call, const struct host_failure *failure, const char *message);
 void host_reply_chat(struct host_call *call);
 void host_reply_embeddings(struct host_call *call);
 void host_reply_models(struct host_call *call);
 void host_reply_model(struct host_call *call, const struct host_model *model);
 void host_reply_chunk(struct host_call *call); /* the next token of a stream, which is `call->told` - 1 */
-void host_reply_end(struct host_call *call);   /* of a stream */
+void host_reply_end(struct host_call *call);   /* of a stream: HOST_END_BYTES at most */
 void host_reply_broken(struct host_call *call, const struct host_failure *failure, const char *message);
 
 /* host_events.c: what is published about it. */

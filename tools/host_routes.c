@@ -18,6 +18,8 @@ static const struct host_failure trouble = {500, "server_error", "internal_error
 static const struct host_failure overloaded = {503, "server_error", "overloaded"};
 static const struct host_failure closing = {503, "server_error", "shutting_down"};
 
+static const char no_memory[] = "there is no memory for the request";
+
 /* Refuses, on the bus and to the client. */
 static bool refuse(struct host_call *call, const struct host_failure *failure, const char *message)
 {
@@ -139,7 +141,7 @@ static const char *read_embeddings(struct host_call *call, const json_t *body)
         return expected;
     call->input_hashes = tbus_mem_alloc(count * sizeof *call->input_hashes);
     if (!call->input_hashes)
-        return "there is no memory for this";
+        return no_memory;
     for (size_t i = 0; i < count; i++)
         if (!add_input(call, json_is_array(input) ? json_array_get(input, i) : input))
             return expected;
@@ -236,7 +238,7 @@ static bool generate(struct host_call *call, const json_t *body, bool embeds)
     }
     const char *wrong = embeds ? read_embeddings(call, body) : read_chat(call, body);
     if (wrong)
-        return refuse(call, &bad_request, wrong);
+        return refuse(call, wrong == no_memory ? &trouble : &bad_request, wrong);
     if (call->prompt_tokens + call->answer_tokens > call->model->context_tokens)
         return refuse(call, &too_long, "prompt and answer are longer than the model's context");
     if (!host_call_set_aside(call, (uint64_t)call->inputs * call->dimensions * HOST_COMPONENT_BYTES)) /* else short */
@@ -275,11 +277,12 @@ static bool read_and_generate(struct host_call *call, bool embeds)
     if (call->has_no_room)
         return refuse(call, &overloaded, "too many requests are being read");
     if (call->body.failed)
-        return refuse(call, &trouble, "there is no memory for the body");
+        return refuse(call, &trouble, no_memory);
     json_t *body =
         json_loadb(call->body.bytes ? call->body.bytes : "", call->body.length, JSON_REJECT_DUPLICATES, &why);
-    if (!body && json_error_code(&why) == json_error_out_of_memory)
-        return refuse(call, &trouble, "there is no memory for the body");
+    /* jansson does not always say so: but what is wrong with a body is in some place of it. */
+    if (!body && (json_error_code(&why) == json_error_out_of_memory || why.line < 0))
+        return refuse(call, &trouble, no_memory);
     if (!body) {
         snprintf(message, sizeof message, "%s: line %d, column %d", trouble_with(&why), why.line, why.column);
         return refuse(call, &bad_request, message);

@@ -745,6 +745,24 @@ def exchange(demo, body):
     return got
 
 
+def outcome_of(got):
+    """Whether an answer is good and whole, and whether it tells an error: then it is OpenAI's, whatever failed."""
+    head, _, body = got.partition(b"\r\n\r\n")
+    if not head:
+        return False, False # without memory the host may hang up
+    if b"text/event-stream" in head:
+        return b"data: [DONE]" in body, False
+    try:
+        status, said = int(head.split()[1]), json.loads(body)
+    except ValueError:
+        raise AssertionError(got) from None
+    if status == 200:
+        same("answer", said["object"] in ("chat.completion", "list"), True)
+    else:
+        same("error", sorted(said["error"]), ["code", "message", "param", "type"])
+    return status == 200, status >= 500
+
+
 def memory(tool, directory, preload):
     """While one allocation in so many fails, requests may fail, and nothing else; afterwards all is as before."""
     def figures():
@@ -759,9 +777,10 @@ def memory(tool, directory, preload):
         bodies += [json.dumps({"model": "text-embedding-3-small", "input": ["x"] * (i % 9 + 1)}).encode() for i in range(30)]
         demo.process.send_signal(signal.SIGUSR1)
         demo.wait_for(lambda: "memory is short" in demo.said())
-        good = 0
+        good, failed = 0, 0
         for i, body in enumerate(bodies):
-            good += exchange(demo, body).startswith(b"HTTP/1.1 200 ")
+            is_good, is_failed = outcome_of(exchange(demo, body))
+            good, failed = good + is_good, failed + is_failed
             try:
                 demo.get("/metrics/streaming" if i % 3 else "/metrics/requests")
             except (OSError, http.client.HTTPException):
@@ -769,6 +788,7 @@ def memory(tool, directory, preload):
         demo.process.send_signal(signal.SIGUSR2)
         demo.wait_for(lambda: "memory is back" in demo.said())
         expect(0 < good < len(bodies), good, "of", len(bodies), "were answered")
+        expect(failed > 0, "nobody was told of an error")
         demo.wait_for(lambda: demo.get("/metrics/bus")["queued_events"] == 0 and
                       demo.get("/metrics/requests")["all"]["in_flight"] == 0 and
                       demo.get("/metrics/streaming")["active_streams"] == 0)
