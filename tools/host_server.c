@@ -62,6 +62,7 @@ static bool add_headers(struct MHD_Response *response, const struct host_call *c
            add_header(response, "Cache-Control", is_stream ? "no-cache" : NULL) &&
            add_header(response, "Retry-After", waits ? seconds : NULL) &&
            add_header(response, "X-Should-Retry", waits ? "false" : NULL) && /* its patience does not reach there */
+           add_header(response, "WWW-Authenticate", status == MHD_HTTP_UNAUTHORIZED ? "Bearer" : NULL) &&
            add_header(response, "Allow", status == MHD_HTTP_METHOD_NOT_ALLOWED ? allowed : NULL);
 }
 

@@ -2,6 +2,7 @@
 
 host_oracle.py sdk TOOL DIRECTORY PACKAGES   the OpenAI SDK for Node (installed under PACKAGES), through openai_client.mjs
 host_oracle.py plain TOOL DIRECTORY          curl and plain sockets
+host_oracle.py keys TOOL DIRECTORY           keys that are refused
 host_oracle.py phases TOOL DIRECTORY         how long each took
 host_oracle.py hostile TOOL DIRECTORY        what is no HTTP, or no whole request
 host_oracle.py unwanted TOOL DIRECTORY       bodies that are not taken
@@ -345,6 +346,45 @@ def plain(tool, directory):
             check_hung_up(demo, stream, usages, "gpt-4-turbo", tokens_of("hang up") + 7, 0, pieces)
         check_cost(demo, sum(cost(m, u) for m, u in usages), usages, refused)
         same("cancelled", demo.get("/metrics/streaming")["cancelled_streams"], 3)
+        demo.end()
+
+
+# --- Keys that are refused ---
+
+def keys(tool, directory):
+    """Who is not known, or has spent its budget, is told so as OpenAI does, and when to come again."""
+    def ask_as(key):
+        request = urllib.request.Request(demo.api + "/chat/completions", chat("gpt-4o", "hello"),
+                                         {"Authorization": key} if key else {})
+        try:
+            with urllib.request.urlopen(request, timeout=LIMIT_S) as answer:
+                return answer.status, answer.headers, json.load(answer)
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, error.headers, json.load(error)
+
+    def check_error(said, kind, code):
+        same("error", sorted(said), ["error"])
+        same("error's parts", sorted(said["error"]), ["code", "message", "param", "type"])
+        same("error", (said["error"]["type"], said["error"]["param"], said["error"]["code"]), (kind, None, code))
+
+    with Demo(tool, directory, "--load", "0", "--faults", "0", "--pace", "50", "--key", "sk-rich", "--key", "sk-poor=0") as demo:
+        for key in (None, "Bearer sk-nobody", "Bearer ", "Bearer sk-ric", "Bearer sk-richer", "Basic sk-rich"):
+            status, headers, said = ask_as(key)
+            same("status", status, 401)
+            same("what is wanted", headers["WWW-Authenticate"], "Bearer")
+            same("headers for who is to come again", (headers["Retry-After"], headers["X-Should-Retry"]), (None, None))
+            check_error(said, "invalid_request_error", "invalid_api_key")
+        status, headers, said = ask_as("Bearer sk-poor")
+        same("status", status, 429)
+        expect(1 <= int(headers["Retry-After"]) <= 86400, "a day's budget is there again in", headers["Retry-After"], "s")
+        same("what the SDK is told", headers["X-Should-Retry"], "false")
+        same("what is wanted", headers["WWW-Authenticate"], None)
+        check_error(said, "insufficient_quota", "insufficient_quota")
+        same("status of who can pay", ask_as("bearer sk-rich")[0], 200)
+        demo.settle(0, 8)
+        same("denied", demo.get("/metrics/budgets")["denied"], 1)
+        same("failed", demo.get("/metrics/errors")["failed"], 0)
         demo.end()
 
 
@@ -812,7 +852,7 @@ def memory(tool, directory, preload):
 
 
 def main():
-    parts = (sdk, plain, phases, hostile, unwanted, away, slow, many, end, closing, hurry, taken, scraped, memory)
+    parts = (sdk, plain, keys, phases, hostile, unwanted, away, slow, many, end, closing, hurry, taken, scraped, memory)
     {part.__name__: part for part in parts}[sys.argv[1]](*sys.argv[2:])
     print("all good")
 

@@ -53,6 +53,13 @@ Test(host, counts_what_curl_sees_and_who_hangs_up)
     expect_all_good("plain \"$T\" \"$D\"");
 }
 
+Test(host, tells_who_it_refuses_why_and_for_how_long)
+{
+    prepare();
+    need_host();
+    expect_all_good("keys \"$T\" \"$D\"");
+}
+
 Test(host, tells_how_long_each_phase_took)
 {
     prepare();
