@@ -12,7 +12,10 @@
 #define HOST_BODY_READ_MAX ((size_t)64 * 1024 * 1024) /* what is over HOST_BODY_MAX is read and dropped, this far */
 #define HOST_BODIES_MAX ((uint64_t)128 * 1024 * 1024) /* of all requests together, and of all long answers */
 #define HOST_END_BYTES 1024
-#define HOST_COMPONENT_BYTES 16 /* of an embedding, at most: -1.23456789e-05 and a comma */
+/* Of an embedding, at most: what is around it, and a component: -1.23456789e-05 and a comma, or 4 bytes as base64. */
+#define HOST_EMBEDDING_BYTES 64
+#define HOST_COMPONENT_BYTES 16
+#define HOST_COMPONENT_BASE64_BYTES 6
 
 enum host_fault {
     HOST_FAULT_NONE = 0,
@@ -49,12 +52,13 @@ struct host_call {
     uint32_t prompt_tokens, cached_tokens, prefix_tokens;
     uint32_t answer_tokens; /* how many there will be */
     bool is_cut;            /* by max_tokens */
-    uint32_t inputs, dimensions;
+    uint32_t inputs, dimensions, longest_input;
     uint64_t *input_hashes; /* of embeddings, `inputs` of them */
     uint64_t answer_bytes;  /* set aside of the host's, until the call ends or is refused */
     enum host_fault fault;
     /* the engine's */
-    uint32_t told; /* tokens generated */
+    uint32_t told;     /* tokens generated */
+    uint32_t embedded; /* inputs */
     bool is_begun, is_decoding, is_pressed;
     uint64_t prefill_hr, decode_hr; /* when these phases began, on the monotonic clock */
     const char *worker;
@@ -92,7 +96,8 @@ bool host_call_is_gone(const struct host_call *call);
  * there of another answer. [mu held, or nobody else has it] */
 void host_reply_error(struct host_call *call, const struct host_failure *failure, const char *message);
 void host_reply_chat(struct host_call *call);
-void host_reply_embeddings(struct host_call *call);
+void host_reply_embedding(struct host_call *call); /* the next input's, which is `call->embedded` */
+void host_reply_embeddings_end(struct host_call *call);
 void host_reply_models(struct host_call *call);
 void host_reply_model(struct host_call *call, const struct host_model *model);
 void host_reply_chunk(struct host_call *call); /* the next token of a stream, which is `call->told` - 1 */

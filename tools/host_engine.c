@@ -98,7 +98,7 @@ static bool prepare_answer(struct host_call *call)
     if (call->streams)
         host_text_reserve(&call->out, HOST_END_BYTES);
     else if (call->model->embeds)
-        host_reply_embeddings(call);
+        host_reply_embeddings_end(call);
     else
         host_reply_chat(call);
     bool has_failed = call->out.failed;
@@ -132,6 +132,14 @@ static void stream_token(struct host_call *call)
     uv_mutex_unlock(&call->mu);
 }
 
+/* One input at a time: there may be thousands, and streams have their tokens between them. */
+static void embed(struct host_call *call)
+{
+    uv_mutex_lock(&call->mu);
+    host_reply_embedding(call);
+    uv_mutex_unlock(&call->mu);
+}
+
 static int64_t decode(struct host_call *call)
 {
     const struct host_model *model = call->model;
@@ -144,6 +152,10 @@ static int64_t decode(struct host_call *call)
     if (call->fault == HOST_FAULT_MIDWAY && call->told >= call->answer_tokens / 2) {
         fail_by_fault(call);
         return -1;
+    }
+    if (call->embedded < call->inputs) {
+        embed(call);
+        return 0;
     }
     if (call->told < call->answer_tokens) {
         call->told++;

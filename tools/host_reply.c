@@ -142,18 +142,20 @@ static void put_floats(struct host_text *out, uint64_t hash, uint32_t dimensions
         host_text_print(out, "%s%.9g", i ? "," : "", (double)host_component(hash, i));
 }
 
-void host_reply_embeddings(struct host_call *call)
+void host_reply_embedding(struct host_call *call)
 {
-    host_text_print(&call->out, "{\"object\":\"list\",\"data\":[");
-    for (uint32_t i = 0; i < call->inputs; i++) {
-        host_text_print(&call->out, "%s{\"object\":\"embedding\",\"index\":%u,\"embedding\":%s", i ? "," : "", i,
-                        call->is_base64 ? "\"" : "[");
-        if (call->is_base64)
-            put_base64(&call->out, call->input_hashes[i], call->dimensions * 4);
-        else
-            put_floats(&call->out, call->input_hashes[i], call->dimensions);
-        host_text_print(&call->out, "%s}", call->is_base64 ? "\"" : "]");
-    }
+    const uint32_t i = call->embedded++;
+    host_text_print(&call->out, "%s{\"object\":\"embedding\",\"index\":%u,\"embedding\":%s",
+                    i ? "," : "{\"object\":\"list\",\"data\":[", i, call->is_base64 ? "\"" : "[");
+    if (call->is_base64)
+        put_base64(&call->out, call->input_hashes[i], call->dimensions * 4);
+    else
+        put_floats(&call->out, call->input_hashes[i], call->dimensions);
+    host_text_print(&call->out, "%s}", call->is_base64 ? "\"" : "]");
+}
+
+void host_reply_embeddings_end(struct host_call *call)
+{
     host_text_print(&call->out, "],\"model\":\"%s\",\"usage\":{\"prompt_tokens\":%u,\"total_tokens\":%u}}",
                     call->model->name, call->prompt_tokens, call->prompt_tokens);
 }

@@ -3,6 +3,7 @@
 host_oracle.py sdk TOOL DIRECTORY PACKAGES   the OpenAI SDK for Node (installed under PACKAGES), through openai_client.mjs
 host_oracle.py plain TOOL DIRECTORY          curl and plain sockets
 host_oracle.py keys TOOL DIRECTORY           keys that are refused
+host_oracle.py inputs TOOL DIRECTORY         what is to be embedded
 host_oracle.py phases TOOL DIRECTORY         how long each took
 host_oracle.py hostile TOOL DIRECTORY        what is no HTTP, or no whole request
 host_oracle.py unwanted TOOL DIRECTORY       bodies that are not taken
@@ -385,6 +386,56 @@ def keys(tool, directory):
         demo.settle(0, 8)
         same("denied", demo.get("/metrics/budgets")["denied"], 1)
         same("failed", demo.get("/metrics/errors")["failed"], 0)
+        demo.end()
+
+
+# --- What is to be embedded ---
+
+WRONG_INPUTS = ["", [], [""], ["a", ""], [[]], [[1], []], [1, "a"], ["a", 1], ["a", [1]], [[1], "a"], [1, [1]], [-1], [1, -1],
+                [[1], [-1]], [1.5], [True], [None], {"a": 1}, None, 7, True, [[[1]]], [["a"]], ["x"] * 2049, [[1]] * 2049,
+                [[1] * 8000] * 38]
+
+
+def inputs(tool, directory):
+    """Texts and tokens, one or many, up to what OpenAI takes; an input may be as long as the model's context, each."""
+    model, usages = "text-embedding-3-small", []
+    with Demo(tool, directory, "--load", "0", "--faults", "0", "--pace", "50", "--key", "sk-rich") as demo:
+        def embed(given, **more):
+            body = {"model": model, "input": given, "dimensions": 4, **more}
+            status, text = curl(demo, "/embeddings", json.dumps(body, separators=(",", ":")).encode())
+            return status, json.loads(text)
+
+        def vectors_of(given, tokens, **more):
+            status, said = embed(given, **more)
+            same("status", (status, said.get("error")), (200, None))
+            same("usage", said["usage"], {"prompt_tokens": tokens, "total_tokens": tokens})
+            same("indices", [row["index"] for row in said["data"]], list(range(len(said["data"]))))
+            usages.append((model, said["usage"]))
+            return [row["embedding"] for row in said["data"]]
+
+        texts = ["word " * (i % 7 + 1) + str(i) for i in range(2048)]
+        tokens = [[i, i * 7 % 100000] + [1] * (i % 3) for i in range(2048)]
+        of_texts = vectors_of(texts, sum(tokens_of(text) for text in texts))
+        of_tokens = vectors_of(tokens, sum(len(one) for one in tokens))
+        same("vectors", (len(of_texts), len(of_tokens)), (2048, 2048))
+        same("their components", {len(vector) for vector in of_texts + of_tokens}, {4})
+        same("different vectors", len({tuple(vector) for vector in of_texts + of_tokens}), 2 * 2048)
+        for i in (0, 5, 2047):
+            same("the vector of a text alone", vectors_of(texts[i], tokens_of(texts[i])), [of_texts[i]])
+            same("the vector of tokens alone", vectors_of(tokens[i], len(tokens[i])), [of_tokens[i]])
+        longest = "x" * (4 * 8191)
+        same("long texts", len(vectors_of([longest] * 3, 3 * 8191)), 3)
+        same("long lists", len(vectors_of([[1] * 8191] * 3, 3 * 8191)), 3)
+        same("as base64", len(vectors_of(["a"] * 500, 500, dimensions=1536, encoding_format="base64")), 500)
+        for given in WRONG_INPUTS:
+            status, said = embed(given)
+            same(f"status of {str(given)[:40]}", (status, said["error"]["code"]), (400, "invalid_request"))
+        for given in (longest + "x", ["a", longest + "x"], [1] * 8192, [[1], [1] * 8192]):
+            status, said = embed(given)
+            same(f"status of {str(given)[:40]}", (status, said["error"]["code"]), (400, "context_length_exceeded"))
+        refused = len(WRONG_INPUTS) + 4
+        demo.settle(0, len(usages) + refused)
+        check_cost(demo, sum(cost(m, u) for m, u in usages), usages, refused)
         demo.end()
 
 
@@ -852,7 +903,7 @@ def memory(tool, directory, preload):
 
 
 def main():
-    parts = (sdk, plain, keys, phases, hostile, unwanted, away, slow, many, end, closing, hurry, taken, scraped, memory)
+    parts = (sdk, plain, keys, inputs, phases, hostile, unwanted, away, slow, many, end, closing, hurry, taken, scraped, memory)
     {part.__name__: part for part in parts}[sys.argv[1]](*sys.argv[2:])
     print("all good")
 

@@ -60,6 +60,14 @@ Test(host, tells_who_it_refuses_why_and_for_how_long)
     expect_all_good("keys \"$T\" \"$D\"");
 }
 
+Test(host, embeds_whatever_openai_does)
+{
+    prepare();
+    need_host();
+    need("curl", "command -v curl >/dev/null");
+    expect_all_good("inputs \"$T\" \"$D\"");
+}
+
 Test(host, tells_how_long_each_phase_took)
 {
     prepare();
