@@ -6,6 +6,8 @@ host_oracle.py keys TOOL DIRECTORY           keys that are refused
 host_oracle.py inputs TOOL DIRECTORY         what is to be embedded
 host_oracle.py phases TOOL DIRECTORY         how long each took
 host_oracle.py hostile TOOL DIRECTORY        what is no HTTP, or no whole request
+host_oracle.py faults TOOL DIRECTORY         failures that are played
+host_oracle.py live TOOL DIRECTORY           how it is doing, on a terminal and elsewhere
 host_oracle.py unwanted TOOL DIRECTORY       bodies that are not taken
 host_oracle.py away TOOL DIRECTORY           one that goes away before its answer is made
 host_oracle.py slow TOOL DIRECTORY           one that does not read
@@ -19,14 +21,18 @@ host_oracle.py memory TOOL DIRECTORY MODULE  while allocations fail, as the modu
 
 Costs are computed by decimal from a price file of its own. Says "all good" in the end.
 """
+import fcntl
 import http.client
 import json
 import os
+import pty
 import re
 import signal
 import socket
+import struct
 import subprocess
 import sys
+import termios
 import time
 import urllib.error
 import urllib.request
@@ -496,6 +502,92 @@ def hostile(tool, directory):
         demo.end()
 
 
+# --- Failures that are played ---
+
+def faults(tool, directory):
+    """Where every request fails, each client is told how, and the trackers count just that."""
+    codes = {500: "internal_error", 502: "upstream_error", 503: "overloaded"}
+    with Demo(tool, directory, "--load", "0", "--faults", "1000", "--pace", "50", "--key", "sk-rich") as demo:
+        def failure_of(path, body):
+            status, text = curl(demo, path, body)
+            if status != 200:
+                return status, json.loads(text)["error"]
+            expect(b'"stream": true' in body, "an answer of", text)
+            events = [line[6:] for line in text.split("\n") if line.startswith("data: ")]
+            expect(all("choices" in json.loads(event) for event in events[:-1]), text)
+            return 200, json.loads(events[-1])["error"]
+
+        embeddings = json.dumps({"model": "text-embedding-3-small", "input": "x"}).encode()
+        seen = {"whole": [], "stream": [], "embeddings": []}
+        for i in range(60):
+            seen["whole"].append(failure_of("/chat/completions", chat("gpt-4o", f"hello {i}")))
+            seen["stream"].append(failure_of("/chat/completions", chat("gpt-4o", f"hello {i}", stream=True)))
+            seen["embeddings"].append(failure_of("/embeddings", embeddings))
+        # All of them are drawn in sixty, but for one time in ten billion.
+        same("statuses", {kind: sorted({status for status, _ in list}) for kind, list in seen.items()},
+             {"whole": [500, 502, 503], "stream": [200, 500, 503], "embeddings": [500, 503]})
+        counts = dict.fromkeys(codes, 0)
+        for status, error in sum(seen.values(), []):
+            status = 502 if status == 200 else status
+            same("error", (sorted(error), error["type"], error["code"]),
+                 (["code", "message", "param", "type"], "server_error", codes[status]))
+            counts[status] += 1
+        broken = sum(status == 200 for status, _ in seen["stream"])
+        demo.settle(60, 180)
+        errors, streaming = demo.get("/metrics/errors"), demo.get("/metrics/streaming")
+        same("errors", (errors["requests"], errors["failed"], errors["errors"], errors["excluded"]), (180, 180, 180, 0))
+        same("by status", {row["status_code"]: row["errors"] for row in errors["by_status"]}, counts)
+        same("by type", {row["name"]: row["errors"] for row in errors["by_type"]},
+             {codes[status]: count for status, count in counts.items()})
+        same("streams", (streaming["failed_streams"], streaming["completed_streams"]), (60, 0))
+        expect(0 < broken < 60 and streaming["total_tokens"] > 0, broken, "streams broke off")
+        check_cost(demo, 0, [], 0)
+        same("reservations", demo.get("/metrics/budgets")["reservations"], 0)
+        demo.end()
+
+
+# --- How it is doing ---
+
+HOW_IT_IS = (r"\d+ requests \(\d+/s\), \d+ active, \d+ tokens, TTFT \d+ ms, [\d.]+ USD, "
+             r"\d+ failed, \d+ over budget, \d+ hung up")
+
+
+def live(tool, directory):
+    """On a terminal it is one line that is renewed and fits; elsewhere there is a line now and then."""
+    load = ("--load", "50", "--faults", "0", "--pace", "20")
+    with Demo(tool, directory, *load) as demo:
+        lines = Demo.wait_for(lambda: re.findall(r"^tallybus: (.* active, .*)$", demo.said(), re.M))
+        expect(all(re.fullmatch(HOW_IT_IS, line) for line in lines), lines)
+        expect("\r" not in demo.said() and "\033" not in demo.said(), "a line is renewed where there is no terminal")
+        demo.end()
+
+    columns = 40
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+    process = subprocess.Popen([tool, "demo", "--listen", "0", "--web", "0", *load], stdout=subprocess.DEVNULL, stderr=theirs)
+    os.close(theirs)
+    said, end = "", time.monotonic() + LIMIT_S
+    try:
+        while said.count("\r\033[K  ") < 3 and time.monotonic() < end:
+            said += os.read(ours, 65536).decode()
+        process.terminate()
+        while True:
+            said += os.read(ours, 65536).decode()
+    except OSError:
+        pass # its last writer has closed the terminal
+    finally:
+        os.close(ours)
+        process.kill()
+        same("exit code", process.wait(), 0)
+    first, *renewed = said.split("\r\033[K")
+    expect(len(renewed) >= 4, said)
+    *shown, after = renewed
+    for line in shown:
+        expect(re.match(r"  \d+ requests \(\d+/s\), ", line) and len(line) < columns, repr(line))
+    expect(first.count("serving the") == 2 and first.endswith("\n"), first)
+    expect(" active" not in after, "the line stayed:", after)
+
+
 # --- Bodies that are not wanted ---
 
 def post(demo, body, key="sk-rich", length=None, headers=""):
@@ -903,7 +995,7 @@ def memory(tool, directory, preload):
 
 
 def main():
-    parts = (sdk, plain, keys, inputs, phases, hostile, unwanted, away, slow, many, end, closing, hurry, taken, scraped, memory)
+    parts = (sdk, plain, keys, inputs, phases, hostile, faults, live, unwanted, away, slow, many, end, closing, hurry, taken, scraped, memory)
     {part.__name__: part for part in parts}[sys.argv[1]](*sys.argv[2:])
     print("all good")
 

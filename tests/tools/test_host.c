@@ -83,6 +83,21 @@ Test(host, is_harmed_by_nothing_that_is_no_request)
     expect_all_good("hostile \"$T\" \"$D\"");
 }
 
+Test(host, tells_clients_and_trackers_of_each_failure_that_it_plays)
+{
+    prepare();
+    need_host();
+    need("curl", "command -v curl >/dev/null");
+    expect_all_good("faults \"$T\" \"$D\"");
+}
+
+Test(host, shows_how_it_is_doing_on_a_terminal_and_elsewhere)
+{
+    prepare();
+    need_host();
+    expect_all_good("live \"$T\" \"$D\"");
+}
+
 Test(host, answers_though_a_body_is_not_taken)
 {
     prepare();
