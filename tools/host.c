@@ -138,7 +138,6 @@ static int wait_for_calls(struct host *host, uint64_t begin_hr, uint64_t wait_ns
 static void stop_serving(struct host *host, uint64_t asked_hr, uint32_t wait_ms, const sigset_t *hurry)
 {
     atomic_store(&host->is_closing, true);
-    host_server_quiesce(host->server);
     int error = wait_for_calls(host, asked_hr, wait_ms * UINT64_C(1000000), hurry);
     if (error) {
         tool_say("cutting off what is under way: %s", error == UV_ECANCELED ? "asked again" : "the time is over");

@@ -45,8 +45,20 @@ void host_call_release(struct host_call *call)
     host_text_free(&call->body);
     host_text_free(&call->out);
     tbus_mem_free(call->input_hashes);
-    atomic_fetch_sub(&call->host->answer_bytes, call->answer_bytes);
+    host_call_give_back(call);
     tbus_mem_free(call);
+}
+
+bool host_call_set_aside(struct host_call *call, uint64_t bytes)
+{
+    call->answer_bytes = bytes;
+    return bytes == 0 || atomic_fetch_add(&call->host->answer_bytes, bytes) + bytes <= HOST_BODIES_MAX;
+}
+
+void host_call_give_back(struct host_call *call)
+{
+    atomic_fetch_sub(&call->host->answer_bytes, call->answer_bytes);
+    call->answer_bytes = 0;
 }
 
 void host_call_wake(struct host_call *call)

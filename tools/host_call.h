@@ -11,7 +11,11 @@
 #define HOST_BODY_MAX ((size_t)1024 * 1024)
 #define HOST_BODY_READ_MAX ((size_t)64 * 1024 * 1024) /* what is over HOST_BODY_MAX is read and dropped, this far */
 #define HOST_BODIES_MAX ((uint64_t)128 * 1024 * 1024) /* of all requests together, and of all long answers */
-#define HOST_COMPONENT_BYTES 16                       /* of an embedding, at most: -1.23456789e-05 and a comma */
+#define HOST_END_BYTES 1024
+/* Of an embedding, at most: what is around it, and a component: -1.23456789e-05 and a comma, or 4 bytes as base64. */
+#define HOST_EMBEDDING_BYTES 64
+#define HOST_COMPONENT_BYTES 16
+#define HOST_COMPONENT_BASE64_BYTES 6
 
 enum host_fault {
     HOST_FAULT_NONE = 0,
@@ -48,13 +52,15 @@ struct host_call {
     uint32_t prompt_tokens, cached_tokens, prefix_tokens;
     uint32_t answer_tokens; /* how many there will be */
     bool is_cut;            /* by max_tokens */
-    uint32_t inputs, dimensions;
+    uint32_t inputs, dimensions, longest_input;
     uint64_t *input_hashes; /* of embeddings, `inputs` of them */
-    uint64_t answer_bytes;  /* set aside of the host's, for as long as the call lives */
+    uint64_t answer_bytes;  /* set aside of the host's, until the call ends or is refused */
     enum host_fault fault;
     /* the engine's */
-    uint32_t told; /* tokens generated */
+    uint32_t told;     /* tokens generated */
+    uint32_t embedded; /* inputs */
     bool is_begun, is_decoding, is_pressed;
+    uint64_t prefill_hr, decode_hr; /* when these phases began, on the monotonic clock */
     const char *worker;
     /* [mu] */
     uv_mutex_t mu;
@@ -74,6 +80,11 @@ struct host_call {
 struct host_call *host_call_new(struct host *host, struct MHD_Connection *connection);
 void host_call_release(struct host_call *call);
 
+/* Sets so many bytes of the host's aside for the answer, if its client does not take it; false = there is no room.
+ * Whatever is set aside is given back at the end of the call; before that, where its answer will be a short one. */
+bool host_call_set_aside(struct host_call *call, uint64_t bytes);
+void host_call_give_back(struct host_call *call);
+
 /* Lets the connection go on where it waits. [mu held] */
 void host_call_wake(struct host_call *call);
 
@@ -81,14 +92,16 @@ void host_call_wake(struct host_call *call);
  * twice. [mu held] */
 bool host_call_is_gone(const struct host_call *call);
 
-/* host_reply.c: what goes to the client, in OpenAI's form, added to `call->out`. [mu held, or nobody else has it] */
+/* host_reply.c: what goes to the client, in OpenAI's form, added to `call->out`; an error takes the place of what is
+ * there of another answer. [mu held, or nobody else has it] */
 void host_reply_error(struct host_call *call, const struct host_failure *failure, const char *message);
 void host_reply_chat(struct host_call *call);
-void host_reply_embeddings(struct host_call *call);
+void host_reply_embedding(struct host_call *call); /* the next input's, which is `call->embedded` */
+void host_reply_embeddings_end(struct host_call *call);
 void host_reply_models(struct host_call *call);
 void host_reply_model(struct host_call *call, const struct host_model *model);
 void host_reply_chunk(struct host_call *call); /* the next token of a stream, which is `call->told` - 1 */
-void host_reply_end(struct host_call *call);   /* of a stream */
+void host_reply_end(struct host_call *call);   /* of a stream: HOST_END_BYTES at most */
 void host_reply_broken(struct host_call *call, const struct host_failure *failure, const char *message);
 
 /* host_events.c: what is published about it. */

@@ -91,17 +91,33 @@ static bool is_pressed(struct host_call *call)
     return pressed;
 }
 
-/* Whatever is told on the bus is told before the client can see it: who asks the trackers afterwards finds it. */
+/* The answer; of a stream, whose client reads along, the room for its end. False without memory. */
+static bool prepare_answer(struct host_call *call)
+{
+    uv_mutex_lock(&call->mu);
+    if (call->streams)
+        host_text_reserve(&call->out, HOST_END_BYTES);
+    else if (call->model->embeds)
+        host_reply_embeddings_end(call);
+    else
+        host_reply_chat(call);
+    bool has_failed = call->out.failed;
+    uv_mutex_unlock(&call->mu);
+    return !has_failed;
+}
+
+/* What is told on the bus is told before the client can see it, so that who asks the trackers afterwards finds it; and
+ * that the call is complete is told when nothing can fail any more. */
 static void complete(struct host_call *call)
 {
+    if (!prepare_answer(call)) {
+        fail_call(call, &no_memory, no_memory_message);
+        return;
+    }
     host_tell_completed(call);
     uv_mutex_lock(&call->mu);
     if (call->streams)
         host_reply_end(call);
-    else if (call->model->embeds)
-        host_reply_embeddings(call);
-    else
-        host_reply_chat(call);
     call->status = MHD_HTTP_OK;
     uv_mutex_unlock(&call->mu);
 }
@@ -113,6 +129,14 @@ static void stream_token(struct host_call *call)
     host_reply_chunk(call);
     call->status = MHD_HTTP_OK;
     host_call_wake(call);
+    uv_mutex_unlock(&call->mu);
+}
+
+/* One input at a time: there may be thousands, and streams have their tokens between them. */
+static void embed(struct host_call *call)
+{
+    uv_mutex_lock(&call->mu);
+    host_reply_embedding(call);
     uv_mutex_unlock(&call->mu);
 }
 
@@ -128,6 +152,10 @@ static int64_t decode(struct host_call *call)
     if (call->fault == HOST_FAULT_MIDWAY && call->told >= call->answer_tokens / 2) {
         fail_by_fault(call);
         return -1;
+    }
+    if (call->embedded < call->inputs) {
+        embed(call);
+        return 0;
     }
     if (call->told < call->answer_tokens) {
         call->told++;

@@ -49,6 +49,7 @@ void host_tell_assigned(struct host_call *call)
                    .max_tokens = call->answer_tokens);
     }
     PUBLISH(prefill_started, .input_tokens = call->prompt_tokens);
+    call->prefill_hr = uv_hrtime(); /* after the event's time, with which the wait ends: so phases never overlap */
     if (call->prefix_tokens > 0)
         PUBLISH(cache_lookup, .cache_type = "prefix", .endpoint = call->endpoint, .total_tokens = call->prompt_tokens,
                 .matched_tokens = call->cached_tokens, .hit_ratio = (double)call->cached_tokens / call->prompt_tokens);
@@ -56,8 +57,9 @@ void host_tell_assigned(struct host_call *call)
 
 void host_tell_prefilled(struct host_call *call)
 {
-    PUBLISH(prefill_completed, .prefill_time_ms = ms_since(call->arrived_hr));
+    PUBLISH(prefill_completed, .prefill_time_ms = ms_since(call->prefill_hr));
     PUBLISH(decode_started, );
+    call->decode_hr = uv_hrtime();
 }
 
 void host_tell_token(struct host_call *call)
@@ -79,7 +81,7 @@ static void tell_usage(struct host_call *call, int status, const char *finish_re
     atomic_fetch_add(&call->host->counts.prompt_tokens, call->prompt_tokens);
     atomic_fetch_add(&call->host->counts.completion_tokens, call->told);
     if (call->is_decoding)
-        PUBLISH(decode_completed, .decode_time_ms = ms_since(call->arrived_hr), .output_tokens = call->told);
+        PUBLISH(decode_completed, .decode_time_ms = ms_since(call->decode_hr), .output_tokens = call->told);
     PUBLISH(request_completed, .endpoint = call->endpoint, .model = model_of(call),
             .duration_ms = ms_since(call->arrived_hr), .status_code = status, .input_tokens = call->prompt_tokens,
             .output_tokens = call->told, .cached_tokens = call->cached_tokens, .finish_reason = finish_reason);

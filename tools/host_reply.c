@@ -5,25 +5,30 @@
 
 #include "tools/host_call.h"
 
-/* The error alone, as one line of JSON. */
+enum { ERROR_BYTES = 4096 };
+
+/* The error alone, as one line of JSON; not by json_dumps(), which leaves out keys where memory is short. */
 static void put_error(struct host_call *call, const struct host_failure *failure, const char *message)
 {
     json_t *error = json_pack("{s:{s:s, s:s, s:n, s:s?}}", "error", "message", message, "type", failure->type, "param",
                               "code", failure->code);
-    char *text = error ? json_dumps(error, JSON_COMPACT) : NULL;
-    if (text)
-        host_text_add(&call->out, text, strlen(text));
+    char text[ERROR_BYTES];
+    size_t length = error ? json_dumpb(error, text, sizeof text, JSON_COMPACT) : 0;
+    if (length > 0 && length <= sizeof text)
+        host_text_add(&call->out, text, length);
     else /* no memory, or a message that is no UTF-8 */
         host_text_print(&call->out,
                         "{\"error\":{\"message\":\"no details\",\"type\":\"%s\",\"param\":null,\"code\":null}}",
                         failure->type);
-    free(text);
     json_decref(error);
 }
 
 void host_reply_error(struct host_call *call, const struct host_failure *failure, const char *message)
 {
     call->status = failure->status;
+    call->out.length = 0;
+    call->out.failed = false; /* there may be memory for a short one, or its room already */
+    host_call_give_back(call);
     put_error(call, failure, message);
 }
 
@@ -137,18 +142,20 @@ static void put_floats(struct host_text *out, uint64_t hash, uint32_t dimensions
         host_text_print(out, "%s%.9g", i ? "," : "", (double)host_component(hash, i));
 }
 
-void host_reply_embeddings(struct host_call *call)
+void host_reply_embedding(struct host_call *call)
 {
-    host_text_print(&call->out, "{\"object\":\"list\",\"data\":[");
-    for (uint32_t i = 0; i < call->inputs; i++) {
-        host_text_print(&call->out, "%s{\"object\":\"embedding\",\"index\":%u,\"embedding\":%s", i ? "," : "", i,
-                        call->is_base64 ? "\"" : "[");
-        if (call->is_base64)
-            put_base64(&call->out, call->input_hashes[i], call->dimensions * 4);
-        else
-            put_floats(&call->out, call->input_hashes[i], call->dimensions);
-        host_text_print(&call->out, "%s}", call->is_base64 ? "\"" : "]");
-    }
+    const uint32_t i = call->embedded++;
+    host_text_print(&call->out, "%s{\"object\":\"embedding\",\"index\":%u,\"embedding\":%s",
+                    i ? "," : "{\"object\":\"list\",\"data\":[", i, call->is_base64 ? "\"" : "[");
+    if (call->is_base64)
+        put_base64(&call->out, call->input_hashes[i], call->dimensions * 4);
+    else
+        put_floats(&call->out, call->input_hashes[i], call->dimensions);
+    host_text_print(&call->out, "%s}", call->is_base64 ? "\"" : "]");
+}
+
+void host_reply_embeddings_end(struct host_call *call)
+{
     host_text_print(&call->out, "],\"model\":\"%s\",\"usage\":{\"prompt_tokens\":%u,\"total_tokens\":%u}}",
                     call->model->name, call->prompt_tokens, call->prompt_tokens);
 }

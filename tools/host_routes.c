@@ -4,7 +4,8 @@
 
 #include "tools/host_call.h"
 
-enum { INPUTS_MAX = 32, MESSAGE_TOKENS = 4, REPLY_TOKENS = 3, IMAGE_TOKENS = 85 };
+enum { INPUTS_MAX = 2048, INPUT_TOKENS_MAX = 300000 }; /* of one request for embeddings */
+enum { MESSAGE_TOKENS = 4, REPLY_TOKENS = 3, IMAGE_TOKENS = 85 };
 
 static const struct host_failure bad_request = {400, "invalid_request_error", "invalid_request"};
 static const struct host_failure no_key = {401, "invalid_request_error", "invalid_api_key"};
@@ -17,6 +18,8 @@ static const struct host_failure over_budget = {429, "insufficient_quota", "insu
 static const struct host_failure trouble = {500, "server_error", "internal_error"};
 static const struct host_failure overloaded = {503, "server_error", "overloaded"};
 static const struct host_failure closing = {503, "server_error", "shutting_down"};
+
+static const char no_memory[] = "there is no memory for the request";
 
 /* Refuses, on the bus and to the client. */
 static bool refuse(struct host_call *call, const struct host_failure *failure, const char *message)
@@ -120,29 +123,57 @@ static const char *read_chat(struct host_call *call, const json_t *body)
     return NULL;
 }
 
+/* One input of embeddings: a text or a list of tokens; false where it is empty, or something else. */
 static bool add_input(struct host_call *call, const json_t *input)
 {
-    if (!json_is_string(input))
-        return false;
-    call->input_hashes[call->inputs++] = host_hash(0, json_string_value(input), json_string_length(input));
-    add_text(call, input);
-    return true;
+    size_t i;
+    json_t *token;
+    uint64_t hash = host_hash(0, json_string_value(input), json_string_length(input));
+    const uint32_t before = call->prompt_tokens;
+    if (json_is_string(input))
+        add_text(call, input);
+    json_array_foreach(input, i, token)
+    {
+        if (!json_is_integer(token) || json_integer_value(token) < 0)
+            return false;
+        hash = host_mix(hash ^ (uint64_t)json_integer_value(token));
+        call->prompt_tokens++;
+    }
+    const uint32_t tokens = call->prompt_tokens - before;
+    call->hash = host_mix(call->hash ^ hash);
+    call->input_hashes[call->inputs++] = hash;
+    call->longest_input = tokens > call->longest_input ? tokens : call->longest_input;
+    return tokens > 0;
 }
 
-static const char *read_embeddings(struct host_call *call, const json_t *body)
+static const char *read_inputs(struct host_call *call, const json_t *input)
 {
-    static const char expected[] = "'input' must be a text, or a list of 1 to 32 texts";
-    const json_t *input = json_object_get(body, "input"), *format = json_object_get(body, "encoding_format");
-    size_t count = json_is_array(input) ? json_array_size(input) : 1;
-    json_int_t dimensions;
+    static const char expected[] =
+        "'input' must be a text, a list of tokens, or a list of 1 to 2048 texts or of 1 to 2048 "
+        "lists of tokens; none may be empty";
+    const json_t *first = json_array_get(input, 0);
+    const bool is_list = json_is_array(input) && !json_is_integer(first);
+    size_t count = is_list ? json_array_size(input) : 1;
     if (count == 0 || count > INPUTS_MAX)
         return expected;
     call->input_hashes = tbus_mem_alloc(count * sizeof *call->input_hashes);
     if (!call->input_hashes)
-        return "there is no memory for this";
-    for (size_t i = 0; i < count; i++)
-        if (!add_input(call, json_is_array(input) ? json_array_get(input, i) : input))
+        return no_memory;
+    for (size_t i = 0; i < count; i++) {
+        const json_t *one = is_list ? json_array_get(input, i) : input;
+        if ((is_list && json_typeof(one) != json_typeof(first)) || !add_input(call, one))
             return expected;
+    }
+    return call->prompt_tokens > INPUT_TOKENS_MAX ? "the inputs have more than 300000 tokens together" : NULL;
+}
+
+static const char *read_embeddings(struct host_call *call, const json_t *body)
+{
+    const json_t *format = json_object_get(body, "encoding_format");
+    json_int_t dimensions;
+    const char *wrong = read_inputs(call, json_object_get(body, "input"));
+    if (wrong)
+        return wrong;
     const char *format_name = !format || json_is_null(format) ? "float" : json_string_value(format);
     if (!format_name || (strcmp(format_name, "float") != 0 && strcmp(format_name, "base64") != 0))
         return "'encoding_format' must be \"float\" or \"base64\"";
@@ -218,12 +249,11 @@ static bool admit(struct host_call *call)
     return refuse(call, &over_budget, message);
 }
 
-/* Whether there is room for the answer, if its client does not take it: only embeddings are long. */
-static bool set_room_aside(struct host_call *call)
+/* How long an answer with embeddings will be, at most. */
+static uint64_t embeddings_bytes(const struct host_call *call)
 {
-    call->answer_bytes = (uint64_t)call->inputs * call->dimensions * HOST_COMPONENT_BYTES;
-    uint64_t before = atomic_fetch_add(&call->host->answer_bytes, call->answer_bytes);
-    return before + call->answer_bytes <= HOST_BODIES_MAX;
+    const uint64_t component = call->is_base64 ? HOST_COMPONENT_BASE64_BYTES : HOST_COMPONENT_BYTES;
+    return call->inputs * (HOST_EMBEDDING_BYTES + call->dimensions * component);
 }
 
 /* --- Routes --- */
@@ -244,10 +274,12 @@ static bool generate(struct host_call *call, const json_t *body, bool embeds)
     }
     const char *wrong = embeds ? read_embeddings(call, body) : read_chat(call, body);
     if (wrong)
-        return refuse(call, &bad_request, wrong);
-    if (call->prompt_tokens + call->answer_tokens > call->model->context_tokens)
-        return refuse(call, &too_long, "prompt and answer are longer than the model's context");
-    if (!set_room_aside(call))
+        return refuse(call, wrong == no_memory ? &trouble : &bad_request, wrong);
+    if ((embeds ? call->longest_input : call->prompt_tokens + call->answer_tokens) > call->model->context_tokens)
+        return refuse(call, &too_long,
+                      embeds ? "an input is longer than the model's context"
+                             : "prompt and answer are longer than the model's context");
+    if (!host_call_set_aside(call, embeddings_bytes(call))) /* other answers are short */
         return refuse(call, &overloaded, "too many answers wait for their clients");
     if (!embeds)
         look_up_prefix(call, body);
@@ -283,11 +315,12 @@ static bool read_and_generate(struct host_call *call, bool embeds)
     if (call->has_no_room)
         return refuse(call, &overloaded, "too many requests are being read");
     if (call->body.failed)
-        return refuse(call, &trouble, "there is no memory for the body");
+        return refuse(call, &trouble, no_memory);
     json_t *body =
         json_loadb(call->body.bytes ? call->body.bytes : "", call->body.length, JSON_REJECT_DUPLICATES, &why);
-    if (!body && json_error_code(&why) == json_error_out_of_memory)
-        return refuse(call, &trouble, "there is no memory for the body");
+    /* jansson does not always say so: but what is wrong with a body is in some place of it. */
+    if (!body && (json_error_code(&why) == json_error_out_of_memory || why.line < 0))
+        return refuse(call, &trouble, no_memory);
     if (!body) {
         snprintf(message, sizeof message, "%s: line %d, column %d", trouble_with(&why), why.line, why.column);
         return refuse(call, &bad_request, message);

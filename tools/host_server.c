@@ -2,7 +2,6 @@
  * suspended, and costs nothing until the engine has something for it. */
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "tools/host_call.h"
 #include "tools/host_server.h"
@@ -45,20 +44,36 @@ static ssize_t read_stream(void *user, uint64_t at, char *to, size_t room)
     return result;
 }
 
-static void add_headers(struct MHD_Response *response, const struct host_call *call, int status, bool is_stream)
+static bool add_header(struct MHD_Response *response, const char *name, const char *value)
 {
-    char seconds[24];
-    MHD_add_response_header(response, "Content-Type", is_stream ? "text/event-stream" : "application/json");
-    MHD_add_response_header(response, "X-Request-Id", call->id);
-    if (is_stream)
-        MHD_add_response_header(response, "Cache-Control", "no-cache");
-    if (call->retry_after_s > 0) {
+    return !value || MHD_add_response_header(response, name, value) == MHD_YES;
+}
+
+/* False without memory. */
+static bool add_headers(struct MHD_Response *response, const struct host_call *call, int status, bool is_stream)
+{
+    char seconds[24] = "";
+    const char *allowed = call->endpoint ? "POST" : "GET, HEAD";
+    const bool waits = call->retry_after_s > 0;
+    if (waits)
         snprintf(seconds, sizeof seconds, "%d", call->retry_after_s);
-        MHD_add_response_header(response, "Retry-After", seconds);
-        MHD_add_response_header(response, "X-Should-Retry", "false"); /* the client's patience does not reach there */
-    }
-    if (status == MHD_HTTP_METHOD_NOT_ALLOWED)
-        MHD_add_response_header(response, "Allow", call->endpoint ? "POST" : "GET, HEAD");
+    return add_header(response, "Content-Type", is_stream ? "text/event-stream" : "application/json") &&
+           add_header(response, "X-Request-Id", call->id) &&
+           add_header(response, "Cache-Control", is_stream ? "no-cache" : NULL) &&
+           add_header(response, "Retry-After", waits ? seconds : NULL) &&
+           add_header(response, "X-Should-Retry", waits ? "false" : NULL) && /* its patience does not reach there */
+           add_header(response, "WWW-Authenticate", status == MHD_HTTP_UNAUTHORIZED ? "Bearer" : NULL) &&
+           add_header(response, "Allow", status == MHD_HTTP_METHOD_NOT_ALLOWED ? allowed : NULL);
+}
+
+/* The whole of an answer. Where there was no memory for it, an error that needs none. */
+static struct MHD_Response *make_whole(const struct host_call *call)
+{
+    static char no_details[] = "{\"error\":{\"message\":\"the server ran out of memory\",\"type\":\"server_error\","
+                               "\"param\":null,\"code\":\"out_of_memory\"}}";
+    return call->out.failed || !call->out.bytes
+               ? MHD_create_response_from_buffer(sizeof no_details - 1, no_details, MHD_RESPMEM_PERSISTENT)
+               : MHD_create_response_from_buffer(call->out.length, call->out.bytes, MHD_RESPMEM_PERSISTENT);
 }
 
 /* Sends the answer; the call lives until libmicrohttpd is done with the request. Not with `mu` held: libmicrohttpd locks
@@ -68,19 +83,19 @@ static enum MHD_Result send_answer(struct host_call *call)
     uv_mutex_lock(&call->mu);
     int status = call->status;
     bool is_cut_off = call->is_cut_off, is_stream = call->streams && status == MHD_HTTP_OK;
-    if (!is_stream && call->out.failed)
-        status = MHD_HTTP_INTERNAL_SERVER_ERROR;
+    if (!is_stream && call->out.failed && status < MHD_HTTP_BAD_REQUEST)
+        status = MHD_HTTP_INTERNAL_SERVER_ERROR; /* a list of models, of which nothing is told */
     uv_mutex_unlock(&call->mu);
     if (is_cut_off)
         return MHD_NO;
     struct MHD_Response *response =
         is_stream ? MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, BLOCK_BYTES, read_stream, call, NULL)
-                  : MHD_create_response_from_buffer(call->out.length, call->out.bytes ? call->out.bytes : "",
-                                                    MHD_RESPMEM_PERSISTENT);
+                  : make_whole(call);
     if (!response)
         return MHD_NO;
-    add_headers(response, call, status, is_stream);
-    enum MHD_Result result = MHD_queue_response(call->connection, (unsigned)status, response);
+    enum MHD_Result result = add_headers(response, call, status, is_stream)
+                                 ? MHD_queue_response(call->connection, (unsigned)status, response)
+                                 : MHD_NO;
     MHD_destroy_response(response);
     return result;
 }
@@ -201,6 +216,17 @@ static void on_end(void *user, struct MHD_Connection *connection, void **ret_cal
 
 /* --- Opening --- */
 
+/* The address stays the host's until its last answer is sent; who comes meanwhile is turned away. The listener itself is
+ * not given up before the daemon ends: MHD_quiesce_daemon() races with the threads of a pool that wait for it, and the
+ * one that is too late aborts the process. */
+static enum MHD_Result on_connection(void *user, const struct sockaddr *address, socklen_t bytes)
+{
+    const struct host_server *server = user;
+    (void)address;
+    (void)bytes;
+    return atomic_load(&server->host->is_closing) ? MHD_NO : MHD_YES;
+}
+
 union address {
     struct sockaddr any;
     struct sockaddr_in v4;
@@ -212,10 +238,11 @@ static int start(struct host_server *server, const union address *address)
     unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME |
                      (address->any.sa_family == AF_INET6 ? MHD_USE_IPv6 : 0);
     errno = 0;
-    server->daemon = MHD_start_daemon(flags, 0, NULL, NULL, on_request, server, MHD_OPTION_SOCK_ADDR, &address->any,
-                                      MHD_OPTION_NOTIFY_COMPLETED, on_end, server, MHD_OPTION_THREAD_POOL_SIZE,
-                                      (unsigned)THREADS, MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS_MAX,
-                                      MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_MAX_S, MHD_OPTION_END);
+    server->daemon =
+        MHD_start_daemon(flags, 0, on_connection, server, on_request, server, MHD_OPTION_SOCK_ADDR, &address->any,
+                         MHD_OPTION_NOTIFY_COMPLETED, on_end, server, MHD_OPTION_THREAD_POOL_SIZE, (unsigned)THREADS,
+                         MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS_MAX, MHD_OPTION_CONNECTION_TIMEOUT,
+                         (unsigned)IDLE_MAX_S, MHD_OPTION_END);
     if (!server->daemon)
         return errno ? uv_translate_sys_error(errno) : UV_EADDRINUSE;
     const union MHD_DaemonInfo *info = MHD_get_daemon_info(server->daemon, MHD_DAEMON_INFO_BIND_PORT);
@@ -244,13 +271,6 @@ int host_server_open(struct host *host, const char *address, uint16_t port, stru
 uint16_t host_server_port(const struct host_server *server)
 {
     return server->port;
-}
-
-void host_server_quiesce(struct host_server *server)
-{
-    MHD_socket listener = MHD_quiesce_daemon(server->daemon);
-    if (listener != MHD_INVALID_SOCKET)
-        close(listener);
 }
 
 uint64_t host_server_calls(struct host_server *server)

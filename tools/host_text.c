@@ -6,11 +6,10 @@
 
 #include "tools/host_text.h"
 
-/* Room for so many more bytes and a NUL. */
-static bool make_room(struct host_text *text, size_t more)
+bool host_text_reserve(struct host_text *text, size_t bytes)
 {
     size_t room = text->room ? text->room : 512;
-    while (room - text->length <= more)
+    while (room - text->length <= bytes) /* and a NUL */
         room *= 2;
     if (text->failed || room == text->room)
         return !text->failed;
@@ -25,7 +24,7 @@ static bool make_room(struct host_text *text, size_t more)
 
 void host_text_add(struct host_text *text, const char *bytes, size_t length)
 {
-    if (!make_room(text, length))
+    if (!host_text_reserve(text, length))
         return;
     memcpy(text->bytes + text->length, bytes, length);
     text->length += length;
@@ -45,7 +44,7 @@ void host_text_print(struct host_text *text, const char *format, ...)
             text->length += (size_t)length;
             return;
         }
-        if (length < 0 || !make_room(text, (size_t)length))
+        if (length < 0 || !host_text_reserve(text, (size_t)length))
             return;
     }
 }

@@ -11,6 +11,8 @@ struct host_text {
     bool failed; /* without memory something is missing */
 };
 
+/* Room for so many more bytes, which then do not fail; false without memory, which counts as failed. */
+bool host_text_reserve(struct host_text *text, size_t bytes);
 void host_text_add(struct host_text *text, const char *bytes, size_t length);
 __attribute__((format(printf, 2, 3))) void host_text_print(struct host_text *text, const char *format, ...);
 void host_text_free(struct host_text *text);

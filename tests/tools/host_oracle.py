@@ -2,12 +2,18 @@
 
 host_oracle.py sdk TOOL DIRECTORY PACKAGES   the OpenAI SDK for Node (installed under PACKAGES), through openai_client.mjs
 host_oracle.py plain TOOL DIRECTORY          curl and plain sockets
+host_oracle.py keys TOOL DIRECTORY           keys that are refused
+host_oracle.py inputs TOOL DIRECTORY         what is to be embedded
+host_oracle.py phases TOOL DIRECTORY         how long each took
 host_oracle.py hostile TOOL DIRECTORY        what is no HTTP, or no whole request
+host_oracle.py faults TOOL DIRECTORY         failures that are played
+host_oracle.py live TOOL DIRECTORY           how it is doing, on a terminal and elsewhere
 host_oracle.py unwanted TOOL DIRECTORY       bodies that are not taken
 host_oracle.py away TOOL DIRECTORY           one that goes away before its answer is made
 host_oracle.py slow TOOL DIRECTORY           one that does not read
 host_oracle.py many TOOL DIRECTORY           many that do not read, or ask for very much
 host_oracle.py end TOOL DIRECTORY SIGNAL     under load until a signal comes
+host_oracle.py closing TOOL DIRECTORY        while it finishes what it has
 host_oracle.py hurry TOOL DIRECTORY          until a second one comes
 host_oracle.py taken TOOL DIRECTORY          another host at the same address
 host_oracle.py scraped TOOL DIRECTORY        a Prometheus
@@ -15,14 +21,18 @@ host_oracle.py memory TOOL DIRECTORY MODULE  while allocations fail, as the modu
 
 Costs are computed by decimal from a price file of its own. Says "all good" in the end.
 """
+import fcntl
 import http.client
 import json
 import os
+import pty
 import re
 import signal
 import socket
+import struct
 import subprocess
 import sys
+import termios
 import time
 import urllib.error
 import urllib.request
@@ -101,13 +111,17 @@ class Demo:
         with urllib.request.urlopen(self.web + path, timeout=LIMIT_S) as answer:
             return json.loads(answer.read(), parse_float=Decimal)
 
+    def all_delivered(self):
+        bus = self.get("/metrics/bus")
+        return bus["delivered"] == bus["published"]
+
     def settle(self, streams, requests):
         """Waits until so many streams and requests are over and every event is delivered: the bus is asked last, for
         the events that handlers publish."""
         def all_over():
             streaming, of = self.get("/metrics/streaming"), self.get("/metrics/requests")["all"]
             return (streaming["total_streams"] == streams and streaming["active_streams"] == 0 and
-                    of["responses"] == requests and self.get("/metrics/bus")["queued_events"] == 0)
+                    of["responses"] == requests and self.all_delivered())
         self.wait_for(all_over)
 
     def end(self, number=signal.SIGTERM):
@@ -187,6 +201,19 @@ def check_ttft(demo, streams):
     expect(min(ways) >= 0, "the first tokens came so many ms after they were made:", ways)
 
 
+def check_phases(demo, model, streams, count):
+    """Of a model whose requests were all answered in full: phases lie one behind another within the whole, and the gaps
+    between tokens are those that its streams had."""
+    row = next(row for row in demo.get("/metrics/inference")["models"] if row["model"] == model)
+    phases = [row[phase] for phase in ("queue_ms", "prefill_ms", "decode_ms", "total_ms")]
+    same("phases that were told", [phase["count"] for phase in phases], [count] * 4)
+    *parts, total = [float(phase["avg"]) for phase in phases]
+    expect(0 < sum(parts) <= total + 1, model, "took", parts, "ms of", total)
+    gaps = [float(demo.get("/metrics/streaming/" + stream)["itl_avg_ms"]) for stream in streams]
+    itl, gap = float(row["itl_ms"]["avg"]), sum(gaps) / len(gaps)
+    expect(abs(itl - gap) < gap / 8, "the gaps between tokens were", gap, "ms and not", itl)
+
+
 def sdk(tool, directory, packages):
     # Enough for one: (1 + 4 + 3) prompt tokens and 5 of the answer.
     once = cost("gpt-4o", {"prompt_tokens": 8, "completion_tokens": 5})
@@ -217,6 +244,7 @@ def sdk(tool, directory, packages):
         usages.append(("gpt-4o", {"prompt_tokens": 8, "completion_tokens": 5}))
         check_cost(demo, sum(cost(m, u) for m, u in usages), usages, 5)
         check_ttft(demo, streams)
+        check_phases(demo, "gpt-3.5-turbo", [s["id"] for s in streams if s["model"] == "gpt-3.5-turbo"], 20)
 
         streaming, errors, budgets = demo.get("/metrics/streaming"), demo.get("/metrics/errors"), demo.get("/metrics/budgets")
         same("completed", streaming["completed_streams"], 24)
@@ -351,6 +379,111 @@ def plain(tool, directory):
         demo.end()
 
 
+# --- Keys that are refused ---
+
+def keys(tool, directory):
+    """Who is not known, or has spent its budget, is told so as OpenAI does, and when to come again."""
+    def ask_as(key):
+        request = urllib.request.Request(demo.api + "/chat/completions", chat("gpt-4o", "hello"),
+                                         {"Authorization": key} if key else {})
+        try:
+            with urllib.request.urlopen(request, timeout=LIMIT_S) as answer:
+                return answer.status, answer.headers, json.load(answer)
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, error.headers, json.load(error)
+
+    def check_error(said, kind, code):
+        same("error", sorted(said), ["error"])
+        same("error's parts", sorted(said["error"]), ["code", "message", "param", "type"])
+        same("error", (said["error"]["type"], said["error"]["param"], said["error"]["code"]), (kind, None, code))
+
+    with Demo(tool, directory, "--load", "0", "--faults", "0", "--pace", "50", "--key", "sk-rich", "--key", "sk-poor=0") as demo:
+        for key in (None, "Bearer sk-nobody", "Bearer ", "Bearer sk-ric", "Bearer sk-richer", "Basic sk-rich"):
+            status, headers, said = ask_as(key)
+            same("status", status, 401)
+            same("what is wanted", headers["WWW-Authenticate"], "Bearer")
+            same("headers for who is to come again", (headers["Retry-After"], headers["X-Should-Retry"]), (None, None))
+            check_error(said, "invalid_request_error", "invalid_api_key")
+        status, headers, said = ask_as("Bearer sk-poor")
+        same("status", status, 429)
+        expect(1 <= int(headers["Retry-After"]) <= 86400, "a day's budget is there again in", headers["Retry-After"], "s")
+        same("what the SDK is told", headers["X-Should-Retry"], "false")
+        same("what is wanted", headers["WWW-Authenticate"], None)
+        check_error(said, "insufficient_quota", "insufficient_quota")
+        same("status of who can pay", ask_as("bearer sk-rich")[0], 200)
+        demo.settle(0, 8)
+        same("denied", demo.get("/metrics/budgets")["denied"], 1)
+        same("failed", demo.get("/metrics/errors")["failed"], 0)
+        demo.end()
+
+
+# --- What is to be embedded ---
+
+WRONG_INPUTS = ["", [], [""], ["a", ""], [[]], [[1], []], [1, "a"], ["a", 1], ["a", [1]], [[1], "a"], [1, [1]], [-1], [1, -1],
+                [[1], [-1]], [1.5], [True], [None], {"a": 1}, None, 7, True, [[[1]]], [["a"]], ["x"] * 2049, [[1]] * 2049,
+                [[1] * 8000] * 38]
+
+
+def inputs(tool, directory):
+    """Texts and tokens, one or many, up to what OpenAI takes; an input may be as long as the model's context, each."""
+    model, usages = "text-embedding-3-small", []
+    with Demo(tool, directory, "--load", "0", "--faults", "0", "--pace", "50", "--key", "sk-rich") as demo:
+        def embed(given, **more):
+            body = {"model": model, "input": given, "dimensions": 4, **more}
+            status, text = curl(demo, "/embeddings", json.dumps(body, separators=(",", ":")).encode())
+            return status, json.loads(text)
+
+        def vectors_of(given, tokens, **more):
+            status, said = embed(given, **more)
+            same("status", (status, said.get("error")), (200, None))
+            same("usage", said["usage"], {"prompt_tokens": tokens, "total_tokens": tokens})
+            same("indices", [row["index"] for row in said["data"]], list(range(len(said["data"]))))
+            usages.append((model, said["usage"]))
+            return [row["embedding"] for row in said["data"]]
+
+        texts = ["word " * (i % 7 + 1) + str(i) for i in range(2048)]
+        tokens = [[i, i * 7 % 100000] + [1] * (i % 3) for i in range(2048)]
+        of_texts = vectors_of(texts, sum(tokens_of(text) for text in texts))
+        of_tokens = vectors_of(tokens, sum(len(one) for one in tokens))
+        same("vectors", (len(of_texts), len(of_tokens)), (2048, 2048))
+        same("their components", {len(vector) for vector in of_texts + of_tokens}, {4})
+        same("different vectors", len({tuple(vector) for vector in of_texts + of_tokens}), 2 * 2048)
+        for i in (0, 5, 2047):
+            same("the vector of a text alone", vectors_of(texts[i], tokens_of(texts[i])), [of_texts[i]])
+            same("the vector of tokens alone", vectors_of(tokens[i], len(tokens[i])), [of_tokens[i]])
+        longest = "x" * (4 * 8191)
+        same("long texts", len(vectors_of([longest] * 3, 3 * 8191)), 3)
+        same("long lists", len(vectors_of([[1] * 8191] * 3, 3 * 8191)), 3)
+        same("as base64", len(vectors_of(["a"] * 500, 500, dimensions=1536, encoding_format="base64")), 500)
+        for given in WRONG_INPUTS:
+            status, said = embed(given)
+            same(f"status of {str(given)[:40]}", (status, said["error"]["code"]), (400, "invalid_request"))
+        for given in (longest + "x", ["a", longest + "x"], [1] * 8192, [[1], [1] * 8192]):
+            status, said = embed(given)
+            same(f"status of {str(given)[:40]}", (status, said["error"]["code"]), (400, "context_length_exceeded"))
+        refused = len(WRONG_INPUTS) + 4
+        demo.settle(0, len(usages) + refused)
+        check_cost(demo, sum(cost(m, u) for m, u in usages), usages, refused)
+        demo.end()
+
+
+# --- The phases of a request ---
+
+def phases(tool, directory):
+    """With and without streaming."""
+    with Demo(tool, directory, "--load", "0", "--faults", "0", "--pace", "4", "--key", "sk-rich") as demo:
+        streams = []
+        for i in range(6):
+            status, text = curl(demo, "/chat/completions", chat("gpt-4-turbo", f"hello {i}", stream=i % 2 == 0, max_tokens=16))
+            same("status", status, 200)
+            if i % 2 == 0:
+                streams.append(read_events(text)[0]["id"])
+        demo.settle(3, 6)
+        check_phases(demo, "gpt-4-turbo", streams, 6)
+        demo.end()
+
+
 # --- Hostile clients ---
 
 def hostile(tool, directory):
@@ -390,6 +523,92 @@ def hostile(tool, directory):
         same("streams", streaming["completed_streams"] + streaming["cancelled_streams"], streaming["total_streams"])
         expect(streaming["completed_streams"] >= 2, streaming)
         demo.end()
+
+
+# --- Failures that are played ---
+
+def faults(tool, directory):
+    """Where every request fails, each client is told how, and the trackers count just that."""
+    codes = {500: "internal_error", 502: "upstream_error", 503: "overloaded"}
+    with Demo(tool, directory, "--load", "0", "--faults", "1000", "--pace", "50", "--key", "sk-rich") as demo:
+        def failure_of(path, body):
+            status, text = curl(demo, path, body)
+            if status != 200:
+                return status, json.loads(text)["error"]
+            expect(b'"stream": true' in body, "an answer of", text)
+            events = [line[6:] for line in text.split("\n") if line.startswith("data: ")]
+            expect(all("choices" in json.loads(event) for event in events[:-1]), text)
+            return 200, json.loads(events[-1])["error"]
+
+        embeddings = json.dumps({"model": "text-embedding-3-small", "input": "x"}).encode()
+        seen = {"whole": [], "stream": [], "embeddings": []}
+        for i in range(60):
+            seen["whole"].append(failure_of("/chat/completions", chat("gpt-4o", f"hello {i}")))
+            seen["stream"].append(failure_of("/chat/completions", chat("gpt-4o", f"hello {i}", stream=True)))
+            seen["embeddings"].append(failure_of("/embeddings", embeddings))
+        # All of them are drawn in sixty, but for one time in ten billion.
+        same("statuses", {kind: sorted({status for status, _ in list}) for kind, list in seen.items()},
+             {"whole": [500, 502, 503], "stream": [200, 500, 503], "embeddings": [500, 503]})
+        counts = dict.fromkeys(codes, 0)
+        for status, error in sum(seen.values(), []):
+            status = 502 if status == 200 else status
+            same("error", (sorted(error), error["type"], error["code"]),
+                 (["code", "message", "param", "type"], "server_error", codes[status]))
+            counts[status] += 1
+        broken = sum(status == 200 for status, _ in seen["stream"])
+        demo.settle(60, 180)
+        errors, streaming = demo.get("/metrics/errors"), demo.get("/metrics/streaming")
+        same("errors", (errors["requests"], errors["failed"], errors["errors"], errors["excluded"]), (180, 180, 180, 0))
+        same("by status", {row["status_code"]: row["errors"] for row in errors["by_status"]}, counts)
+        same("by type", {row["name"]: row["errors"] for row in errors["by_type"]},
+             {codes[status]: count for status, count in counts.items()})
+        same("streams", (streaming["failed_streams"], streaming["completed_streams"]), (60, 0))
+        expect(0 < broken < 60 and streaming["total_tokens"] > 0, broken, "streams broke off")
+        check_cost(demo, 0, [], 0)
+        same("reservations", demo.get("/metrics/budgets")["reservations"], 0)
+        demo.end()
+
+
+# --- How it is doing ---
+
+HOW_IT_IS = (r"\d+ requests \(\d+/s\), \d+ active, \d+ tokens, TTFT \d+ ms, [\d.]+ USD, "
+             r"\d+ failed, \d+ over budget, \d+ hung up")
+
+
+def live(tool, directory):
+    """On a terminal it is one line that is renewed and fits; elsewhere there is a line now and then."""
+    load = ("--load", "50", "--faults", "0", "--pace", "20")
+    with Demo(tool, directory, *load) as demo:
+        lines = Demo.wait_for(lambda: re.findall(r"^tallybus: (.* active, .*)$", demo.said(), re.M))
+        expect(all(re.fullmatch(HOW_IT_IS, line) for line in lines), lines)
+        expect("\r" not in demo.said() and "\033" not in demo.said(), "a line is renewed where there is no terminal")
+        demo.end()
+
+    columns = 40
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+    process = subprocess.Popen([tool, "demo", "--listen", "0", "--web", "0", *load], stdout=subprocess.DEVNULL, stderr=theirs)
+    os.close(theirs)
+    said, end = "", time.monotonic() + LIMIT_S
+    try:
+        while said.count("\r\033[K  ") < 3 and time.monotonic() < end:
+            said += os.read(ours, 65536).decode()
+        process.terminate()
+        while True:
+            said += os.read(ours, 65536).decode()
+    except OSError:
+        pass # its last writer has closed the terminal
+    finally:
+        os.close(ours)
+        process.kill()
+        same("exit code", process.wait(), 0)
+    first, *renewed = said.split("\r\033[K")
+    expect(len(renewed) >= 4, said)
+    *shown, after = renewed
+    for line in shown:
+        expect(re.match(r"  \d+ requests \(\d+/s\), ", line) and len(line) < columns, repr(line))
+    expect(first.count("serving the") == 2 and first.endswith("\n"), first)
+    expect(" active" not in after, "the line stayed:", after)
 
 
 # --- Bodies that are not wanted ---
@@ -524,15 +743,15 @@ def slow(tool, directory):
 
 # --- Many clients that do not read ---
 
-def ask(demo, path, body, key=b"Bearer sk-rich"):
-    """A client that has asked, and takes as little as it can."""
+def ask(demo, path, body, key=b"Bearer sk-rich", times=1):
+    """A client that has asked, so many times without waiting, and takes as little as it can."""
     host, port = re.match(r"http://([\d.]+):(\d+)", demo.api).groups()
     client = socket.socket()
     client.settimeout(LIMIT_S)
     client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1024)
     client.connect((host, int(port)))
     client.sendall(b"POST /v1/%s HTTP/1.1\r\nHost: localhost\r\nAuthorization: %s\r\nContent-Length: %d\r\n\r\n%s" %
-                   (path, key, len(body), body))
+                   (path, key, len(body), body) * times)
     return client
 
 
@@ -547,7 +766,8 @@ def status_of(client):
 
 def many(tool, directory):
     """Neither answers that nobody takes nor requests that wait for long take all memory, or keep others out."""
-    with Demo(tool, directory, "--load", "0", "--faults", "0", "--pace", "1", "--key", "sk-rich") as demo:
+    with Demo(tool, directory, "--load", "0", "--faults", "0", "--pace", "1", "--key", "sk-rich",
+              "--key", "sk-poor=0") as demo:
         body = json.dumps({"model": "text-embedding-3-large", "input": ["x"] * 32}).encode()
         clients = [ask(demo, b"embeddings", body) for _ in range(120)]
         statuses = [status_of(client) for client in clients]
@@ -558,6 +778,22 @@ def many(tool, directory):
         for client in clients:
             client.close()
         demo.wait_for(lambda: curl(demo, "/embeddings", body)[0] == 200)
+
+        # Those whose long answers were refused keep no room, though they do not take the refusal either.
+        body = json.dumps({"model": "text-embedding-3-large", "input": ["x"] * 32}).encode()
+        clients = [ask(demo, b"embeddings", body, b"Bearer sk-poor", times=120) for _ in range(100)]
+        for client in clients:
+            same("status", status_of(client), 429)
+        denied = []
+        def all_wait():
+            denied.append(demo.get("/metrics/budgets")["denied"])
+            return denied[-20:] == denied[-1:] * 20
+        demo.wait_for(all_wait)
+        expect(denied[-1] < 120 * len(clients), "every client was sent all of its refusals")
+        for i in range(5):
+            same("status of a chat", curl(demo, "/chat/completions", chat("gpt-3.5-turbo", f"hi {i}", max_tokens=1))[0], 200)
+        for client in clients:
+            client.close()
 
         # 140 MB of prompts, whose prefill takes seconds.
         body = chat("gpt-4-turbo", "x" * 480000, max_tokens=1)
@@ -583,6 +819,46 @@ def end(tool, directory, name):
         same("streams", streams["completed_streams"] + streams["failed_streams"] + streams["cancelled_streams"],
              streams["total_streams"])
         expect(streams["completed_streams"] > 20, streams)
+
+
+def closing(tool, directory):
+    """While it finishes what it has, who is connected is refused, who comes is turned away, and the address is its own."""
+    body = chat("gpt-4-turbo", "hello", stream=True, max_tokens=40)
+    get = b"GET /v1/models HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer sk-rich\r\n\r\n"
+    with Demo(tool, directory, "--load", "0", "--faults", "0", "--pace", "0.2", "--key", "sk-rich", "--json") as demo:
+        host, port = re.match(r"http://([\d.]+):(\d+)", demo.api).groups()
+        another = [tool, "demo", "--listen", port, "--web", "0", "--load", "0", "--duration", "0.1"]
+
+        def is_turned_away():
+            with socket.create_connection((host, int(port)), timeout=LIMIT_S) as client:
+                try:
+                    client.sendall(get)
+                    return client.recv(1) == b""
+                except ConnectionError:
+                    return True
+
+        with socket.create_connection((host, int(port)), timeout=LIMIT_S) as kept, post(demo, body, length=len(body)) as client:
+            kept.sendall(get)
+            same("status", read_reply(kept)[0], 200)
+            demo.wait_for(lambda: demo.get("/metrics/streaming")["active_streams"] == 1)
+            demo.process.send_signal(signal.SIGTERM)
+            demo.wait_for(is_turned_away)
+            kept.sendall(get)
+            status, said = read_reply(kept)
+            same("refused", (status, said["error"]["code"]), (503, "shutting_down"))
+            run = subprocess.run(another, capture_output=True, text=True, timeout=LIMIT_S)
+            expect(run.returncode == 3 and "address already in use" in run.stderr, run.returncode, run.stderr)
+            got = b""
+            while b"data: [DONE]" not in got:
+                more = client.recv(65536)
+                expect(more, "what was under way was cut off:", got)
+                got += more
+        same("pieces", got.count(b'"content":"'), 40)
+        out, _ = demo.process.communicate(timeout=LIMIT_S)
+        same("exit code", demo.process.returncode, 0)
+        same("completed", json.loads(out)["streaming"]["completed_streams"], 1)
+        run = subprocess.run(another, capture_output=True, text=True, timeout=LIMIT_S)
+        same("exit code of another one at this address", run.returncode, 0)
 
 
 def hurry(tool, directory):
@@ -681,6 +957,24 @@ def exchange(demo, body):
     return got
 
 
+def outcome_of(got):
+    """Whether an answer is good and whole, and whether it tells an error: then it is OpenAI's, whatever failed."""
+    head, _, body = got.partition(b"\r\n\r\n")
+    if not head:
+        return False, False # without memory the host may hang up
+    if b"text/event-stream" in head:
+        return b"data: [DONE]" in body, False
+    try:
+        status, said = int(head.split()[1]), json.loads(body)
+    except ValueError:
+        raise AssertionError(got) from None
+    if status == 200:
+        same("answer", said["object"] in ("chat.completion", "list"), True)
+    else:
+        same("error", sorted(said["error"]), ["code", "message", "param", "type"])
+    return status == 200, status >= 500
+
+
 def memory(tool, directory, preload):
     """While one allocation in so many fails, requests may fail, and nothing else; afterwards all is as before."""
     def figures():
@@ -695,9 +989,10 @@ def memory(tool, directory, preload):
         bodies += [json.dumps({"model": "text-embedding-3-small", "input": ["x"] * (i % 9 + 1)}).encode() for i in range(30)]
         demo.process.send_signal(signal.SIGUSR1)
         demo.wait_for(lambda: "memory is short" in demo.said())
-        good = 0
+        good, failed = 0, 0
         for i, body in enumerate(bodies):
-            good += exchange(demo, body).startswith(b"HTTP/1.1 200 ")
+            is_good, is_failed = outcome_of(exchange(demo, body))
+            good, failed = good + is_good, failed + is_failed
             try:
                 demo.get("/metrics/streaming" if i % 3 else "/metrics/requests")
             except (OSError, http.client.HTTPException):
@@ -705,9 +1000,10 @@ def memory(tool, directory, preload):
         demo.process.send_signal(signal.SIGUSR2)
         demo.wait_for(lambda: "memory is back" in demo.said())
         expect(0 < good < len(bodies), good, "of", len(bodies), "were answered")
+        expect(failed > 0, "nobody was told of an error")
         demo.wait_for(lambda: demo.get("/metrics/requests")["all"]["in_flight"] == 0 and
                       demo.get("/metrics/streaming")["active_streams"] == 0 and
-                      demo.get("/metrics/bus")["queued_events"] == 0)
+                      demo.all_delivered())
 
         before, usages = figures(), []
         for i in range(20):
@@ -717,7 +1013,7 @@ def memory(tool, directory, preload):
             usages.append(json.loads(text)["usage"])
             read_events(curl(demo, "/chat/completions", chat(**body, stream=True))[1])
         demo.wait_for(lambda: demo.get("/metrics/requests")["all"]["responses"] == before[5] + 40 and
-                      demo.get("/metrics/bus")["queued_events"] == 0)
+                      demo.all_delivered())
         tokens = sum(usage["completion_tokens"] for usage in usages)
         same("figures", [now - then for now, then in zip(figures(), before)],
              [2 * sum(cost("gpt-4o-mini", usage) for usage in usages), 2 * tokens, 20, tokens, 40, 40])
@@ -729,7 +1025,7 @@ def memory(tool, directory, preload):
 
 
 def main():
-    parts = (sdk, plain, hostile, unwanted, away, slow, many, end, hurry, taken, scraped, memory)
+    parts = (sdk, plain, keys, inputs, phases, hostile, faults, live, unwanted, away, slow, many, end, closing, hurry, taken, scraped, memory)
     {part.__name__: part for part in parts}[sys.argv[1]](*sys.argv[2:])
     print("all good")
 

@@ -53,11 +53,49 @@ Test(host, counts_what_curl_sees_and_who_hangs_up)
     expect_all_good("plain \"$T\" \"$D\"");
 }
 
+Test(host, tells_who_it_refuses_why_and_for_how_long)
+{
+    prepare();
+    need_host();
+    expect_all_good("keys \"$T\" \"$D\"");
+}
+
+Test(host, embeds_whatever_openai_does)
+{
+    prepare();
+    need_host();
+    need("curl", "command -v curl >/dev/null");
+    expect_all_good("inputs \"$T\" \"$D\"");
+}
+
+Test(host, tells_how_long_each_phase_took)
+{
+    prepare();
+    need_host();
+    need("curl", "command -v curl >/dev/null");
+    expect_all_good("phases \"$T\" \"$D\"");
+}
+
 Test(host, is_harmed_by_nothing_that_is_no_request)
 {
     prepare();
     need_host();
     expect_all_good("hostile \"$T\" \"$D\"");
+}
+
+Test(host, tells_clients_and_trackers_of_each_failure_that_it_plays)
+{
+    prepare();
+    need_host();
+    need("curl", "command -v curl >/dev/null");
+    expect_all_good("faults \"$T\" \"$D\"");
+}
+
+Test(host, shows_how_it_is_doing_on_a_terminal_and_elsewhere)
+{
+    prepare();
+    need_host();
+    expect_all_good("live \"$T\" \"$D\"");
 }
 
 Test(host, answers_though_a_body_is_not_taken)
@@ -123,6 +161,13 @@ Test(host, drains_what_it_has_when_it_is_interrupted)
     prepare();
     need_host();
     expect_all_good("end \"$T\" \"$D\" SIGINT");
+}
+
+Test(host, turns_away_who_comes_while_it_drains)
+{
+    prepare();
+    need_host();
+    expect_all_good("closing \"$T\" \"$D\"");
 }
 
 Test(host, cuts_off_what_it_has_when_it_is_interrupted_twice)
