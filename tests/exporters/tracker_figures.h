@@ -1,0 +1,445 @@
+/* What the outputs of the trackers must make of each member of their snapshots: plain tables, written from the public
+ * headers and docs/metrics.md, and snapshots in which each member has a number of its own, so that two that are swapped
+ * anywhere show. */
+#ifndef TESTS_EXPORTERS_TRACKER_FIGURES_H
+#define TESTS_EXPORTERS_TRACKER_FIGURES_H
+
+#include <stdalign.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <tallybus.h>
+
+#include "tests/check.h"
+
+enum figure_kind {
+    A_COUNT,    /* uint64_t */
+    A_LEVEL,    /* int64_t */
+    A_MOMENT,   /* int64_t of ns; on pages in s */
+    A_FLAG,     /* bool; on pages 0 or 1 */
+    A_NUMBER,   /* double, like those below */
+    A_TIME,     /* in ms; on pages in s */
+    A_PER_CENT, /* on pages a ratio */
+    MONEY,      /* tbus_money_t; in documents a string */
+    A_SPREAD,   /* tbus_distribution_t in ms; on pages in s */
+    A_NAME,     /* const char * */
+    NO_FIGURE   /* a list, or how long it is */
+};
+
+/* A member of a struct: its key in the document (with those of the objects around it, by "/"), its family on the page, or
+ * NULL. Of a spread the family of its quantiles, and those of the other figures. */
+struct figure {
+    enum figure_kind kind;
+    size_t offset, bytes, alignment;
+    const char *key, *family, *average, *least, *most;
+};
+
+#define FIGURE(type, member, figure_kind, ...)                                                                         \
+    {                                                                                                                  \
+        figure_kind, offsetof(type, member), sizeof(((type *)0)->member), __alignof__(((type *)0)->member),            \
+            __VA_ARGS__                                                                                                \
+    }
+
+/* --- Requests --- */
+
+#define OF(member, kind, ...) FIGURE(tbus_requests_snapshot_t, member, kind, __VA_ARGS__)
+static const struct figure requests_figures[] = {
+    OF(time_ns, A_MOMENT, "time_ns", NULL),
+    OF(since_ns, NO_FIGURE, NULL, NULL),
+    OF(all.name, A_NAME, "all/name", NULL),
+    OF(all.requests, A_COUNT, "all/requests", "request_total"),
+    OF(all.responses, A_COUNT, "all/responses", "request_responses_total"),
+    OF(all.errors, A_COUNT, "all/errors", "request_errors_total"),
+    OF(all.prompt_tokens, A_COUNT, "all/prompt_tokens", "request_prompt_tokens_total"),
+    OF(all.completion_tokens, A_COUNT, "all/completion_tokens", "request_completion_tokens_total"),
+    OF(all.in_flight, A_COUNT, "all/in_flight", "request_in_flight"),
+    OF(all.requests_per_second, A_NUMBER, "all/requests_per_second", "request_per_second"),
+    OF(all.responses_per_second, A_NUMBER, "all/responses_per_second", "request_responses_per_second"),
+    OF(all.errors_per_second, A_NUMBER, "all/errors_per_second", "request_errors_per_second"),
+    OF(all.tokens_per_second, A_NUMBER, "all/tokens_per_second", "request_tokens_per_second"),
+    OF(all.latency_ms, A_SPREAD, "all/latency_ms", "request_latency_seconds", "request_latency_average_seconds",
+       "request_latency_min_seconds", "request_latency_max_seconds"),
+    OF(unmatched_responses, A_COUNT, "unmatched_responses", "request_unmatched_responses_total"),
+    OF(negative_durations, A_COUNT, "negative_durations", "request_negative_durations_total"),
+    OF(ahead, A_COUNT, "ahead", "request_times_ahead_total"),
+    OF(endpoints_count, NO_FIGURE, NULL, NULL),
+    OF(endpoints, NO_FIGURE, NULL, NULL),
+};
+#undef OF
+
+#define OF(member, kind, ...) FIGURE(tbus_traffic_t, member, kind, __VA_ARGS__)
+static const struct figure requests_endpoint_figures[] = {
+    OF(name, A_NAME, "name", NULL),
+    OF(requests, A_COUNT, "requests", "request_by_endpoint_total"),
+    OF(responses, A_COUNT, "responses", "request_responses_by_endpoint_total"),
+    OF(errors, A_COUNT, "errors", "request_errors_by_endpoint_total"),
+    OF(prompt_tokens, A_COUNT, "prompt_tokens", "request_prompt_tokens_by_endpoint_total"),
+    OF(completion_tokens, A_COUNT, "completion_tokens", "request_completion_tokens_by_endpoint_total"),
+    OF(in_flight, A_COUNT, "in_flight", "request_in_flight_by_endpoint"),
+    OF(requests_per_second, A_NUMBER, "requests_per_second", "request_per_second_by_endpoint"),
+    OF(responses_per_second, A_NUMBER, "responses_per_second", "request_responses_per_second_by_endpoint"),
+    OF(errors_per_second, A_NUMBER, "errors_per_second", "request_errors_per_second_by_endpoint"),
+    OF(tokens_per_second, A_NUMBER, "tokens_per_second", "request_tokens_per_second_by_endpoint"),
+    OF(latency_ms, A_SPREAD, "latency_ms", "request_latency_by_endpoint_seconds",
+       "request_latency_average_by_endpoint_seconds", "request_latency_min_by_endpoint_seconds",
+       "request_latency_max_by_endpoint_seconds"),
+};
+#undef OF
+
+/* --- Models --- */
+
+#define OF(member, kind, ...) FIGURE(tbus_models_snapshot_t, member, kind, __VA_ARGS__)
+static const struct figure models_figures[] = {
+    OF(time_ns, A_MOMENT, "time_ns", NULL),
+    OF(since_ns, NO_FIGURE, NULL, NULL),
+    OF(negative_durations, A_COUNT, "negative_durations", "model_negative_durations_total"),
+    OF(refused_costs, A_COUNT, "refused_costs", "model_refused_costs_total"),
+    OF(ahead, A_COUNT, "ahead", "model_times_ahead_total"),
+    OF(endpoints_full, A_FLAG, "endpoints_full", "model_endpoints_full"),
+    OF(users_full, A_FLAG, "users_full", "model_users_full"),
+    OF(models_count, NO_FIGURE, NULL, NULL),
+    OF(models, NO_FIGURE, NULL, NULL),
+};
+#undef OF
+
+#define OF(member, kind, ...) FIGURE(tbus_model_t, member, kind, __VA_ARGS__)
+static const struct figure models_model_figures[] = {
+    OF(traffic.name, A_NAME, "name", NULL),
+    OF(traffic.requests, A_COUNT, "requests", "model_requests_total"),
+    OF(traffic.responses, A_COUNT, "responses", NULL),
+    OF(traffic.errors, A_COUNT, "errors", "model_errors_total"),
+    OF(traffic.prompt_tokens, A_COUNT, "prompt_tokens", "model_prompt_tokens_total"),
+    OF(traffic.completion_tokens, A_COUNT, "completion_tokens", "model_completion_tokens_total"),
+    OF(traffic.in_flight, A_COUNT, "in_flight", NULL),
+    OF(traffic.requests_per_second, A_NUMBER, "requests_per_second", NULL),
+    OF(traffic.responses_per_second, A_NUMBER, "responses_per_second", NULL),
+    OF(traffic.errors_per_second, A_NUMBER, "errors_per_second", NULL),
+    OF(traffic.tokens_per_second, A_NUMBER, "tokens_per_second", NULL),
+    OF(traffic.latency_ms, A_SPREAD, "latency_ms", "model_latency_seconds", "model_latency_average_seconds"),
+    OF(error_rate, A_NUMBER, "error_rate", "model_error_rate"),
+    OF(total_tokens, A_COUNT, "total_tokens", "model_tokens_total"),
+    OF(cost, MONEY, "cost_usd", "model_cost_usd"),
+    OF(first_ns, A_MOMENT, "first_ns", "model_first_use_timestamp_seconds"),
+    OF(last_ns, A_MOMENT, "last_ns", "model_last_use_timestamp_seconds"),
+    OF(endpoints, A_COUNT, "endpoints", "model_endpoints"),
+    OF(users, A_COUNT, "users", "model_users"),
+};
+#undef OF
+
+/* --- Inference --- */
+
+#define OF(member, kind, ...) FIGURE(tbus_inference_snapshot_t, member, kind, __VA_ARGS__)
+static const struct figure inference_figures[] = {
+    OF(time_ns, A_MOMENT, "time_ns", NULL),
+    OF(since_ns, NO_FIGURE, NULL, NULL),
+    OF(all.model, A_NAME, "all/model", NULL),
+    OF(all.started, A_COUNT, "all/started", "inference_started_total"),
+    OF(all.completed, A_COUNT, "all/completed", "inference_completed_total"),
+    OF(all.failed, A_COUNT, "all/failed", "inference_failed_total"),
+    OF(all.input_tokens, A_COUNT, "all/input_tokens", "inference_input_tokens_total"),
+    OF(all.output_tokens, A_COUNT, "all/output_tokens", "inference_output_tokens_total"),
+    OF(all.cached_tokens, A_COUNT, "all/cached_tokens", "inference_cached_tokens_total"),
+    OF(all.cached_share, A_NUMBER, "all/cached_share", "inference_cached_share"),
+    OF(all.requests_per_second, A_NUMBER, "all/requests_per_second", "inference_requests_per_second"),
+    OF(all.input_tokens_per_second, A_NUMBER, "all/input_tokens_per_second", "inference_input_tokens_per_second"),
+    OF(all.output_tokens_per_second, A_NUMBER, "all/output_tokens_per_second", "inference_output_tokens_per_second"),
+    OF(all.queue_ms, A_SPREAD, "all/queue_ms", "inference_queue_seconds", "inference_queue_average_seconds"),
+    OF(all.prefill_ms, A_SPREAD, "all/prefill_ms", "inference_prefill_seconds", "inference_prefill_average_seconds"),
+    OF(all.decode_ms, A_SPREAD, "all/decode_ms", "inference_decode_seconds", "inference_decode_average_seconds"),
+    OF(all.ttft_ms, A_SPREAD, "all/ttft_ms", "inference_ttft_seconds", "inference_ttft_average_seconds"),
+    OF(all.itl_ms, A_SPREAD, "all/itl_ms", "inference_itl_seconds", "inference_itl_average_seconds"),
+    OF(all.tpot_ms, A_SPREAD, "all/tpot_ms", "inference_tpot_seconds", "inference_tpot_average_seconds"),
+    OF(all.total_ms, A_SPREAD, "all/total_ms", "inference_total_seconds", "inference_total_average_seconds"),
+    OF(active, A_COUNT, "active", "inference_active"),
+    OF(queue_depth.now, A_LEVEL, "queue_depth", "inference_queue_depth"),
+    OF(queue_depth.max, A_LEVEL, "queue_depth_max", "inference_queue_depth_max"),
+    OF(queue_depth.mean, A_NUMBER, "queue_depth_mean", "inference_queue_depth_mean"),
+    OF(batch_size.now, A_LEVEL, "batch_size", "inference_batch_size"),
+    OF(batch_size.max, A_LEVEL, "batch_size_max", "inference_batch_size_max"),
+    OF(batch_size.mean, A_NUMBER, "batch_size_mean", "inference_batch_size_mean"),
+    OF(duplicate_starts, A_COUNT, "duplicate_starts", "inference_duplicate_starts_total"),
+    OF(refused_starts, A_COUNT, "refused_starts", "inference_refused_starts_total"),
+    OF(orphan_events, A_COUNT, "orphan_events", "inference_orphan_events_total"),
+    OF(abandoned, A_COUNT, "abandoned", "inference_abandoned_total"),
+    OF(negative_intervals, A_COUNT, "negative_intervals", "inference_negative_intervals_total"),
+    OF(ahead, A_COUNT, "ahead", "inference_times_ahead_total"),
+    OF(models_count, NO_FIGURE, NULL, NULL),
+    OF(workers_count, NO_FIGURE, NULL, NULL),
+    OF(models, NO_FIGURE, NULL, NULL),
+    OF(workers, NO_FIGURE, NULL, NULL),
+};
+#undef OF
+
+#define OF(member, kind, ...) FIGURE(tbus_inference_figures_t, member, kind, __VA_ARGS__)
+static const struct figure inference_model_figures[] = {
+    OF(model, A_NAME, "model", NULL),
+    OF(started, A_COUNT, "started", "inference_started_by_model_total"),
+    OF(completed, A_COUNT, "completed", "inference_completed_by_model_total"),
+    OF(failed, A_COUNT, "failed", "inference_failed_by_model_total"),
+    OF(input_tokens, A_COUNT, "input_tokens", "inference_input_tokens_by_model_total"),
+    OF(output_tokens, A_COUNT, "output_tokens", "inference_output_tokens_by_model_total"),
+    OF(cached_tokens, A_COUNT, "cached_tokens", "inference_cached_tokens_by_model_total"),
+    OF(cached_share, A_NUMBER, "cached_share", "inference_cached_share_by_model"),
+    OF(requests_per_second, A_NUMBER, "requests_per_second", "inference_requests_per_second_by_model"),
+    OF(input_tokens_per_second, A_NUMBER, "input_tokens_per_second", "inference_input_tokens_per_second_by_model"),
+    OF(output_tokens_per_second, A_NUMBER, "output_tokens_per_second", "inference_output_tokens_per_second_by_model"),
+    OF(queue_ms, A_SPREAD, "queue_ms", "inference_queue_by_model_seconds", "inference_queue_average_by_model_seconds"),
+    OF(prefill_ms, A_SPREAD, "prefill_ms", "inference_prefill_by_model_seconds",
+       "inference_prefill_average_by_model_seconds"),
+    OF(decode_ms, A_SPREAD, "decode_ms", "inference_decode_by_model_seconds",
+       "inference_decode_average_by_model_seconds"),
+    OF(ttft_ms, A_SPREAD, "ttft_ms", "inference_ttft_by_model_seconds", "inference_ttft_average_by_model_seconds"),
+    OF(itl_ms, A_SPREAD, "itl_ms", "inference_itl_by_model_seconds", "inference_itl_average_by_model_seconds"),
+    OF(tpot_ms, A_SPREAD, "tpot_ms", "inference_tpot_by_model_seconds", "inference_tpot_average_by_model_seconds"),
+    OF(total_ms, A_SPREAD, "total_ms", "inference_total_by_model_seconds", "inference_total_average_by_model_seconds"),
+};
+#undef OF
+
+#define OF(member, kind, ...) FIGURE(tbus_inference_worker_t, member, kind, __VA_ARGS__)
+static const struct figure inference_worker_figures[] = {
+    OF(worker, A_NAME, "worker", NULL),
+    OF(requests, A_COUNT, "requests", "inference_worker_requests_total"),
+    OF(tokens, A_COUNT, "tokens", "inference_worker_tokens_total"),
+    OF(done, A_COUNT, "done", NULL),
+    OF(latency_ms, A_TIME, "latency_ms", "inference_worker_latency_seconds"),
+    OF(share, A_NUMBER, "share", "inference_worker_share"),
+};
+#undef OF
+
+/* --- KV cache --- */
+
+#define OF(member, kind, ...) FIGURE(tbus_kvcache_snapshot_t, member, kind, __VA_ARGS__)
+static const struct figure kvcache_figures[] = {
+    OF(since_ns, NO_FIGURE, NULL, NULL),
+    OF(all.endpoint, A_NAME, "all/endpoint", NULL),
+    OF(all.lookups, A_COUNT, "all/lookups", "kvcache_lookups_total"),
+    OF(all.hits, A_COUNT, "all/hits", "kvcache_hits_total"),
+    OF(all.hit_rate, A_PER_CENT, "all/hit_rate", "kvcache_hit_ratio"),
+    OF(all.tokens, A_COUNT, "all/tokens", "kvcache_tokens_total"),
+    OF(all.reused, A_COUNT, "all/reused", "kvcache_reused_tokens_total"),
+    OF(all.token_reuse_rate, A_PER_CENT, "all/token_reuse_rate", "kvcache_token_reuse_ratio"),
+    OF(all.speedups, A_COUNT, "all/speedups", "kvcache_speedups_total"),
+    OF(all.baseline_ttft_ms, A_TIME, "all/baseline_ttft_ms", "kvcache_baseline_ttft_seconds"),
+    OF(all.actual_ttft_ms, A_TIME, "all/actual_ttft_ms", "kvcache_actual_ttft_seconds"),
+    OF(all.speedup_ratio, A_NUMBER, "all/speedup_ratio", "kvcache_speedup_ratio"),
+    OF(all.improvement, A_PER_CENT, "all/improvement", "kvcache_improvement_ratio"),
+    OF(cut_matches, A_COUNT, "cut_matches", "kvcache_cut_matches_total"),
+    OF(refused_lookups, A_COUNT, "refused_lookups", "kvcache_refused_lookups_total"),
+    OF(refused_speedups, A_COUNT, "refused_speedups", "kvcache_refused_speedups_total"),
+    OF(endpoints_count, NO_FIGURE, NULL, NULL),
+    OF(endpoints, NO_FIGURE, NULL, NULL),
+};
+#undef OF
+
+#define OF(member, kind, ...) FIGURE(tbus_kvcache_figures_t, member, kind, __VA_ARGS__)
+static const struct figure kvcache_endpoint_figures[] = {
+    OF(endpoint, A_NAME, "endpoint", NULL),
+    OF(lookups, A_COUNT, "lookups", "kvcache_lookups_by_endpoint_total"),
+    OF(hits, A_COUNT, "hits", "kvcache_hits_by_endpoint_total"),
+    OF(hit_rate, A_PER_CENT, "hit_rate", "kvcache_hit_by_endpoint_ratio"),
+    OF(tokens, A_COUNT, "tokens", "kvcache_tokens_by_endpoint_total"),
+    OF(reused, A_COUNT, "reused", "kvcache_reused_tokens_by_endpoint_total"),
+    OF(token_reuse_rate, A_PER_CENT, "token_reuse_rate", "kvcache_token_reuse_by_endpoint_ratio"),
+    OF(speedups, A_COUNT, "speedups", "kvcache_speedups_by_endpoint_total"),
+    OF(baseline_ttft_ms, A_TIME, "baseline_ttft_ms", "kvcache_baseline_ttft_by_endpoint_seconds"),
+    OF(actual_ttft_ms, A_TIME, "actual_ttft_ms", "kvcache_actual_ttft_by_endpoint_seconds"),
+    OF(speedup_ratio, A_NUMBER, "speedup_ratio", "kvcache_speedup_by_endpoint_ratio"),
+    OF(improvement, A_PER_CENT, "improvement", "kvcache_improvement_by_endpoint_ratio"),
+};
+#undef OF
+
+/* --- Trackers --- */
+
+enum { PARTS_MAX = 3, ROWS = 2, STRUCT_BYTES = 2048, EXPECTED_MAX = 1024 };
+
+/* The snapshot itself, or one of its lists: its label and its key. */
+struct part {
+    const struct figure *figures;
+    size_t count, bytes, alignment;
+    const char *label, *key;
+    size_t rows_offset, rows_count_offset;
+};
+
+struct tracker {
+    const char *name;
+    struct part parts[PARTS_MAX];
+    int (*write_page)(const void *snapshot, char **ret);
+    int (*write_document)(const void *snapshot, char **ret);
+};
+
+#define WRITES(tracker)                                                                                                \
+    static int write_##tracker##_page(const void *snapshot, char **ret)                                                \
+    {                                                                                                                  \
+        return tbus_prometheus_##tracker(snapshot, ret);                                                               \
+    }                                                                                                                  \
+    static int write_##tracker##_document(const void *snapshot, char **ret)                                            \
+    {                                                                                                                  \
+        return tbus_##tracker##_to_json(snapshot, ret);                                                                \
+    }
+WRITES(requests)
+WRITES(models)
+WRITES(inference)
+WRITES(kvcache)
+#undef WRITES
+
+#define ALL(table, type)                                                                                               \
+    {                                                                                                                  \
+        table, sizeof(table) / sizeof *(table), sizeof(type), alignof(type), NULL, NULL, 0, 0                          \
+    }
+#define LIST(table, type, label, of, list)                                                                             \
+    {                                                                                                                  \
+        table, sizeof(table) / sizeof *(table), sizeof(type), alignof(type), label, #list, offsetof(of, list),         \
+            offsetof(of, list##_count)                                                                                 \
+    }
+
+static const struct tracker trackers[] = {
+    {"requests",
+     {ALL(requests_figures, tbus_requests_snapshot_t),
+      LIST(requests_endpoint_figures, tbus_traffic_t, "endpoint", tbus_requests_snapshot_t, endpoints)},
+     write_requests_page,
+     write_requests_document},
+    {"models",
+     {ALL(models_figures, tbus_models_snapshot_t),
+      LIST(models_model_figures, tbus_model_t, "model", tbus_models_snapshot_t, models)},
+     write_models_page,
+     write_models_document},
+    {"inference",
+     {ALL(inference_figures, tbus_inference_snapshot_t),
+      LIST(inference_model_figures, tbus_inference_figures_t, "model", tbus_inference_snapshot_t, models),
+      LIST(inference_worker_figures, tbus_inference_worker_t, "worker", tbus_inference_snapshot_t, workers)},
+     write_inference_page,
+     write_inference_document},
+    {"kvcache",
+     {ALL(kvcache_figures, tbus_kvcache_snapshot_t),
+      LIST(kvcache_endpoint_figures, tbus_kvcache_figures_t, "endpoint", tbus_kvcache_snapshot_t, endpoints)},
+     write_kvcache_page,
+     write_kvcache_document},
+};
+#undef ALL
+#undef LIST
+
+enum { TRACKERS = sizeof trackers / sizeof *trackers };
+
+/* --- Snapshots --- */
+
+struct filled {
+    alignas(max_align_t) unsigned char snapshot[STRUCT_BYTES];
+    alignas(max_align_t) unsigned char rows[PARTS_MAX][ROWS * STRUCT_BYTES];
+};
+
+/* The number of a member: `row` 0 is the snapshot. With `shift` 0 and 1 each flag is seen both ways, and those beside each
+ * other differ. */
+static unsigned number_of(size_t figure, size_t row, unsigned shift)
+{
+    return (unsigned)(1000 * (row + 1) + figure) + shift;
+}
+
+static const char *name_of_row(size_t row)
+{
+    static const char *const names[] = {"all of it", "the first", "the second"};
+    return names[row];
+}
+
+static tbus_distribution_t spread_of(unsigned number)
+{
+    const double base = number;
+    return (tbus_distribution_t){number * 10, base + 0.1, base + 0.2, base + 0.3,
+                                 base + 0.4,  base + 0.5, base + 0.6, base + 0.7};
+}
+
+static int64_t moment_of(unsigned number)
+{
+    return number * INT64_C(1000000000) + 500000000;
+}
+
+static void fill(const struct figure *figure, unsigned char *into, size_t row, unsigned number)
+{
+    const uint64_t count = number;
+    const int64_t level = number, moment = moment_of(number);
+    const double real = number + 0.25;
+    const bool flag = number % 2;
+    const tbus_money_t usd = tbus_money_units(number * INT64_C(1000000000));
+    const tbus_distribution_t spread = spread_of(number);
+    const char *name = name_of_row(row);
+    const void *const from[] = {
+        [A_COUNT] = &count, [A_LEVEL] = &level, [A_MOMENT] = &moment, [A_FLAG] = &flag, [A_NUMBER] = &real,
+        [A_TIME] = &real,   [MONEY] = &usd,     [A_PER_CENT] = &real, [A_NAME] = &name, [A_SPREAD] = &spread,
+    };
+    static const size_t bytes[] = {
+        [A_COUNT] = sizeof count,   [A_LEVEL] = sizeof level, [A_MOMENT] = sizeof moment, [A_FLAG] = sizeof flag,
+        [A_NUMBER] = sizeof real,   [A_TIME] = sizeof real,   [A_PER_CENT] = sizeof real, [MONEY] = sizeof usd,
+        [A_SPREAD] = sizeof spread, [A_NAME] = sizeof name};
+    if (figure->kind == NO_FIGURE)
+        return;
+    cr_assert_eq(figure->bytes, bytes[figure->kind], "%s", figure->key);
+    memcpy(into + figure->offset, from[figure->kind], figure->bytes);
+}
+
+static void fill_all(const struct tracker *tracker, unsigned shift, struct filled *filled)
+{
+    memset(filled, 0, sizeof *filled);
+    for (size_t i = 0; i < PARTS_MAX && tracker->parts[i].figures; i++) {
+        const struct part *part = &tracker->parts[i];
+        const void *rows = filled->rows[i];
+        const size_t count = ROWS;
+        cr_assert(part->bytes <= STRUCT_BYTES);
+        for (size_t figure = 0; figure < part->count; figure++)
+            for (size_t row = 0; row < (part->label ? ROWS : 1); row++) {
+                unsigned char *into = part->label ? filled->rows[i] + row * part->bytes : filled->snapshot;
+                const size_t nth = part->label ? row + 1 : 0;
+                fill(&part->figures[figure], into, nth, number_of(figure, nth, shift));
+            }
+        if (!part->label)
+            continue;
+        memcpy(filled->snapshot + part->rows_offset, &rows, sizeof rows);
+        memcpy(filled->snapshot + part->rows_count_offset, &count, sizeof count);
+    }
+}
+
+/* --- What is told of them --- */
+
+struct expected {
+    char name[160]; /* of a sample, with its labels; of a value, with the keys around it */
+    double number;
+    const char *text; /* in place of the number */
+    bool seen;
+};
+
+struct expected_list {
+    struct expected list[EXPECTED_MAX];
+    size_t count;
+};
+
+static void expect(struct expected_list *expected, const char *name, double number, const char *text)
+{
+    cr_assert(expected->count < EXPECTED_MAX && strlen(name) < sizeof expected->list->name);
+    struct expected *next = &expected->list[expected->count++];
+    *next = (struct expected){.number = number, .text = text};
+    strcpy(next->name, name);
+}
+
+/* What is told must be expected, once, and as it is. */
+static void check_told(struct expected_list *expected, const char *name, double number, const char *text)
+{
+    for (size_t i = 0; i < expected->count; i++) {
+        struct expected *one = &expected->list[i];
+        if (strcmp(one->name, name) != 0)
+            continue;
+        cr_assert(!one->seen, "%s is told twice", name);
+        if (one->text)
+            cr_assert(text && strcmp(text, one->text) == 0, "%s is %s, not %s", name, text ? text : "none", one->text);
+        else
+            cr_assert(number == one->number, "%s is %.17g, not %.17g", name, number, one->number);
+        one->seen = true;
+        return;
+    }
+    cr_assert_fail("%s is not expected", name);
+}
+
+static void check_all_told(const struct expected_list *expected)
+{
+    for (size_t i = 0; i < expected->count; i++)
+        cr_assert(expected->list[i].seen, "%s is not told", expected->list[i].name);
+}
+
+#endif
