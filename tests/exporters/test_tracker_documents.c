@@ -19,7 +19,7 @@ static void expect_spread(struct expected_list *expected, const char *name, tbus
                {"p95", ms.p95},
                {"p99", ms.p99}};
     for (size_t i = 0; i < sizeof own / sizeof *own; i++) {
-        char key[160];
+        char key[NAME_BYTES];
         snprintf(key, sizeof key, "%s/%s", name, own[i].key);
         expect(expected, key, own[i].number, NULL);
     }
@@ -33,7 +33,7 @@ static void expect_figure(struct expected_list *expected, const char *name, cons
         [A_FLAG] = number % 2,        [A_NUMBER] = number + 0.25, [A_TIME] = number + 0.25,
         [A_PER_CENT] = number + 0.25, [MONEY] = number / 1e3,
     };
-    if (figure->kind == A_SPREAD)
+    if (is_spread(figure))
         expect_spread(expected, name, spread_of(number));
     else if (figure->kind == A_NAME)
         expect(expected, name, 0, name_of_row(row));
@@ -66,7 +66,7 @@ static bool is_money(const char *name)
 
 static void check_value(struct expected_list *expected, const char *name, const json_t *value)
 {
-    char inner[160];
+    char inner[NAME_BYTES];
     const char *key;
     const json_t *element;
     size_t i;

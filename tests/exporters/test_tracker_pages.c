@@ -7,7 +7,7 @@
 static void expect_sample(struct expected_list *expected, const struct part *part, const char *family, size_t row,
                           const char *quantile, double number)
 {
-    char name[160], labels[96] = "";
+    char name[NAME_BYTES], labels[96] = "";
     if (quantile)
         snprintf(labels, sizeof labels, "quantile=\"%s\"%s", quantile, part->label ? "," : "");
     if (part->label)
@@ -19,16 +19,40 @@ static void expect_sample(struct expected_list *expected, const struct part *par
 static void expect_spread(struct expected_list *expected, const struct part *part, const struct figure *figure,
                           size_t row, tbus_distribution_t ms)
 {
-    expect_sample(expected, part, figure->family, row, "0.5", ms.p50 / 1e3);
-    expect_sample(expected, part, figure->family, row, "0.9", ms.p90 / 1e3);
-    expect_sample(expected, part, figure->family, row, "0.95", ms.p95 / 1e3);
-    expect_sample(expected, part, figure->family, row, "0.99", ms.p99 / 1e3);
+    const double unit = figure->kind == A_SPREAD_OF_3_AS_IS ? 1 : 1e3;
+    expect_sample(expected, part, figure->family, row, "0.5", ms.p50 / unit);
+    if (figure->kind == A_SPREAD)
+        expect_sample(expected, part, figure->family, row, "0.9", ms.p90 / unit);
+    expect_sample(expected, part, figure->family, row, "0.95", ms.p95 / unit);
+    expect_sample(expected, part, figure->family, row, "0.99", ms.p99 / unit);
     if (figure->average)
-        expect_sample(expected, part, figure->average, row, NULL, ms.avg / 1e3);
+        expect_sample(expected, part, figure->average, row, NULL, ms.avg / unit);
     if (figure->least)
-        expect_sample(expected, part, figure->least, row, NULL, ms.min / 1e3);
+        expect_sample(expected, part, figure->least, row, NULL, ms.min / unit);
     if (figure->most)
-        expect_sample(expected, part, figure->most, row, NULL, ms.max / 1e3);
+        expect_sample(expected, part, figure->most, row, NULL, ms.max / unit);
+}
+
+/* Under OpenTelemetry's names, which have labels of their own. */
+static void expect_histogram(struct expected_list *expected, const struct figure *figure, size_t row, unsigned number)
+{
+    const struct {
+        const char *suffix, *bound;
+        double number;
+    } samples[] = {{"_bucket", ",le=\"1\"", number},
+                   {"_bucket", ",le=\"+Inf\"", number + 1},
+                   {"_sum", "", number + 0.25},
+                   {"_count", "", number + 2}};
+    for (size_t i = 0; i < sizeof samples / sizeof *samples; i++) {
+        char name[NAME_BYTES], type[32] = "";
+        if (figure->token_type)
+            snprintf(type, sizeof type, ",gen_ai_token_type=\"%s\"", figure->token_type);
+        snprintf(name, sizeof name,
+                 "%s%s{gen_ai_operation_name=\"%s\",gen_ai_provider_name=\"%s\",gen_ai_request_model=\"%s\"%s%s}",
+                 figure->family, samples[i].suffix, name_of_row(0), name_of_row(0), name_of_row(row), type,
+                 samples[i].bound);
+        expect(expected, name, samples[i].number, NULL);
+    }
 }
 
 static void expect_figure(struct expected_list *expected, const struct part *part, const struct figure *figure,
@@ -42,8 +66,10 @@ static void expect_figure(struct expected_list *expected, const struct part *par
     };
     if (!figure->family)
         return;
-    if (figure->kind == A_SPREAD)
+    if (is_spread(figure))
         expect_spread(expected, part, figure, row, spread_of(number));
+    else if (figure->kind == A_HISTOGRAM)
+        expect_histogram(expected, figure, row, number);
     else
         expect_sample(expected, part, figure->family, row, NULL, as_shown[figure->kind]);
 }

@@ -13,17 +13,20 @@
 #include "tests/check.h"
 
 enum figure_kind {
-    A_COUNT,    /* uint64_t */
-    A_LEVEL,    /* int64_t */
-    A_MOMENT,   /* int64_t of ns; on pages in s */
-    A_FLAG,     /* bool; on pages 0 or 1 */
-    A_NUMBER,   /* double, like those below */
-    A_TIME,     /* in ms; on pages in s */
-    A_PER_CENT, /* on pages a ratio */
-    MONEY,      /* tbus_money_t; in documents a string */
-    A_SPREAD,   /* tbus_distribution_t in ms; on pages in s */
-    A_NAME,     /* const char * */
-    NO_FIGURE   /* a list, or how long it is */
+    A_COUNT,             /* uint64_t */
+    A_LEVEL,             /* int64_t */
+    A_MOMENT,            /* int64_t of ns; on pages in s */
+    A_FLAG,              /* bool; on pages 0 or 1 */
+    A_NUMBER,            /* double, like those below */
+    A_TIME,              /* in ms; on pages in s */
+    A_PER_CENT,          /* on pages a ratio */
+    MONEY,               /* tbus_money_t; in documents a string */
+    A_SPREAD,            /* tbus_distribution_t in ms; on pages in s */
+    A_SPREAD_OF_3,       /* without the quantile 0.9 */
+    A_SPREAD_OF_3_AS_IS, /* in its own unit, too */
+    A_HISTOGRAM,         /* tbus_buckets_t */
+    A_NAME,              /* const char * */
+    NO_FIGURE            /* a list, or how long it is */
 };
 
 /* A member of a struct: its key in the document (with those of the objects around it, by "/"), its family on the page, or
@@ -32,12 +35,13 @@ struct figure {
     enum figure_kind kind;
     size_t offset, bytes, alignment;
     const char *key, *family, *average, *least, *most;
+    const char *token_type; /* of a histogram: a label */
 };
 
 #define FIGURE(type, member, figure_kind, ...)                                                                         \
     {                                                                                                                  \
-        figure_kind, offsetof(type, member), sizeof(((type *)0)->member), __alignof__(((type *)0)->member),            \
-            __VA_ARGS__                                                                                                \
+        .kind = figure_kind, .offset = offsetof(type, member), .bytes = sizeof(((type *)0)->member),                   \
+        .alignment = __alignof__(((type *)0)->member), __VA_ARGS__                                                     \
     }
 
 /* --- Requests --- */
@@ -248,9 +252,62 @@ static const struct figure kvcache_endpoint_figures[] = {
 };
 #undef OF
 
+/* --- Streaming --- */
+
+#define OF(member, kind, ...) FIGURE(tbus_streaming_snapshot_t, member, kind, __VA_ARGS__)
+static const struct figure streaming_figures[] = {
+    OF(time_ns, A_MOMENT, "time_ns", NULL),
+    OF(since_ns, NO_FIGURE, NULL, NULL),
+    OF(total_streams, A_COUNT, "total_streams", "streaming_total_streams"),
+    OF(completed_streams, A_COUNT, "completed_streams", "streaming_completed_streams"),
+    OF(failed_streams, A_COUNT, "failed_streams", "streaming_failed_streams"),
+    OF(cancelled_streams, A_COUNT, "cancelled_streams", "streaming_cancelled_streams_total"),
+    OF(abandoned_streams, A_COUNT, "abandoned_streams", "streaming_abandoned_streams_total"),
+    OF(total_tokens, A_COUNT, "total_tokens", "streaming_total_tokens"),
+    OF(shed_tokens, A_COUNT, "shed_tokens", "streaming_shed_tokens_total"),
+    OF(backpressure_events, A_COUNT, "backpressure_events", "streaming_backpressure_events"),
+    OF(duplicate_starts, A_COUNT, "duplicate_starts", "streaming_duplicate_starts_total"),
+    OF(refused_starts, A_COUNT, "refused_starts", "streaming_refused_starts_total"),
+    OF(orphan_events, A_COUNT, "orphan_events", "streaming_orphan_events_total"),
+    OF(negative_intervals, A_COUNT, "negative_intervals", "streaming_negative_intervals_total"),
+    OF(sequence_jumps, A_COUNT, "sequence_jumps", "streaming_sequence_jumps_total"),
+    OF(oversized_events, A_COUNT, "oversized_events", "streaming_oversized_events_total"),
+    OF(ahead, A_COUNT, "ahead", "streaming_times_ahead_total"),
+    OF(active_streams, A_COUNT, "active_streams", "streaming_active_streams"),
+    OF(success_rate, A_NUMBER, "success_rate", "streaming_success_rate"),
+    OF(aggregate_ns, A_MOMENT, "aggregate_ns", NULL),
+    OF(ttft_ms, A_SPREAD_OF_3_AS_IS, "ttft_ms", "streaming_ttft_milliseconds"),
+    OF(tpot_ms, A_SPREAD_OF_3, "tpot_ms", "streaming_tpot_seconds"),
+    OF(tokens_per_second, A_SPREAD_OF_3_AS_IS, "tokens_per_second", "streaming_tokens_per_second"),
+    OF(duration_ms, A_SPREAD_OF_3_AS_IS, "duration_ms", "streaming_duration_milliseconds"),
+    OF(goodput, A_NUMBER, "goodput", "streaming_goodput_ratio"),
+    OF(itl_ms, A_SPREAD_OF_3_AS_IS, "itl_ms", "streaming_itl_milliseconds"),
+    OF(icl_ms, A_SPREAD_OF_3, "icl_ms", "streaming_icl_seconds"),
+    OF(operation_name, A_NAME, NULL, NULL),
+    OF(provider_name, A_NAME, NULL, NULL),
+    OF(models_count, NO_FIGURE, NULL, NULL),
+    OF(models, NO_FIGURE, NULL, NULL),
+};
+#undef OF
+
+#define OF(member, kind, ...) FIGURE(tbus_streaming_model_t, member, kind, __VA_ARGS__)
+static const struct figure streaming_model_figures[] = {
+    OF(model, A_NAME, "model", NULL),
+    OF(streams, A_COUNT, "streams", "streaming_streams_by_model"),
+    OF(tokens, A_COUNT, "tokens", "streaming_tokens_by_model"),
+    OF(recent_streams, A_COUNT, "recent_streams", "streaming_recent_streams_by_model"),
+    OF(recent_tokens, A_COUNT, "recent_tokens", "streaming_recent_tokens_by_model"),
+    OF(ttft_s, A_HISTOGRAM, NULL, "gen_ai_server_time_to_first_token_seconds"),
+    OF(tpot_s, A_HISTOGRAM, NULL, "gen_ai_server_time_per_output_token_seconds"),
+    OF(duration_s, A_HISTOGRAM, NULL, "gen_ai_server_request_duration_seconds"),
+    OF(input_tokens, A_HISTOGRAM, NULL, "gen_ai_client_token_usage", .token_type = "input"),
+    OF(output_tokens, A_HISTOGRAM, NULL, "gen_ai_client_token_usage", .token_type = "output"),
+};
+#undef OF
+
 /* --- Trackers --- */
 
-enum { PARTS_MAX = 3, ROWS = 2, STRUCT_BYTES = 2048, EXPECTED_MAX = 1024 };
+enum { PARTS_MAX = 3, ROWS = 2, STRUCT_BYTES = 2048, EXPECTED_MAX = 1024, NAME_BYTES = 256 };
 
 /* The snapshot itself, or one of its lists: its label and its key. */
 struct part {
@@ -280,6 +337,7 @@ WRITES(requests)
 WRITES(models)
 WRITES(inference)
 WRITES(kvcache)
+WRITES(streaming)
 #undef WRITES
 
 #define ALL(table, type)                                                                                               \
@@ -314,6 +372,11 @@ static const struct tracker trackers[] = {
       LIST(kvcache_endpoint_figures, tbus_kvcache_figures_t, "endpoint", tbus_kvcache_snapshot_t, endpoints)},
      write_kvcache_page,
      write_kvcache_document},
+    {"streaming",
+     {ALL(streaming_figures, tbus_streaming_snapshot_t),
+      LIST(streaming_model_figures, tbus_streaming_model_t, "model", tbus_streaming_snapshot_t, models)},
+     write_streaming_page,
+     write_streaming_document},
 };
 #undef ALL
 #undef LIST
@@ -347,6 +410,23 @@ static tbus_distribution_t spread_of(unsigned number)
                                  base + 0.4,  base + 0.5, base + 0.6, base + 0.7};
 }
 
+static bool is_spread(const struct figure *figure)
+{
+    return figure->kind == A_SPREAD || figure->kind == A_SPREAD_OF_3 || figure->kind == A_SPREAD_OF_3_AS_IS;
+}
+
+/* Of one bound. */
+static tbus_buckets_t histogram_of(unsigned number)
+{
+    static const double bound = 1;
+    static const tbus_bounds_t bounds = {1, &bound};
+    static uint64_t counts[4096][2];
+    cr_assert(number < 4096);
+    counts[number][0] = number;
+    counts[number][1] = 1;
+    return (tbus_buckets_t){&bounds, number + 2, number + 0.25, counts[number]};
+}
+
 static int64_t moment_of(unsigned number)
 {
     return number * INT64_C(1000000000) + 500000000;
@@ -360,19 +440,30 @@ static void fill(const struct figure *figure, unsigned char *into, size_t row, u
     const bool flag = number % 2;
     const tbus_money_t usd = tbus_money_units(number * INT64_C(1000000000));
     const tbus_distribution_t spread = spread_of(number);
+    const tbus_buckets_t histogram = histogram_of(number);
     const char *name = name_of_row(row);
-    const void *const from[] = {
-        [A_COUNT] = &count, [A_LEVEL] = &level, [A_MOMENT] = &moment, [A_FLAG] = &flag, [A_NUMBER] = &real,
-        [A_TIME] = &real,   [MONEY] = &usd,     [A_PER_CENT] = &real, [A_NAME] = &name, [A_SPREAD] = &spread,
+    const struct {
+        const void *from;
+        size_t bytes;
+    } members[] = {
+        [A_COUNT] = {&count, sizeof count},
+        [A_LEVEL] = {&level, sizeof level},
+        [A_MOMENT] = {&moment, sizeof moment},
+        [A_FLAG] = {&flag, sizeof flag},
+        [A_NUMBER] = {&real, sizeof real},
+        [A_TIME] = {&real, sizeof real},
+        [A_PER_CENT] = {&real, sizeof real},
+        [MONEY] = {&usd, sizeof usd},
+        [A_SPREAD] = {&spread, sizeof spread},
+        [A_SPREAD_OF_3] = {&spread, sizeof spread},
+        [A_SPREAD_OF_3_AS_IS] = {&spread, sizeof spread},
+        [A_HISTOGRAM] = {&histogram, sizeof histogram},
+        [A_NAME] = {&name, sizeof name},
     };
-    static const size_t bytes[] = {
-        [A_COUNT] = sizeof count,   [A_LEVEL] = sizeof level, [A_MOMENT] = sizeof moment, [A_FLAG] = sizeof flag,
-        [A_NUMBER] = sizeof real,   [A_TIME] = sizeof real,   [A_PER_CENT] = sizeof real, [MONEY] = sizeof usd,
-        [A_SPREAD] = sizeof spread, [A_NAME] = sizeof name};
     if (figure->kind == NO_FIGURE)
         return;
-    cr_assert_eq(figure->bytes, bytes[figure->kind], "%s", figure->key);
-    memcpy(into + figure->offset, from[figure->kind], figure->bytes);
+    cr_assert_eq(figure->bytes, members[figure->kind].bytes, "%s", figure->key);
+    memcpy(into + figure->offset, members[figure->kind].from, figure->bytes);
 }
 
 static void fill_all(const struct tracker *tracker, unsigned shift, struct filled *filled)
@@ -399,7 +490,7 @@ static void fill_all(const struct tracker *tracker, unsigned shift, struct fille
 /* --- What is told of them --- */
 
 struct expected {
-    char name[160]; /* of a sample, with its labels; of a value, with the keys around it */
+    char name[NAME_BYTES]; /* of a sample, with its labels; of a value, with the keys around it */
     double number;
     const char *text; /* in place of the number */
     bool seen;
