@@ -3,7 +3,7 @@
 
 #include <jansson.h>
 
-#include "tests/exporters/tracker_figures.h"
+#include "tests/exporters/tracker_snapshots.h"
 
 static void expect_spread(struct expected_list *expected, const char *name, tbus_distribution_t ms)
 {

@@ -1,7 +1,7 @@
 /* Each sample of the trackers' pages, against the tables: none is another member's, none is missing, none is more. */
 #include <stdlib.h>
 
-#include "tests/exporters/tracker_figures.h"
+#include "tests/exporters/tracker_snapshots.h"
 
 /* Of a family with one sample for a row. */
 static void expect_sample(struct expected_list *expected, const struct part *part, const char *family, size_t row,
@@ -45,11 +45,11 @@ static void expect_histogram(struct expected_list *expected, const struct figure
                    {"_count", "", number + 2}};
     for (size_t i = 0; i < sizeof samples / sizeof *samples; i++) {
         char name[NAME_BYTES], type[32] = "";
-        if (figure->token_type)
-            snprintf(type, sizeof type, ",gen_ai_token_type=\"%s\"", figure->token_type);
+        if (figure->label)
+            snprintf(type, sizeof type, ",gen_ai_token_type=\"%s\"", figure->label);
         snprintf(name, sizeof name,
                  "%s%s{gen_ai_operation_name=\"%s\",gen_ai_provider_name=\"%s\",gen_ai_request_model=\"%s\"%s%s}",
-                 figure->family, samples[i].suffix, name_of_row(0), name_of_row(0), name_of_row(row), type,
+                 figure->family, samples[i].suffix, "the operation", "the provider", name_of_row(row), type,
                  samples[i].bound);
         expect(expected, name, samples[i].number, NULL);
     }
