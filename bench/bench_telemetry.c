@@ -3,7 +3,9 @@
  *
  *   telemetry.mix      end to end: one producer, the bus's thread, all trackers
  *   telemetry.of_NAME  what the loop thread spends on an event of the mix with that tracker alone; of_none: with none,
- *                      of_all: with all. The difference from of_none is the tracker's own. */
+ *                      of_all: with all. The difference from of_none is the tracker's own. A priced usage for each
+ *                      request comes with two of them: of_cost_models, of_cost_budgets (a budget for each of the keys);
+ *                      there the difference from of_cost is what the second one costs, and the usage's own way. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -197,7 +199,8 @@ static double run_mix(void *state, uint64_t operations)
 static double run_drain(void *state, uint64_t operations)
 {
     struct mix *mix = state;
-    uint64_t spent_ns = 0, delivered = stats_of(mix).delivered;
+    uint64_t spent_ns = 0;
+    const uint64_t begun = mix->requests;
     cores_pin(0, 1);
     for (uint64_t i = 0; i < operations / EVENTS_OF_REQUEST / BURST_REQUESTS + 1; i++) {
         publish_requests(mix, BURST_REQUESTS);
@@ -208,7 +211,7 @@ static double run_drain(void *state, uint64_t operations)
         spent_ns += uv_hrtime() - begin_ns;
     }
     cores_unpin();
-    return (double)spent_ns / (double)(stats_of(mix).delivered - delivered);
+    return (double)spent_ns / (double)((mix->requests - begun) * EVENTS_OF_REQUEST);
 }
 
 static void *open_all(void)
@@ -232,6 +235,16 @@ OF(models, TBUS_TELEMETRY_MODELS)
 OF(kvcache, TBUS_TELEMETRY_KVCACHE)
 OF(budgets, TBUS_TELEMETRY_BUDGETS)
 OF(all, TBUS_TELEMETRY_ALL)
+OF(cost_models, TBUS_TELEMETRY_COST | TBUS_TELEMETRY_MODELS)
+
+static void *open_of_cost_budgets(void)
+{
+    struct mix *mix = open_mix(TBUS_TELEMETRY_COST | TBUS_TELEMETRY_BUDGETS, true);
+    const tbus_budget_t budget = {
+        .scope = TBUS_BUDGET_KEY, .each = true, .limit = tbus_money_units(INT64_MAX), .period = TBUS_BUDGET_DAILY};
+    bench_require(tbus_budget_set(tbus_telemetry_budgets(mix->telemetry), &budget) == 0, "tbus_budget_set");
+    return mix;
+}
 
 static const struct bench benches[] = {
     {"telemetry.mix", "M events/s", 400000, open_all, run_mix, close_mix},
@@ -244,6 +257,8 @@ static const struct bench benches[] = {
     {"telemetry.of_models", "ns", 200000, open_of_models, run_drain, close_mix},
     {"telemetry.of_kvcache", "ns", 200000, open_of_kvcache, run_drain, close_mix},
     {"telemetry.of_budgets", "ns", 200000, open_of_budgets, run_drain, close_mix},
+    {"telemetry.of_cost_models", "ns", 200000, open_of_cost_models, run_drain, close_mix},
+    {"telemetry.of_cost_budgets", "ns", 200000, open_of_cost_budgets, run_drain, close_mix},
     {"telemetry.of_all", "ns", 200000, open_of_all, run_drain, close_mix},
 };
 

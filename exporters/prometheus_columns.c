@@ -1,5 +1,6 @@
 #include "exporters/prometheus_columns.h"
 
+#include <math.h>
 #include <string.h>
 
 static void add_quantiles(struct page *page, struct prometheus_labels labels, const tbus_distribution_t *figures_ms)
@@ -13,6 +14,8 @@ static void add_quantiles(struct page *page, struct prometheus_labels labels, co
 static void add_figure(struct page *page, const struct column *column, struct prometheus_labels labels, const char *at)
 {
     uint64_t number;
+    int64_t moment_ns;
+    bool is_set;
     double figure;
     tbus_money_t amount;
     tbus_distribution_t figures;
@@ -20,6 +23,10 @@ static void add_figure(struct page *page, const struct column *column, struct pr
     case COLUMN_UINT:
         memcpy(&number, at, sizeof number);
         prometheus_uint(page, labels, number);
+        break;
+    case COLUMN_BOOL:
+        memcpy(&is_set, at, sizeof is_set);
+        prometheus_uint(page, labels, is_set);
         break;
     case COLUMN_DOUBLE:
         memcpy(&figure, at, sizeof figure);
@@ -32,6 +39,10 @@ static void add_figure(struct page *page, const struct column *column, struct pr
     case COLUMN_MS:
         memcpy(&figure, at, sizeof figure);
         prometheus_double(page, labels, figure / 1e3);
+        break;
+    case COLUMN_MOMENT:
+        memcpy(&moment_ns, at, sizeof moment_ns);
+        prometheus_double(page, labels, moment_ns ? (double)moment_ns / 1e9 : (double)NAN);
         break;
     case COLUMN_MONEY:
         memcpy(&amount, at, sizeof amount);

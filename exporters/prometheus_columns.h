@@ -4,12 +4,15 @@
 
 #include "exporters/prometheus.h"
 
-/* Times are shown in seconds, what is in per cent as a ratio: the base units of Prometheus. */
+/* Times are shown in seconds, what is in per cent as a ratio: the base units of Prometheus. A moment is one since 1970, NaN
+ * where it is 0: not known. */
 enum column_kind {
     COLUMN_UINT,
+    COLUMN_BOOL,
     COLUMN_DOUBLE,
     COLUMN_PERCENT,
     COLUMN_MS,
+    COLUMN_MOMENT,       /* an int64_t of nanoseconds */
     COLUMN_MS_QUANTILES, /* a tbus_distribution_t */
     COLUMN_MONEY
 };

@@ -25,11 +25,11 @@ static size_t bytes_of(const tbus_prometheus_sources_t *from)
     if (from->budgets)
         samples += 4 * from->budgets->rows_count;
     if (from->requests)
-        samples += 14 * from->requests->endpoints_count;
+        samples += 17 * from->requests->endpoints_count;
     if (from->models)
-        samples += 14 * from->models->models_count;
+        samples += 16 * from->models->models_count;
     if (from->inference)
-        samples += 38 * from->inference->models_count + 4 * from->inference->workers_count;
+        samples += 45 * from->inference->models_count + 4 * from->inference->workers_count;
     if (from->kvcache)
         samples += 11 * from->kvcache->endpoints_count;
     return samples * SAMPLE_BYTES;

@@ -22,6 +22,12 @@ static const struct column all[] = {
      offsetof(tbus_requests_snapshot_t, all.tokens_per_second)},
     {"request_latency_seconds", "Latency of the requests in the window.", METRIC_SUMMARY, COLUMN_MS_QUANTILES,
      offsetof(tbus_requests_snapshot_t, all.latency_ms)},
+    {"request_latency_average_seconds", "Mean latency of the requests in the window.", METRIC_GAUGE, COLUMN_MS,
+     offsetof(tbus_requests_snapshot_t, all.latency_ms.avg)},
+    {"request_latency_min_seconds", "Shortest latency of the requests in the window.", METRIC_GAUGE, COLUMN_MS,
+     offsetof(tbus_requests_snapshot_t, all.latency_ms.min)},
+    {"request_latency_max_seconds", "Longest latency of the requests in the window.", METRIC_GAUGE, COLUMN_MS,
+     offsetof(tbus_requests_snapshot_t, all.latency_ms.max)},
     {"request_unmatched_responses_total", "Ends of requests of which none was in flight.", METRIC_COUNTER, COLUMN_UINT,
      offsetof(tbus_requests_snapshot_t, unmatched_responses)},
     {"request_negative_durations_total", "Durations below 0.", METRIC_COUNTER, COLUMN_UINT,
@@ -53,6 +59,12 @@ static const struct column by_endpoint[] = {
      COLUMN_DOUBLE, offsetof(tbus_traffic_t, tokens_per_second)},
     {"request_latency_by_endpoint_seconds", "Latency of the requests in the window, by endpoint.", METRIC_SUMMARY,
      COLUMN_MS_QUANTILES, offsetof(tbus_traffic_t, latency_ms)},
+    {"request_latency_average_by_endpoint_seconds", "Mean latency of the requests in the window, by endpoint.",
+     METRIC_GAUGE, COLUMN_MS, offsetof(tbus_traffic_t, latency_ms.avg)},
+    {"request_latency_min_by_endpoint_seconds", "Shortest latency of the requests in the window, by endpoint.",
+     METRIC_GAUGE, COLUMN_MS, offsetof(tbus_traffic_t, latency_ms.min)},
+    {"request_latency_max_by_endpoint_seconds", "Longest latency of the requests in the window, by endpoint.",
+     METRIC_GAUGE, COLUMN_MS, offsetof(tbus_traffic_t, latency_ms.max)},
 };
 
 void prometheus_add_requests(struct page *page, const tbus_requests_snapshot_t *snapshot)

@@ -58,10 +58,23 @@ const struct web_parameter web_recent[] = {LIMIT, NAME("endpoint"), NAME("type")
 const struct web_parameter web_compared[] = {COMPARED("a"), COMPARED("b"), END};
 
 /* In the order of tbus_model_figure_t. */
-static const char *const figures[] = {
-    "requests",       "errors",         "error_rate",     "prompt_tokens",  "completion_tokens",
-    "total_tokens",   "latency_avg_ms", "latency_p50_ms", "latency_p90_ms", "latency_p95_ms",
-    "latency_p99_ms", "cost_usd",       "endpoints",      "users",          NULL};
+static const char *const figures[] = {"requests",
+                                      "errors",
+                                      "error_rate",
+                                      "prompt_tokens",
+                                      "completion_tokens",
+                                      "total_tokens",
+                                      "latency_avg_ms",
+                                      "latency_p50_ms",
+                                      "latency_p90_ms",
+                                      "latency_p95_ms",
+                                      "latency_p99_ms",
+                                      "cost_usd",
+                                      "endpoints",
+                                      "users",
+                                      "first_ns",
+                                      "last_ns",
+                                      NULL};
 
 const struct web_parameter web_ranked[] = {
     LIMIT, {.name = "by", .kind = WEB_CHOICE, .choices = figures, .absent = TBUS_MODEL_REQUESTS}, END};

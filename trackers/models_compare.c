@@ -5,6 +5,8 @@
 
 #include <tallybus/models.h>
 
+#include "trackers/int128.h"
+
 const char *tbus_model_figure_name(tbus_model_figure_t figure)
 {
     static const char *const names[TBUS_MODEL_FIGURES] = {
@@ -22,27 +24,64 @@ const char *tbus_model_figure_name(tbus_model_figure_t figure)
         [TBUS_MODEL_COST] = "cost_usd",
         [TBUS_MODEL_ENDPOINTS] = "endpoints",
         [TBUS_MODEL_USERS] = "users",
+        [TBUS_MODEL_FIRST_USE] = "first_ns",
+        [TBUS_MODEL_LAST_USE] = "last_ns",
     };
     return (unsigned)figure < TBUS_MODEL_FIGURES ? names[figure] : NULL;
 }
 
-double tbus_model_figure(const tbus_model_t *model, tbus_model_figure_t figure)
+/* Counts and moments, which a double may not hold. */
+static bool is_whole(const tbus_model_t *model, tbus_model_figure_t figure, int128_t *ret)
 {
-    if (!model)
-        return NAN;
     switch (figure) {
     case TBUS_MODEL_REQUESTS:
-        return (double)model->traffic.requests;
+        *ret = model->traffic.requests;
+        return true;
     case TBUS_MODEL_ERRORS:
-        return (double)model->traffic.errors;
+        *ret = model->traffic.errors;
+        return true;
+    case TBUS_MODEL_PROMPT_TOKENS:
+        *ret = model->traffic.prompt_tokens;
+        return true;
+    case TBUS_MODEL_COMPLETION_TOKENS:
+        *ret = model->traffic.completion_tokens;
+        return true;
+    case TBUS_MODEL_TOTAL_TOKENS:
+        *ret = model->total_tokens;
+        return true;
+    case TBUS_MODEL_ENDPOINTS:
+        *ret = model->endpoints;
+        return true;
+    case TBUS_MODEL_USERS:
+        *ret = model->users;
+        return true;
+    case TBUS_MODEL_FIRST_USE:
+        *ret = model->first_ns;
+        return model->first_ns != 0;
+    case TBUS_MODEL_LAST_USE:
+        *ret = model->last_ns;
+        return model->last_ns != 0;
+    default:
+        return false;
+    }
+}
+
+/* Of a number, or the difference of two, that 64 bits hold without the sign. */
+static double double_of(int128_t whole)
+{
+    return whole < 0 ? -(double)(uint64_t)-whole : (double)(uint64_t)whole;
+}
+
+double tbus_model_figure(const tbus_model_t *model, tbus_model_figure_t figure)
+{
+    int128_t whole;
+    if (!model)
+        return NAN;
+    if (is_whole(model, figure, &whole))
+        return double_of(whole);
+    switch (figure) {
     case TBUS_MODEL_ERROR_RATE:
         return model->error_rate;
-    case TBUS_MODEL_PROMPT_TOKENS:
-        return (double)model->traffic.prompt_tokens;
-    case TBUS_MODEL_COMPLETION_TOKENS:
-        return (double)model->traffic.completion_tokens;
-    case TBUS_MODEL_TOTAL_TOKENS:
-        return (double)model->total_tokens;
     case TBUS_MODEL_LATENCY_AVG:
         return model->traffic.latency_ms.avg;
     case TBUS_MODEL_LATENCY_P50:
@@ -55,14 +94,9 @@ double tbus_model_figure(const tbus_model_t *model, tbus_model_figure_t figure)
         return model->traffic.latency_ms.p99;
     case TBUS_MODEL_COST:
         return tbus_money_to_usd(model->cost);
-    case TBUS_MODEL_ENDPOINTS:
-        return (double)model->endpoints;
-    case TBUS_MODEL_USERS:
-        return (double)model->users;
-    case TBUS_MODEL_FIGURES:
-        break;
+    default:
+        return NAN;
     }
-    return NAN;
 }
 
 int tbus_models_compare(const tbus_model_t *a, const tbus_model_t *b, tbus_models_comparison_t *ret)
@@ -74,10 +108,13 @@ int tbus_models_compare(const tbus_model_t *a, const tbus_model_t *b, tbus_model
     if (error)
         return error;
     for (int i = 0; i < TBUS_MODEL_FIGURES; i++) {
+        int128_t before, after;
         tbus_model_difference_t *figure = &comparison.figures[i];
         figure->a = tbus_model_figure(a, (tbus_model_figure_t)i);
         figure->b = tbus_model_figure(b, (tbus_model_figure_t)i);
         figure->delta = i == TBUS_MODEL_COST ? tbus_money_to_usd(comparison.cost_delta) : figure->b - figure->a;
+        if (is_whole(a, (tbus_model_figure_t)i, &before) && is_whole(b, (tbus_model_figure_t)i, &after))
+            figure->delta = double_of(after - before);
         figure->per_cent = figure->a != 0 ? figure->delta / figure->a * 100 : (double)NAN;
     }
     *ret = comparison;
@@ -92,17 +129,18 @@ const tbus_model_t *tbus_models_find(const tbus_models_snapshot_t *snapshot, con
     return NULL;
 }
 
-/* Whether a model comes before another. Counts and money are compared as the integers that they are. */
+/* Whether a model comes before another. Counts, moments and money are compared as the integers that they are. */
 static int order(const tbus_model_t *a, const tbus_model_t *b, tbus_model_figure_t by)
 {
     const double left = tbus_model_figure(a, by), right = tbus_model_figure(b, by);
+    int128_t left_whole, right_whole;
     int falling = (left < right) - (left > right);
-    if (by == TBUS_MODEL_COST)
-        falling = tbus_money_compare(b->cost, a->cost);
-    else if (by == TBUS_MODEL_TOTAL_TOKENS)
-        falling = (a->total_tokens < b->total_tokens) - (a->total_tokens > b->total_tokens);
     if (isnan(left) || isnan(right))
         falling = isnan(left) - isnan(right);
+    else if (by == TBUS_MODEL_COST)
+        falling = tbus_money_compare(b->cost, a->cost);
+    else if (is_whole(a, by, &left_whole) && is_whole(b, by, &right_whole))
+        falling = (left_whole < right_whole) - (left_whole > right_whole);
     return falling ? falling : strcmp(a->traffic.name, b->traffic.name);
 }
 

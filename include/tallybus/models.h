@@ -99,10 +99,13 @@ typedef enum tbus_model_figure {
     TBUS_MODEL_COST, /* USD */
     TBUS_MODEL_ENDPOINTS,
     TBUS_MODEL_USERS,
+    TBUS_MODEL_FIRST_USE, /* ns since 1970; NaN = only a cost is known */
+    TBUS_MODEL_LAST_USE,
     TBUS_MODEL_FIGURES
 } tbus_model_figure_t;
 
-/* "requests", "errors", ..., "latency_avg_ms", "cost_usd"; static memory; NULL for a number that is none. [any thread] */
+/* "requests", "errors", ..., "latency_avg_ms", "cost_usd", "first_ns"; static memory; NULL for a number that is none.
+ * [any thread] */
 TBUS_API const char *tbus_model_figure_name(tbus_model_figure_t figure);
 
 /* A figure of a model as a double; NaN = not known, or no such figure. [any thread] */
@@ -110,7 +113,7 @@ TBUS_API double tbus_model_figure(const tbus_model_t *model, tbus_model_figure_t
 
 typedef struct tbus_model_difference {
     double a, b;
-    double delta;    /* b - a */
+    double delta;    /* b - a: of counts and moments the difference of the integers, rounded once */
     double per_cent; /* delta / a * 100; NaN where a is 0 or not known */
 } tbus_model_difference_t;
 
@@ -128,7 +131,8 @@ TBUS_API TBUS_CHECKED int tbus_models_compare(const tbus_model_t *a, const tbus_
 TBUS_API const tbus_model_t *tbus_models_find(const tbus_models_snapshot_t *snapshot, const char *model);
 
 /* Puts the snapshot's models into `list` (room for `models_count`; borrows) by a figure, the highest first; those of
- * which it is not known last, equal ones by name. Costs are compared exactly. Errors: UV_EINVAL. [any thread] */
+ * which it is not known last, equal ones by name. Counts, moments and costs are compared exactly. Errors: UV_EINVAL.
+ * [any thread] */
 TBUS_API TBUS_CHECKED int tbus_models_rank(const tbus_models_snapshot_t *snapshot, tbus_model_figure_t by,
                                            const tbus_model_t **list);
 

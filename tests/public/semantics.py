@@ -34,7 +34,8 @@ for struct in STRUCTS:
                 wrong.append(f"tbus_{struct}_t.{name}: not in docs/semantics.md")
 
 # A metric is named there as such, or by the member that it shows.
-UNITS = [("_milliseconds", "_ms"), ("_seconds", "_ms"), ("_usd", ""), ("_ratio", ""), ("_ratio", "_rate"), ("_total", ""), ("", "")]
+UNITS = [(f"_{figure}_seconds", "_ms") for figure in ("average", "min", "max")]
+UNITS += [("_milliseconds", "_ms"), ("_seconds", "_ms"), ("_usd", ""), ("_ratio", ""), ("_ratio", "_rate"), ("_total", ""), ("", "")]
 metrics = set()
 for page in (source / "exporters").glob("prometheus*.c"):
     for tracker, rest in re.findall(r'"(streaming|error|cost_budget|cost|request|model|inference|kvcache)_([a-z0-9_]+)"',

@@ -261,7 +261,9 @@ static void figures_of(const tbus_model_t *model, double figures[TBUS_MODEL_FIGU
                           model->traffic.latency_ms.p99,
                           tbus_money_to_usd(model->cost),
                           (double)model->endpoints,
-                          (double)model->users};
+                          (double)model->users,
+                          model->first_ns ? (double)model->first_ns : (double)NAN,
+                          model->last_ns ? (double)model->last_ns : (double)NAN};
     memcpy(figures, own, sizeof own);
 }
 
@@ -282,7 +284,7 @@ static tbus_models_t *open_with_some(uint64_t *seed)
             .duration_ms = model[0] > 'a' && oracle_random(seed) % 5 ? (double)(oracle_random(seed) % 999) : NAN,
             .prompt_tokens = (int64_t)(oracle_random(seed) % 50),
             .completion_tokens = (int64_t)(oracle_random(seed) % 70),
-            .time_ns = begin};
+            .time_ns = begin + ((int64_t)(oracle_random(seed) % 90) << 20)};
         snprintf(user, sizeof user, "u%d", (int)(oracle_random(seed) % 30));
         snprintf(place, sizeof place, "p%d", (int)(oracle_random(seed) % 20));
         if (model[0] < 'f')
@@ -296,9 +298,9 @@ static tbus_models_t *open_with_some(uint64_t *seed)
 Test(models, each_figure_is_what_it_is_called_and_any_two_models_are_compared_by_all)
 {
     static const char *const names[TBUS_MODEL_FIGURES] = {
-        "requests",       "errors",         "error_rate",     "prompt_tokens",  "completion_tokens",
-        "total_tokens",   "latency_avg_ms", "latency_p50_ms", "latency_p90_ms", "latency_p95_ms",
-        "latency_p99_ms", "cost_usd",       "endpoints",      "users"};
+        "requests",       "errors",         "error_rate",     "prompt_tokens",  "completion_tokens", "total_tokens",
+        "latency_avg_ms", "latency_p50_ms", "latency_p90_ms", "latency_p95_ms", "latency_p99_ms",    "cost_usd",
+        "endpoints",      "users",          "first_ns",       "last_ns"};
     uint64_t seed = oracle_seed("models");
     tbus_models_t *models = open_with_some(&seed);
     tbus_models_snapshot_t *s = snapshot_of(models);
@@ -357,24 +359,62 @@ Test(models, a_rank_has_the_highest_first_equal_ones_by_name_and_those_not_known
     }
 }
 
-Test(models, tokens_in_all_are_ranked_as_the_integers_that_they_are)
+/* Each number is one more than the one before, and as a double it is the same. */
+Test(models, what_is_counted_and_when_is_ranked_and_subtracted_as_the_integers_that_they_are)
 {
-    static const char *const names[] = {"a", "b", "c"};
-    tbus_models_t *models;
+    enum { MODELS = 3 };
+    static const char *const names[MODELS] = {"a", "b", "c"};
+    static const tbus_model_figure_t whole[] = {
+        TBUS_MODEL_REQUESTS,     TBUS_MODEL_ERRORS,    TBUS_MODEL_PROMPT_TOKENS, TBUS_MODEL_COMPLETION_TOKENS,
+        TBUS_MODEL_TOTAL_TOKENS, TBUS_MODEL_ENDPOINTS, TBUS_MODEL_USERS,         TBUS_MODEL_FIRST_USE,
+        TBUS_MODEL_LAST_USE};
+    tbus_model_t models[MODELS];
+    for (int i = 0; i < MODELS; i++) {
+        const int64_t large = (INT64_C(1) << 60) + i;
+        const uint64_t count = (uint64_t)large;
+        models[i] = (tbus_model_t){.traffic = {.name = names[i],
+                                               .requests = count,
+                                               .errors = count,
+                                               .prompt_tokens = count,
+                                               .completion_tokens = count},
+                                   .total_tokens = count,
+                                   .first_ns = large,
+                                   .last_ns = large,
+                                   .endpoints = count,
+                                   .users = count};
+    }
+    const tbus_models_snapshot_t snapshot = {.models = models, .models_count = MODELS};
+    tbus_models_comparison_t rise, fall;
+    cr_assert_eq(tbus_models_compare(&models[0], &models[1], &rise), 0);
+    cr_assert_eq(tbus_models_compare(&models[2], &models[0], &fall), 0);
+    for (size_t figure = 0; figure < sizeof whole / sizeof *whole; figure++) {
+        const tbus_model_t *list[MODELS];
+        cr_assert_eq(tbus_models_rank(&snapshot, whole[figure], list), 0);
+        for (int i = 0; i < MODELS; i++)
+            cr_assert_eq(list[i], &models[MODELS - 1 - i], "%s", tbus_model_figure_name(whole[figure]));
+        cr_assert_eq(rise.figures[whole[figure]].delta, 1, "%s", tbus_model_figure_name(whole[figure]));
+        cr_assert_eq(fall.figures[whole[figure]].delta, -2, "%s", tbus_model_figure_name(whole[figure]));
+    }
+}
+
+Test(models, a_use_before_1970_is_before_one_after_it)
+{
+    static const tbus_model_t models[] = {{.traffic.name = "then", .first_ns = INT64_MIN, .last_ns = -1},
+                                          {.traffic.name = "now", .first_ns = INT64_MAX, .last_ns = 1},
+                                          {.traffic.name = "a mere price"}};
+    const tbus_models_snapshot_t snapshot = {.models = models, .models_count = 3};
+    tbus_models_comparison_t c;
     const tbus_model_t *list[3];
-    cr_assert_eq(tbus_models_open(NULL, &models), 0);
-    for (int i = 0; i < 3; i++)
-        cr_assert_eq(
-            tbus_models_record_end(
-                models, names[i], NULL, NULL,
-                &(tbus_traffic_end_t){.prompt_tokens = INT64_C(1) << 60, .completion_tokens = i + 1, .time_ns = begin}),
-            0);
-    tbus_models_snapshot_t *s = snapshot_of(models);
-    cr_assert_eq(tbus_models_rank(s, TBUS_MODEL_TOTAL_TOKENS, list), 0);
-    for (int i = 0; i < 3; i++)
-        cr_assert_str_eq(list[i]->traffic.name, names[2 - i]);
-    tbus_models_snapshot_free(s);
-    tbus_models_close(models);
+    cr_assert_eq(tbus_models_compare(&models[0], &models[1], &c), 0);
+    cr_assert_eq(c.figures[TBUS_MODEL_FIRST_USE].a, -0x1p63);
+    cr_assert_eq(c.figures[TBUS_MODEL_FIRST_USE].delta, 0x1p64);
+    cr_assert_eq(c.figures[TBUS_MODEL_LAST_USE].delta, 2);
+    cr_assert_eq(tbus_models_compare(&models[0], &models[2], &c), 0);
+    cr_assert(isnan(c.figures[TBUS_MODEL_FIRST_USE].delta) && isnan(c.figures[TBUS_MODEL_FIRST_USE].b));
+    for (int by = TBUS_MODEL_FIRST_USE; by <= TBUS_MODEL_LAST_USE; by++) {
+        cr_assert_eq(tbus_models_rank(&snapshot, (tbus_model_figure_t)by, list), 0);
+        cr_assert(list[0] == &models[1] && list[1] == &models[0] && list[2] == &models[2]);
+    }
 }
 
 Test(models, what_can_not_be_compared_is_refused)
