@@ -144,6 +144,57 @@ Test(web_hostile, what_is_no_http_is_refused_and_closed)
     tbus_web_close(web);
 }
 
+/* --- As much as is read --- */
+
+/* `count` times `piece` behind `begin`; to be freed. */
+static char *repeated(const char *begin, const char *piece, size_t count)
+{
+    size_t length = strlen(begin), step = strlen(piece);
+    char *text = malloc(length + count * step + 1);
+    cr_assert_not_null(text);
+    memcpy(text, begin, length);
+    for (size_t i = 0; i < count; i++)
+        memcpy(text + length + i * step, piece, step);
+    text[length + count * step] = '\0';
+    return text;
+}
+
+/* Sends a request of these parts on a connection of its own and returns the status of the reply. */
+static int status_of(uint16_t port, const char *begin, const char *middle, const char *end)
+{
+    int client = web_connect(port);
+    web_send(client, begin, strlen(begin));
+    web_send(client, middle, strlen(middle));
+    web_send(client, end, strlen(end));
+    struct web_got got = web_receive(client, false);
+    int status = got.status;
+    free(got.bytes);
+    close(client);
+    return status;
+}
+
+Test(web_hostile, a_url_may_have_as_many_parameters_as_fit_into_it)
+{
+    static const struct {
+        const char *piece;
+        size_t most;
+        int status;
+    } cases[] = {{"&", TBUS_WEB_URL_MAX - 8, 200}, {"a=b&", (TBUS_WEB_URL_MAX - 8) / 4, 400}, {"?", 2040, 400}};
+    tbus_web_t *web = open_web((tbus_web_options_t){.wait_max_ms = 600000});
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        for (size_t count = 1; count <= cases[i].most; count += count > 200 && count < 300 ? 1 : 100) {
+            char *query = repeated("/health?", cases[i].piece, count);
+            int status = status_of(tbus_web_port(web), "GET ", query, " HTTP/1.1\r\nHost: localhost\r\n\r\n");
+            cr_assert_eq(status, cases[i].status, "%zu times %s: %d", count, cases[i].piece, status);
+            free(query);
+        }
+        char *query = repeated("/health?", cases[i].piece, cases[i].most);
+        web_expect(tbus_web_port(web), query, "", cases[i].status, "");
+        free(query);
+    }
+    tbus_web_close(web);
+}
+
 /* --- More than is read --- */
 
 static void send_much(int client, size_t bytes)
