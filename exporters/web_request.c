@@ -8,6 +8,7 @@
 
 /* What the headers say, values of one name joined by commas. */
 struct headers {
+    size_t bytes; /* of all of them, and of the line before them */
     unsigned count, hosts;
     bool too_large; /* one of those below did not fit */
     bool has_body;
@@ -33,7 +34,8 @@ void *web_request_on_url(void *web, const char *url, struct MHD_Connection *conn
     (void)web;
     if (client) {
         size_t length = strnlen(url, TBUS_WEB_URL_MAX + 1);
-        client->was_announced = false;
+        client->was_announced = client->is_answered = client->is_head = false;
+        client->is_asking = true;
         client->url_is_too_long = length > TBUS_WEB_URL_MAX;
         memcpy(client->url, url, client->url_is_too_long ? 0 : length);
         client->url[client->url_is_too_long ? 0 : length] = '\0';
@@ -70,6 +72,15 @@ static enum MHD_Result on_header(void *user, enum MHD_ValueKind kind, const char
         headers->has_body |= strcmp(value, "0") != 0;
     }
     return MHD_YES;
+}
+
+static struct headers read_headers(struct MHD_Connection *connection)
+{
+    struct headers headers = {0};
+    const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
+    headers.bytes = info ? info->header_size : 0;
+    MHD_get_connection_values(connection, MHD_HEADER_KIND, on_header, &headers);
+    return headers;
 }
 
 /* --- Who asks --- */
@@ -127,6 +138,9 @@ static int check(const tbus_web_t *web, const struct web_client *client, const s
 {
     if (client->url_is_too_long)
         return web_fault_set(fault, MHD_HTTP_URI_TOO_LONG, "the URL is longer than %d bytes", TBUS_WEB_URL_MAX);
+    if (headers->bytes > TBUS_WEB_REQUEST_MAX)
+        return web_fault_set(fault, MHD_HTTP_REQUEST_HEADER_FIELDS_TOO_LARGE, "the request has more than %d bytes",
+                             TBUS_WEB_REQUEST_MAX);
     if (headers->count > TBUS_WEB_HEADERS_MAX)
         return web_fault_set(fault, MHD_HTTP_REQUEST_HEADER_FIELDS_TOO_LARGE, "there are more than %d headers",
                              TBUS_WEB_HEADERS_MAX);
@@ -184,7 +198,6 @@ enum MHD_Result web_request_answer(void *cls, struct MHD_Connection *connection,
 {
     tbus_web_t *web = cls;
     struct web_client *client = *ret_client;
-    struct headers headers = {0};
     struct web_fault fault = {0};
     struct text text = {0};
     const struct web_media *media = NULL;
@@ -195,7 +208,7 @@ enum MHD_Result web_request_answer(void *cls, struct MHD_Connection *connection,
     if (!client)
         return MHD_NO;
     web_client_touch(web, client);
-    MHD_get_connection_values(connection, MHD_HEADER_KIND, on_header, &headers);
+    struct headers headers = read_headers(connection);
     struct web_codings codings = web_accept_codings(headers.accept_encoding);
     int status = check(web, client, &headers, &fault);
     if (status == 0 && !client->was_announced && !headers.has_body) {
@@ -204,6 +217,8 @@ enum MHD_Result web_request_answer(void *cls, struct MHD_Connection *connection,
         client->was_announced = true;
         return MHD_YES;
     }
+    client->is_answered = true;
+    client->is_head = strcmp(method, MHD_HTTP_METHOD_HEAD) == 0;
     if (status == 0)
         status = find_and_write(web, client->url, method, &headers, &text, &media, &fault);
     if (status == 0 && codings.identity == 0 && codings.gzip == 0)
@@ -212,4 +227,17 @@ enum MHD_Result web_request_answer(void *cls, struct MHD_Connection *connection,
         return web_reply_document(connection, media, &text, codings);
     tbus_mem_free(text.bytes);
     return web_reply_fault(connection, &fault);
+}
+
+void web_request_answer_bare(const struct web_client *client)
+{
+    struct web_fault fault;
+    if (client->url_is_too_long) {
+        web_fault_set(&fault, MHD_HTTP_URI_TOO_LONG, "the URL is longer than %d bytes", TBUS_WEB_URL_MAX);
+        web_reply_bare(client->socket, &fault, "URI Too Long", client->is_head);
+    } else {
+        web_fault_set(&fault, MHD_HTTP_REQUEST_HEADER_FIELDS_TOO_LARGE,
+                      "the headers and cookies of the request take more memory than a connection has");
+        web_reply_bare(client->socket, &fault, "Request Header Fields Too Large", client->is_head);
+    }
 }
