@@ -88,7 +88,7 @@ static enum MHD_Result reply_no_memory(struct MHD_Connection *connection)
 {
     struct web_fault fault;
     web_fault_set(&fault, MHD_HTTP_SERVICE_UNAVAILABLE, "there is no memory for this reply");
-    return web_reply_fault(connection, &fault);
+    return web_reply_fault(connection, &fault, false);
 }
 
 enum MHD_Result web_reply_document(struct MHD_Connection *connection, const struct web_media *media, struct text *text,
@@ -131,12 +131,16 @@ static size_t write_fault(char *bytes, const struct web_fault *fault)
     return body.length;
 }
 
-enum MHD_Result web_reply_fault(struct MHD_Connection *connection, const struct web_fault *fault)
+enum MHD_Result web_reply_fault(struct MHD_Connection *connection, const struct web_fault *fault, bool is_last)
 {
     static const struct web_media json = {.content_type = "application/json"};
     char bytes[FAULT_BYTES];
     size_t length = write_fault(bytes, fault);
     struct MHD_Response *response = MHD_create_response_from_buffer(length, bytes, MHD_RESPMEM_MUST_COPY);
+    if (response && !add_header(response, MHD_HTTP_HEADER_CONNECTION, is_last ? "close" : NULL)) {
+        MHD_destroy_response(response);
+        return MHD_NO;
+    }
     return queue(connection, fault->status, response, &json);
 }
 

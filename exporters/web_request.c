@@ -12,6 +12,8 @@ struct headers {
     unsigned count, hosts;
     bool too_large; /* one of those below did not fit */
     bool has_body;
+    bool malformed;   /* a name is none */
+    bool url_has_nul; /* so that it is not known beyond it */
     const char *authorization, *host;
     char accept[2048], accept_encoding[512];
 };
@@ -37,6 +39,7 @@ void *web_request_on_url(void *web, const char *url, struct MHD_Connection *conn
         client->was_announced = client->is_answered = client->is_head = false;
         client->is_asking = true;
         client->url_is_too_long = length > TBUS_WEB_URL_MAX;
+        client->url_end = url + length;
         memcpy(client->url, url, client->url_is_too_long ? 0 : length);
         client->url[client->url_is_too_long ? 0 : length] = '\0';
     }
@@ -51,12 +54,39 @@ static void join(struct headers *headers, char *joined, size_t room, const char 
     headers->too_large |= added < 0 || (size_t)added >= room - length;
 }
 
+/* RFC 9110, 5.6.2. */
+static bool is_token_char(char byte)
+{
+    return (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') || (byte >= '0' && byte <= '9') ||
+           (byte && strchr("!#$%&'*+-.^_`|~", byte));
+}
+
+static bool begins_with(const char *text, const char *begin)
+{
+    return strncasecmp(text, begin, strlen(begin)) == 0;
+}
+
+/* What a server before this one could have read otherwise, so that one request here would be two there (RFC 9112, 11.2):
+ * a name with a blank, as before the colon, and what libmicrohttpd makes of a folded header, whose second line it adds
+ * to the name: "Transfer-Encodingchunked". */
+static bool is_ambiguous(const char *name)
+{
+    size_t length = 0;
+    while (is_token_char(name[length]))
+        length++;
+    return length == 0 || name[length] ||
+           (begins_with(name, MHD_HTTP_HEADER_TRANSFER_ENCODING) &&
+            strlen(MHD_HTTP_HEADER_TRANSFER_ENCODING) < length) ||
+           (begins_with(name, MHD_HTTP_HEADER_CONTENT_LENGTH) && strlen(MHD_HTTP_HEADER_CONTENT_LENGTH) < length);
+}
+
 static enum MHD_Result on_header(void *user, enum MHD_ValueKind kind, const char *name, const char *value)
 {
     struct headers *headers = user;
     (void)kind;
     value = value ? value : "";
     headers->count++;
+    headers->malformed |= is_ambiguous(name);
     if (strcasecmp(name, MHD_HTTP_HEADER_ACCEPT) == 0) {
         join(headers, headers->accept, sizeof headers->accept, value);
     } else if (strcasecmp(name, MHD_HTTP_HEADER_ACCEPT_ENCODING) == 0) {
@@ -147,6 +177,10 @@ static int check(const tbus_web_t *web, const struct web_client *client, const s
     if (headers->too_large)
         return web_fault_set(fault, MHD_HTTP_REQUEST_HEADER_FIELDS_TOO_LARGE,
                              "Accept may have 2047 bytes and Accept-Encoding 511");
+    if (headers->url_has_nul)
+        return web_fault_set(fault, MHD_HTTP_BAD_REQUEST, "the URL has a byte that it can not have");
+    if (headers->malformed)
+        return web_fault_set(fault, MHD_HTTP_BAD_REQUEST, "a header's name has a byte that it can not have");
     if (headers->hosts > 1) /* two servers in a row could go by different ones */
         return web_fault_set(fault, MHD_HTTP_BAD_REQUEST, "there is more than one Host");
     if (web->checks_host && headers->host && !is_own_host(headers->host))
@@ -202,13 +236,13 @@ enum MHD_Result web_request_answer(void *cls, struct MHD_Connection *connection,
     struct text text = {0};
     const struct web_media *media = NULL;
     (void)url; /* as libmicrohttpd reads it */
-    (void)version;
     (void)upload;
     (void)upload_bytes;
     if (!client)
         return MHD_NO;
     web_client_touch(web, client);
     struct headers headers = read_headers(connection);
+    headers.url_has_nul = !client->url_is_too_long && version != client->url_end + 1;
     struct web_codings codings = web_accept_codings(headers.accept_encoding);
     int status = check(web, client, &headers, &fault);
     if (status == 0 && !client->was_announced && !headers.has_body) {
@@ -226,7 +260,7 @@ enum MHD_Result web_request_answer(void *cls, struct MHD_Connection *connection,
     if (status == 0)
         return web_reply_document(connection, media, &text, codings);
     tbus_mem_free(text.bytes);
-    return web_reply_fault(connection, &fault);
+    return web_reply_fault(connection, &fault, headers.has_body || headers.malformed || headers.url_has_nul);
 }
 
 void web_request_answer_bare(const struct web_client *client)

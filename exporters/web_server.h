@@ -18,10 +18,11 @@ struct web_client {
     struct sockaddr_storage address; /* whence */
     char url[TBUS_WEB_URL_MAX + 1];  /* of the request at hand */
     bool url_is_too_long;
-    bool was_announced; /* its headers have been looked at */
-    bool is_asking;     /* a request of its own is under way: libmicrohttpd has told of its URL and not of its end */
-    bool is_answered;   /* a reply to it is queued; its head may not be built yet */
-    bool is_head;       /* it is one that wants no body */
+    const char *url_end; /* where it ends in the connection's memory: the version stands behind it */
+    bool was_announced;  /* its headers have been looked at */
+    bool is_asking;      /* a request of its own is under way: libmicrohttpd has told of its URL and not of its end */
+    bool is_answered;    /* a reply to it is queued; its head may not be built yet */
+    bool is_head;        /* it is one that wants no body */
 };
 
 struct tbus_web {

@@ -45,7 +45,7 @@
  *
  * GET and HEAD; gzip where Accept-Encoding wants it. What goes wrong is told in JSON:
  * {"error":{"status":400,"message":"..."}} (docs/fault.schema.json). The status is
- *   400 a path or parameter that can not be understood    413 a request with a body
+ *   400 a path, parameter or header that is none          413 a request with a body
  *   401 the token is missing or wrong                     414 a URL of more than TBUS_WEB_URL_MAX bytes
  *   404 no such path, or what it shows was not handed in  421 a Host that this server does not go by
  *   405 another method                                    431 too many or too large headers

@@ -144,6 +144,64 @@ Test(web_hostile, what_is_no_http_is_refused_and_closed)
     tbus_web_close(web);
 }
 
+/* --- Where a request ends --- */
+
+/* What follows such a head would be a body for one server and a request for another. Each is refused, and what follows is
+ * not answered. */
+Test(web_hostile, a_request_whose_end_is_not_certain_is_the_last_one)
+{
+    static const struct {
+        const char *headers;
+        int status;
+    } cases[] = {{"Content-Length : 44\r\n", 400},
+                 {"Content-Length\t: 44\r\n", 400},
+                 {"Transfer-Encoding : chunked\r\n", 400},
+                 {"Transfer-Encoding:\r\n chunked\r\n", 400},
+                 {"Content-Length:\r\n\t44\r\n", 400},
+                 {"Content-Length: 0\r\nContent-Length: 44\r\n", 413},
+                 {"Content-Length: 44\r\nContent-Length: 0\r\n", 413},
+                 {"Content-Length: 44\r\nTransfer-Encoding: chunked\r\n", 413},
+                 {"Transfer-Encoding: identity\r\n", 413},
+                 {"Con(tent: 1\r\n", 400},
+                 {"X\x80: 1\r\n", 400},
+                 {"X Y: 1\r\n", 400}};
+    tbus_web_t *web = open_web((tbus_web_options_t){0});
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char request[512];
+        snprintf(request, sizeof request, "GET /health HTTP/1.1\r\nHost: localhost\r\n%s\r\n%s", cases[i].headers,
+                 GET_HEALTH);
+        int client = web_connect(tbus_web_port(web));
+        web_send(client, request, strlen(request));
+        struct web_got got = web_receive(client, false);
+        cr_assert_eq(got.status, cases[i].status, "%s: %s", cases[i].headers, got.bytes);
+        cr_assert_not_null(web_header(&got, "Connection"), "%s: %s", cases[i].headers, got.bytes);
+        cr_assert_str_eq(web_header(&got, "Connection"), "close");
+        cr_assert(web_is_closed(client), "%s: what follows is answered, too", cases[i].headers);
+        free(got.bytes);
+        close(client);
+    }
+    web_expect(tbus_web_port(web), "/health", "!#$%&'*+-.^_`|~aZ09: any token is a name\r\n", 200, "ok");
+    tbus_web_close(web);
+}
+
+Test(web_hostile, a_url_does_not_end_at_a_nul)
+{
+    static const char requests[][56] = {"GET /health\0evil HTTP/1.1\r\nHost: localhost\r\n\r\n",
+                                        "GET /health\0HTTP/1.1 HTTP/1.1\r\nHost: localhost\r\n\r\n",
+                                        "GET /health?\0 HTTP/1.1\r\nHost: localhost\r\n\r\n"};
+    tbus_web_t *web = open_web((tbus_web_options_t){0});
+    for (size_t i = 0; i < sizeof requests / sizeof *requests; i++) {
+        int client = web_connect(tbus_web_port(web));
+        web_send(client, requests[i], sizeof requests[i]); /* NULs behind it are of no request */
+        struct web_got got = web_receive(client, false);
+        cr_assert_eq(got.status, 400, "%zu: %s", i, got.bytes);
+        cr_assert(web_is_closed(client));
+        free(got.bytes);
+        close(client);
+    }
+    tbus_web_close(web);
+}
+
 /* --- As much as is read --- */
 
 /* `count` times `piece` behind `begin`; to be freed. */
