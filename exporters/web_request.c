@@ -6,6 +6,8 @@
 #include "exporters/web_reply.h"
 #include "exporters/web_server.h"
 
+enum { HOST_BYTES = 64 }; /* an address with a port has fewer */
+
 /* What the headers say, values of one name joined by commas. */
 struct headers {
     size_t bytes; /* of all of them, and of the line before them */
@@ -141,11 +143,40 @@ static bool may_see(const tbus_web_t *web, const char *authorization)
     return token_equals(web, authorization + strspn(authorization, " "));
 }
 
-/* "localhost" or an address, with or without a port: no name that somebody else's DNS could have pointed here. */
-static bool is_own_host(const char *host)
+/* The authority of "http://authority/path", as a client of a proxy says it, which every server has to understand and to
+ * take for Host (RFC 9112, 3.2.2). NULL where the URL is none of these. */
+static const char *authority_of(const char *url, size_t *ret_length)
 {
-    char name[INET6_ADDRSTRLEN + 1];
+    static const char scheme[] = "http://";
+    if (!begins_with(url, scheme))
+        return NULL;
+    *ret_length = strcspn(url + sizeof scheme - 1, "/?");
+    return url + sizeof scheme - 1;
+}
+
+/* The URL without its authority, in place: an empty path is "/". */
+static char *path_of(char *url)
+{
+    size_t length;
+    const char *authority = authority_of(url, &length);
+    if (!authority)
+        return url;
+    url += (size_t)(authority - url) + length;
+    if (*url != '/')
+        *--url = '/';
+    return url;
+}
+
+/* "localhost" or an address, with or without a port: no name that somebody else's DNS could have pointed here. */
+static bool is_own_host(const char *host_begin, size_t host_length)
+{
+    char copy[HOST_BYTES], name[INET6_ADDRSTRLEN + 1];
     unsigned char address[sizeof(struct in6_addr)];
+    const char *host = copy;
+    if (host_length >= sizeof copy)
+        return false;
+    memcpy(copy, host_begin, host_length);
+    copy[host_length] = '\0';
     bool bracketed = *host == '[';
     host += bracketed;
     size_t length = strcspn(host, bracketed ? "]" : ":");
@@ -161,6 +192,26 @@ static bool is_own_host(const char *host)
 }
 
 /* --- The answer --- */
+
+/* Whose server the client thinks this is. */
+static int check_host(const tbus_web_t *web, const struct web_client *client, const struct headers *headers,
+                      struct web_fault *fault)
+{
+    size_t length = 0;
+    const char *host = authority_of(client->url, &length);
+    if (headers->hosts > 1) /* two servers in a row could go by different ones */
+        return web_fault_set(fault, MHD_HTTP_BAD_REQUEST, "there is more than one Host");
+    if (host && (length == 0 || *host == ':' || memchr(host, '@', length)))
+        return web_fault_set(fault, MHD_HTTP_BAD_REQUEST, "the URL names no host, or a user");
+    if (!host && headers->host) {
+        host = headers->host;
+        length = strlen(host);
+    }
+    if (web->checks_host && host && !is_own_host(host, length))
+        return web_fault_set(fault, MHD_HTTP_MISDIRECTED_REQUEST,
+                             "this server is reached as localhost or by an address");
+    return 0;
+}
 
 /* What can be said before the URL is looked at. Returns 0 or the status. */
 static int check(const tbus_web_t *web, const struct web_client *client, const struct headers *headers,
@@ -181,12 +232,7 @@ static int check(const tbus_web_t *web, const struct web_client *client, const s
         return web_fault_set(fault, MHD_HTTP_BAD_REQUEST, "the URL has a byte that it can not have");
     if (headers->malformed)
         return web_fault_set(fault, MHD_HTTP_BAD_REQUEST, "a header's name has a byte that it can not have");
-    if (headers->hosts > 1) /* two servers in a row could go by different ones */
-        return web_fault_set(fault, MHD_HTTP_BAD_REQUEST, "there is more than one Host");
-    if (web->checks_host && headers->host && !is_own_host(headers->host))
-        return web_fault_set(fault, MHD_HTTP_MISDIRECTED_REQUEST,
-                             "this server is reached as localhost or by an address");
-    return 0;
+    return check_host(web, client, headers, fault);
 }
 
 static int write_status(int error, struct web_fault *fault)
@@ -206,10 +252,11 @@ static int find_and_write(const tbus_web_t *web, char *url, const char *method, 
     char *query = strchr(url, '?');
     if (query)
         *query++ = '\0';
+    bool is_of_server = strcmp(url, "*") == 0 && strcmp(method, MHD_HTTP_METHOD_OPTIONS) == 0; /* of no path */
     const struct web_route *route = web_routes_find(web->routes, url, &request.segment, fault);
     if (!(route && route->is_open) && !may_see(web, headers->authorization))
         return web_fault_set(fault, MHD_HTTP_UNAUTHORIZED, "the token of this server is asked for");
-    if (!route)
+    if (!route && !is_of_server)
         return fault->status;
     if (strcmp(method, MHD_HTTP_METHOD_GET) != 0 && strcmp(method, MHD_HTTP_METHOD_HEAD) != 0)
         return web_fault_set(fault, MHD_HTTP_METHOD_NOT_ALLOWED, "only GET and HEAD are understood");
@@ -254,7 +301,7 @@ enum MHD_Result web_request_answer(void *cls, struct MHD_Connection *connection,
     client->is_answered = true;
     client->is_head = strcmp(method, MHD_HTTP_METHOD_HEAD) == 0;
     if (status == 0)
-        status = find_and_write(web, client->url, method, &headers, &text, &media, &fault);
+        status = find_and_write(web, path_of(client->url), method, &headers, &text, &media, &fault);
     if (status == 0 && codings.identity == 0 && codings.gzip == 0)
         status = web_fault_set(&fault, MHD_HTTP_NOT_ACCEPTABLE, "replies are sent plainly or as gzip");
     if (status == 0)

@@ -48,10 +48,10 @@
  *   400 a path, parameter or header that is none          413 a request with a body
  *   401 the token is missing or wrong                     414 a URL of more than TBUS_WEB_URL_MAX bytes
  *   404 no such path, or what it shows was not handed in  421 a Host that this server does not go by
- *   405 another method                                    431 too many or too large headers
- *                                                             or cookies
+ *   405 another method                                    431 too many or too large headers or cookies
  *   406 no kind or coding that the client accepts         503 no memory for the reply
  * A refused body need not be sent; one that is can be sent to its end. Its connection is closed then.
+ * "GET http://HOST/PATH", as clients of a proxy ask, is understood, too; that HOST counts then, not the header.
  * (Requests that are not HTTP, or too large to be read at all, are answered with a line of HTML instead: 400, 414,
  * 431, 505.)
  *

@@ -148,7 +148,9 @@ Test(web, what_can_not_be_answered_is_told_in_json)
     web_expect(host.port, "/metrics%zz", "", 400, "%-escape");
     web_expect(host.port, "/metrics%2", "", 400, "%-escape");
     web_expect(host.port, "/metrics\xC3\xA9", "", 400, "%-escape");
-    web_expect(host.port, "http://localhost/metrics", "", 400, "slash");
+    web_expect(host.port, "https://localhost/metrics", "", 400, "slash");
+    web_expect(host.port, "localhost:80", "", 400, "slash");
+    web_expect(host.port, "*", "", 400, "slash");
     web_expect(host.port, "/metrics?only=all", "", 400,
                "'only' wants 'bus', 'streaming', 'errors', 'costs', 'budgets', 'requests', 'models', 'inference', "
                "'kv-cache' or 'process', and got 'all'");
@@ -293,6 +295,47 @@ Test(web, a_foreign_host_is_turned_away_on_a_loopback_address)
         }
         host_close(&host);
     }
+}
+
+/* As a client of a proxy asks. */
+Test(web, a_url_with_an_authority_is_understood_and_goes_before_the_host)
+{
+    static const struct {
+        const char *url, *host;
+        int status;
+        const char *part;
+    } cases[] = {{"http://localhost/health", "localhost", 200, "ok"},
+                 {"HTTP://127.0.0.1:80/health?", "evil.example", 200, "ok"},
+                 {"http://[::1]:9464/metrics?only=costs", "", 200, "cost_total_usd"},
+                 {"http://localhost/health?x=1", "localhost", 400, "no parameter 'x'"},
+                 {"http://localhost", "localhost", 200, "<!doctype html>"},
+                 {"http://localhost?", "localhost", 200, "<!doctype html>"},
+                 {"http://localhost?x=1", "localhost", 400, "no parameter 'x'"},
+                 {"http://localhost//health", "localhost", 404, "nothing"},
+                 {"http://evil.example/health", "localhost", 421, "reached as localhost"},
+                 {"http://localhost.evil/health", "localhost", 421, "reached as localhost"},
+                 {"http:///health", "localhost", 400, "names no host"},
+                 {"http://:80/health", "localhost", 400, "names no host"},
+                 {"http://user@localhost/health", "localhost", 400, "or a user"},
+                 {"http:/localhost/health", "localhost", 400, "slash"}};
+    struct host host;
+    host_open(&host, (tbus_web_options_t){0});
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char request[256];
+        snprintf(request, sizeof request, "GET %s HTTP/1.1\r\nHost: %s\r\n\r\n", cases[i].url, cases[i].host);
+        int client = web_connect(host.port);
+        web_send(client, request, strlen(request));
+        struct web_got got = web_receive(client, false);
+        cr_assert_eq(got.status, cases[i].status, "%s: %s", cases[i].url, got.bytes);
+        cr_assert_not_null(strstr(got.body, cases[i].part), "%s: %s", cases[i].url, got.bytes);
+        free(got.bytes);
+        close(client);
+    }
+    struct web_got got = web_ask(host.port, "OPTIONS", "*", "");
+    cr_assert_eq(got.status, 405, "%s", got.bytes);
+    expect_header(&got, "Allow", "GET, HEAD");
+    free(got.bytes);
+    host_close(&host);
 }
 
 static void expect_gzip(const struct web_got *got, const struct web_got *plain)
