@@ -298,16 +298,20 @@ enum MHD_Result web_request_answer(void *cls, struct MHD_Connection *connection,
         client->was_announced = true;
         return MHD_YES;
     }
-    client->is_answered = true;
     client->is_head = strcmp(method, MHD_HTTP_METHOD_HEAD) == 0;
     if (status == 0)
         status = find_and_write(web, path_of(client->url), method, &headers, &text, &media, &fault);
     if (status == 0 && codings.identity == 0 && codings.gzip == 0)
         status = web_fault_set(&fault, MHD_HTTP_NOT_ACCEPTABLE, "replies are sent plainly or as gzip");
-    if (status == 0)
-        return web_reply_document(connection, media, &text, codings);
-    tbus_mem_free(text.bytes);
-    return web_reply_fault(connection, &fault, headers.has_body || headers.malformed || headers.url_has_nul);
+    enum MHD_Result queued;
+    if (status == 0) {
+        queued = web_reply_document(connection, media, &text, codings);
+    } else {
+        tbus_mem_free(text.bytes);
+        queued = web_reply_fault(connection, &fault, headers.has_body || headers.malformed || headers.url_has_nul);
+    }
+    client->is_answered = queued == MHD_YES;
+    return queued;
 }
 
 void web_request_answer_bare(const struct web_client *client)
