@@ -297,6 +297,27 @@ Test(web, a_foreign_host_is_turned_away_on_a_loopback_address)
     }
 }
 
+/* 127.0.0.1 as an IPv6 socket calls it, which IPv4 clients reach. */
+Test(web, a_mapped_loopback_address_is_one)
+{
+    tbus_web_t *web;
+    static const char *const addresses[] = {"::ffff:127.0.0.1", "::FFFF:7f00:1"};
+    for (int i = 0; i < 2; i++) {
+        int error = tbus_web_open(&(tbus_web_options_t){.address = addresses[i]}, &web);
+        if (error == UV_EAFNOSUPPORT || error == UV_EADDRNOTAVAIL)
+            cr_skip_test("this machine has no IPv6");
+        cr_assert_eq(error, 0);
+        int client = web_connect(tbus_web_port(web));
+        web_send(client, "GET /health HTTP/1.1\r\nHost: evil.example\r\n\r\n", 44);
+        struct web_got got = web_receive(client, false);
+        cr_assert_eq(got.status, 421, "%s: %s", addresses[i], got.bytes);
+        free(got.bytes);
+        close(client);
+        web_expect(tbus_web_port(web), "/health", "", 200, "ok");
+        tbus_web_close(web);
+    }
+}
+
 /* As a client of a proxy asks. */
 Test(web, a_url_with_an_authority_is_understood_and_goes_before_the_host)
 {
