@@ -422,6 +422,7 @@ Test(web, prometheus_gets_the_format_that_it_asks_for)
         {"", PROMETHEUS_TYPE},
         {"Accept: */*\r\n", PROMETHEUS_TYPE},
         {"Accept: application/openmetrics-text\r\n", open_type},
+        {"Accept: application/openmetrics-text; version=\"1.0.0\"\r\n", open_type},
         {"Accept: text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8\r\n", PROMETHEUS_TYPE},
         /* what Prometheus 2 and 3 send */
         {"Accept: application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,"
