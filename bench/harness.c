@@ -228,8 +228,9 @@ static bool is_wanted(const struct bench *bench, const struct settings *settings
 }
 
 static const struct bench_list *const lists[] = {
-    &publish_benches,  &design_benches,    &e2e_benches,       &limit_benches, &wake_benches,   &peer_benches,
-    &trackers_benches, &telemetry_benches, &documents_benches, &json_benches,  &ledger_benches, &web_benches};
+    &publish_benches, &design_benches,   &e2e_benches,       &limit_benches,     &wake_benches,
+    &peer_benches,    &trackers_benches, &telemetry_benches, &documents_benches, &json_benches,
+    &ledger_benches,  &web_benches,      &idle_benches};
 
 static void run_lists(const struct settings *settings, struct table *table)
 {

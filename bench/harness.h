@@ -28,7 +28,7 @@ struct bench_list {
 };
 
 extern const struct bench_list publish_benches, design_benches, e2e_benches, limit_benches, wake_benches, peer_benches,
-    trackers_benches, telemetry_benches, documents_benches, json_benches, ledger_benches, web_benches;
+    trackers_benches, telemetry_benches, documents_benches, json_benches, ledger_benches, web_benches, idle_benches;
 
 struct row {
     const char *name, *unit;

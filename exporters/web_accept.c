@@ -49,6 +49,23 @@ static bool equals(struct piece piece, const char *text)
     return (size_t)(piece.end - piece.begin) == length && strncasecmp(piece.begin, text, length) == 0;
 }
 
+/* The same of a parameter's value: a token, or a quoted string that may have escapes (RFC 9110, 5.6.6). */
+static bool value_equals(struct piece value, const char *text)
+{
+    if (value.begin == value.end || *value.begin != '"')
+        return equals(value, text);
+    const char *at = value.begin + 1, *end = value.end - 1;
+    if (end < at || *end != '"')
+        return false;
+    for (; at < end && *text; at++, text++) {
+        if (*at == '\\' && at + 1 < end)
+            at++;
+        if (*at != *text)
+            return false;
+    }
+    return at == end && !*text;
+}
+
 /* Whether it begins so; then it is shortened by that. */
 static bool skip(struct piece *piece, const char *text)
 {
@@ -116,7 +133,7 @@ static int closeness(const struct element *element, const struct web_media *medi
         return 0;
     if (!element->version.begin || !media->version)
         return 3;
-    return equals(element->version, media->version) ? 4 : 0;
+    return value_equals(element->version, media->version) ? 4 : 0;
 }
 
 static int weight_of_media(const char *accept, const struct web_media *media)

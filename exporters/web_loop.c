@@ -19,6 +19,11 @@
 
 enum { ACCEPTED_AT_ONCE = 64 };
 
+/* What a connection has for a request, for libmicrohttpd's entries of its headers and cookies (56 bytes each), and for
+ * the head of the reply. */
+enum { HEADER_ENTRY_BYTES = 64, SPARE_BYTES = 4096 };
+enum { CONNECTION_BYTES = TBUS_WEB_REQUEST_MAX + TBUS_WEB_HEADERS_MAX * HEADER_ENTRY_BYTES + SPARE_BYTES };
+
 /* --- Clients --- */
 
 struct web_client *web_client_of(struct MHD_Connection *connection)
@@ -109,6 +114,9 @@ static void on_connection(void *cls, struct MHD_Connection *connection, void **c
     } else if (*context) {
         struct web_client *client = *context;
         *context = NULL;
+        /* It ends requests of too many cookies so: its own refusal found no place, and no callback told of the end. */
+        if (client->is_asking && !client->is_cut)
+            web_request_answer_bare(client);
         if (client->is_cut || !web_linger_begin(web, client))
             web_client_release(web, client);
     }
@@ -121,7 +129,7 @@ static void hand_over(tbus_web_t *web, int socket, const struct sockaddr_storage
     web->free_clients = client->after;
     client->socket = socket;
     client->address = *address;
-    client->is_cut = false;
+    client->is_cut = client->is_asking = false;
     enlist(web, client);
     if (MHD_add_connection(web->daemon, socket, (const struct sockaddr *)address, bytes) != MHD_YES &&
         client->socket == socket) /* where it got as far as to tell us, it has told of the end, too */
@@ -249,9 +257,14 @@ static void on_completed(void *cls, struct MHD_Connection *connection, void **re
 {
     struct web_client *client = web_client_of(connection);
     (void)request;
-    (void)code;
-    if (client)
-        web_client_touch(cls, client);
+    if (!client)
+        return;
+    client->is_asking = false;
+    /* Either the head of the reply did not fit into what the request left of the connection's memory, or the client is
+     * gone, and sending fails. */
+    if (code == MHD_REQUEST_TERMINATED_WITH_ERROR && client->is_answered)
+        web_request_answer_bare(client);
+    web_client_touch(cls, client);
 }
 
 /* It decodes nothing: that is ours to do, from the URL as it came. */
@@ -266,7 +279,7 @@ static struct MHD_Daemon *start_daemon(tbus_web_t *web)
 {
     return MHD_start_daemon(MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET, 0, NULL, NULL, web_request_answer, web,
                             MHD_OPTION_CONNECTION_LIMIT, (unsigned)web->clients_max, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-                            (size_t)TBUS_WEB_REQUEST_MAX, MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_URI_LOG_CALLBACK,
+                            (size_t)CONNECTION_BYTES, MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_URI_LOG_CALLBACK,
                             web_request_on_url, web, MHD_OPTION_UNESCAPE_CALLBACK, leave_escaped, NULL,
                             MHD_OPTION_NOTIFY_CONNECTION, on_connection, web, MHD_OPTION_NOTIFY_COMPLETED, on_completed,
                             web, MHD_OPTION_END);

@@ -1,6 +1,10 @@
 #include "exporters/web_reply.h"
 
+#include <assert.h>
 #include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
 #include <zlib.h>
 
 #include "exporters/json_line.h"
@@ -9,7 +13,9 @@
 enum { PACKED_MIN_BYTES = 1024, GZIP_WINDOW = 15 + 16, GZIP_LEVEL = 1, GZIP_MEMORY = 8 };
 
 /* A message's bytes become at most six each ("\u001F"). */
-enum { FAULT_BYTES = 6 * WEB_MESSAGE_BYTES + 64 };
+enum { FAULT_BYTES = 6 * WEB_MESSAGE_BYTES + 64, BARE_HEAD_BYTES = 512 };
+
+static const char nothing[] = "default-src 'none'; frame-ancestors 'none'";
 
 /* --- Packing --- */
 
@@ -61,7 +67,6 @@ static bool add_header(struct MHD_Response *response, const char *name, const ch
 static enum MHD_Result queue(struct MHD_Connection *connection, int status, struct MHD_Response *response,
                              const struct web_media *media)
 {
-    static const char nothing[] = "default-src 'none'; frame-ancestors 'none'";
     if (!response)
         return MHD_NO;
     bool whole =
@@ -83,7 +88,7 @@ static enum MHD_Result reply_no_memory(struct MHD_Connection *connection)
 {
     struct web_fault fault;
     web_fault_set(&fault, MHD_HTTP_SERVICE_UNAVAILABLE, "there is no memory for this reply");
-    return web_reply_fault(connection, &fault);
+    return web_reply_fault(connection, &fault, false);
 }
 
 enum MHD_Result web_reply_document(struct MHD_Connection *connection, const struct web_media *media, struct text *text,
@@ -114,16 +119,42 @@ enum MHD_Result web_reply_document(struct MHD_Connection *connection, const stru
     return queue(connection, MHD_HTTP_OK, response, media);
 }
 
-enum MHD_Result web_reply_fault(struct MHD_Connection *connection, const struct web_fault *fault)
+/* The body, into FAULT_BYTES. Returns how many there are. */
+static size_t write_fault(char *bytes, const struct web_fault *fault)
 {
-    static const struct web_media json = {.content_type = "application/json"};
-    char bytes[FAULT_BYTES];
-    struct span body = {.bytes = bytes, .room = sizeof bytes};
+    struct span body = {.bytes = bytes, .room = FAULT_BYTES};
     span_add_text(&body, "{\"error\":{\"status\":");
     span_add_int(&body, fault->status);
     span_add_text(&body, ",\"message\":");
     json_add_string(&body, fault->message);
     span_add_text(&body, "}}");
-    struct MHD_Response *response = MHD_create_response_from_buffer(body.length, bytes, MHD_RESPMEM_MUST_COPY);
+    return body.length;
+}
+
+enum MHD_Result web_reply_fault(struct MHD_Connection *connection, const struct web_fault *fault, bool is_last)
+{
+    static const struct web_media json = {.content_type = "application/json"};
+    char bytes[FAULT_BYTES];
+    size_t length = write_fault(bytes, fault);
+    struct MHD_Response *response = MHD_create_response_from_buffer(length, bytes, MHD_RESPMEM_MUST_COPY);
+    if (response && !add_header(response, MHD_HTTP_HEADER_CONNECTION, is_last ? "close" : NULL)) {
+        MHD_destroy_response(response);
+        return MHD_NO;
+    }
     return queue(connection, fault->status, response, &json);
+}
+
+void web_reply_bare(int socket, const struct web_fault *fault, const char *reason, bool is_head)
+{
+    char body[FAULT_BYTES], reply[BARE_HEAD_BYTES + FAULT_BYTES];
+    size_t length = write_fault(body, fault);
+    int head = snprintf(reply, BARE_HEAD_BYTES,
+                        "HTTP/1.1 %d %s\r\nConnection: close\r\nContent-Length: %zu\r\n"
+                        "Content-Type: application/json\r\nCache-Control: no-store\r\n"
+                        "X-Content-Type-Options: nosniff\r\nContent-Security-Policy: %s\r\n\r\n",
+                        fault->status, reason, length, nothing);
+    assert(head > 0 && head < BARE_HEAD_BYTES);
+    if (!is_head)
+        memcpy(reply + head, body, length);
+    (void)!send(socket, reply, (size_t)head + (is_head ? 0 : length), MSG_NOSIGNAL | MSG_DONTWAIT);
 }

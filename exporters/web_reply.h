@@ -4,6 +4,7 @@
 #define EXPORTERS_WEB_REPLY_H
 
 #include <microhttpd.h>
+#include <stdbool.h>
 
 #include "exporters/text.h"
 #include "exporters/web_accept.h"
@@ -13,7 +14,12 @@
 enum MHD_Result web_reply_document(struct MHD_Connection *connection, const struct web_media *media, struct text *text,
                                    struct web_codings codings);
 
-/* Says in JSON why not; allocates nothing of ours. */
-enum MHD_Result web_reply_fault(struct MHD_Connection *connection, const struct web_fault *fault);
+/* Says in JSON why not; allocates nothing of ours. `is_last`: what the client sends behind the request is not read, since
+ * it may be a part of it. */
+enum MHD_Result web_reply_fault(struct MHD_Connection *connection, const struct web_fault *fault, bool is_last);
+
+/* The same, `reason` being the status in words, past libmicrohttpd: straight to a socket that is closed then. What the
+ * socket does not take at once is lost. */
+void web_reply_bare(int socket, const struct web_fault *fault, const char *reason, bool is_head);
 
 #endif

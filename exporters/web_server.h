@@ -18,7 +18,11 @@ struct web_client {
     struct sockaddr_storage address; /* whence */
     char url[TBUS_WEB_URL_MAX + 1];  /* of the request at hand */
     bool url_is_too_long;
-    bool was_announced; /* its headers have been looked at */
+    const char *url_end; /* where it ends in the connection's memory: the version stands behind it */
+    bool was_announced;  /* its headers have been looked at */
+    bool is_asking;      /* a request of its own is under way: libmicrohttpd has told of its URL and not of its end */
+    bool is_answered;    /* a reply to it is queued; its head may not be built yet */
+    bool is_head;        /* it is one that wants no body */
 };
 
 struct tbus_web {
@@ -59,6 +63,9 @@ void web_loop_close(tbus_web_t *web);
 void *web_request_on_url(void *web, const char *url, struct MHD_Connection *connection);
 enum MHD_Result web_request_answer(void *web, struct MHD_Connection *connection, const char *url, const char *method,
                                    const char *version, const char *upload, size_t *upload_bytes, void **client);
+
+/* web_request.c: libmicrohttpd ends the connection without a byte of a reply to the request at hand: sends one. */
+void web_request_answer_bare(const struct web_client *client);
 
 /* web_loop.c: the client of a connection; NULL where there is none. */
 struct web_client *web_client_of(struct MHD_Connection *connection);

@@ -45,12 +45,13 @@
  *
  * GET and HEAD; gzip where Accept-Encoding wants it. What goes wrong is told in JSON:
  * {"error":{"status":400,"message":"..."}} (docs/fault.schema.json). The status is
- *   400 a path or parameter that can not be understood    413 a request with a body
+ *   400 a path, parameter or header that is none          413 a request with a body
  *   401 the token is missing or wrong                     414 a URL of more than TBUS_WEB_URL_MAX bytes
  *   404 no such path, or what it shows was not handed in  421 a Host that this server does not go by
- *   405 another method                                    431 too many or too large headers
+ *   405 another method                                    431 too many or too large headers or cookies
  *   406 no kind or coding that the client accepts         503 no memory for the reply
  * A refused body need not be sent; one that is can be sent to its end. Its connection is closed then.
+ * "GET http://HOST/PATH", as clients of a proxy ask, is understood, too; that HOST counts then, not the header.
  * (Requests that are not HTTP, or too large to be read at all, are answered with a line of HTML instead: 400, 414,
  * 431, 505.)
  *
@@ -75,7 +76,7 @@ typedef struct tbus_web tbus_web_t;
 
 #define TBUS_WEB_URL_MAX 2048      /* bytes of a request's path with its parameters */
 #define TBUS_WEB_HEADERS_MAX 64    /* headers of a request */
-#define TBUS_WEB_REQUEST_MAX 16384 /* bytes of a request in all, about */
+#define TBUS_WEB_REQUEST_MAX 16384 /* bytes of a request's first line and headers */
 #define TBUS_WEB_TOKEN_MAX 256     /* bytes of a token */
 
 typedef struct tbus_web_options {
@@ -113,7 +114,7 @@ typedef struct tbus_web_options {
     uint64_t reserved[11];
 } tbus_web_options_t;
 
-/* Begins to serve. Memory: about 2.2 KiB for each of `connections_max`, 16 KiB more for each that is open, and the
+/* Begins to serve. Memory: about 2.2 KiB for each of `connections_max`, 24 KiB more for each that is open, and the
  * replies under way. Errors: UV_EINVAL (NULL, an option out of its range, an address that is none), UV_ENOMEM,
  * UV_ENOTSUP, and what the system says of the socket, the address (UV_EADDRINUSE, UV_EACCES, UV_EADDRNOTAVAIL) and the
  * thread. [any thread] */

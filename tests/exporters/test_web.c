@@ -148,7 +148,9 @@ Test(web, what_can_not_be_answered_is_told_in_json)
     web_expect(host.port, "/metrics%zz", "", 400, "%-escape");
     web_expect(host.port, "/metrics%2", "", 400, "%-escape");
     web_expect(host.port, "/metrics\xC3\xA9", "", 400, "%-escape");
-    web_expect(host.port, "http://localhost/metrics", "", 400, "slash");
+    web_expect(host.port, "https://localhost/metrics", "", 400, "slash");
+    web_expect(host.port, "localhost:80", "", 400, "slash");
+    web_expect(host.port, "*", "", 400, "slash");
     web_expect(host.port, "/metrics?only=all", "", 400,
                "'only' wants 'bus', 'streaming', 'errors', 'costs', 'budgets', 'requests', 'models', 'inference', "
                "'kv-cache' or 'process', and got 'all'");
@@ -295,6 +297,68 @@ Test(web, a_foreign_host_is_turned_away_on_a_loopback_address)
     }
 }
 
+/* 127.0.0.1 as an IPv6 socket calls it, which IPv4 clients reach. */
+Test(web, a_mapped_loopback_address_is_one)
+{
+    tbus_web_t *web;
+    static const char *const addresses[] = {"::ffff:127.0.0.1", "::FFFF:7f00:1"};
+    for (int i = 0; i < 2; i++) {
+        int error = tbus_web_open(&(tbus_web_options_t){.address = addresses[i]}, &web);
+        if (error == UV_EAFNOSUPPORT || error == UV_EADDRNOTAVAIL)
+            cr_skip_test("this machine has no IPv6");
+        cr_assert_eq(error, 0);
+        int client = web_connect(tbus_web_port(web));
+        web_send(client, "GET /health HTTP/1.1\r\nHost: evil.example\r\n\r\n", 44);
+        struct web_got got = web_receive(client, false);
+        cr_assert_eq(got.status, 421, "%s: %s", addresses[i], got.bytes);
+        free(got.bytes);
+        close(client);
+        web_expect(tbus_web_port(web), "/health", "", 200, "ok");
+        tbus_web_close(web);
+    }
+}
+
+/* As a client of a proxy asks. */
+Test(web, a_url_with_an_authority_is_understood_and_goes_before_the_host)
+{
+    static const struct {
+        const char *url, *host;
+        int status;
+        const char *part;
+    } cases[] = {{"http://localhost/health", "localhost", 200, "ok"},
+                 {"HTTP://127.0.0.1:80/health?", "evil.example", 200, "ok"},
+                 {"http://[::1]:9464/metrics?only=costs", "", 200, "cost_total_usd"},
+                 {"http://localhost/health?x=1", "localhost", 400, "no parameter 'x'"},
+                 {"http://localhost", "localhost", 200, "<!doctype html>"},
+                 {"http://localhost?", "localhost", 200, "<!doctype html>"},
+                 {"http://localhost?x=1", "localhost", 400, "no parameter 'x'"},
+                 {"http://localhost//health", "localhost", 404, "nothing"},
+                 {"http://evil.example/health", "localhost", 421, "reached as localhost"},
+                 {"http://localhost.evil/health", "localhost", 421, "reached as localhost"},
+                 {"http:///health", "localhost", 400, "names no host"},
+                 {"http://:80/health", "localhost", 400, "names no host"},
+                 {"http://user@localhost/health", "localhost", 400, "or a user"},
+                 {"http:/localhost/health", "localhost", 400, "slash"}};
+    struct host host;
+    host_open(&host, (tbus_web_options_t){0});
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char request[256];
+        snprintf(request, sizeof request, "GET %s HTTP/1.1\r\nHost: %s\r\n\r\n", cases[i].url, cases[i].host);
+        int client = web_connect(host.port);
+        web_send(client, request, strlen(request));
+        struct web_got got = web_receive(client, false);
+        cr_assert_eq(got.status, cases[i].status, "%s: %s", cases[i].url, got.bytes);
+        cr_assert_not_null(strstr(got.body, cases[i].part), "%s: %s", cases[i].url, got.bytes);
+        free(got.bytes);
+        close(client);
+    }
+    struct web_got got = web_ask(host.port, "OPTIONS", "*", "");
+    cr_assert_eq(got.status, 405, "%s", got.bytes);
+    expect_header(&got, "Allow", "GET, HEAD");
+    free(got.bytes);
+    host_close(&host);
+}
+
 static void expect_gzip(const struct web_got *got, const struct web_got *plain)
 {
     char *text = malloc(WEB_REPLY_ROOM);
@@ -364,6 +428,7 @@ Test(web, prometheus_gets_the_format_that_it_asks_for)
         {"", PROMETHEUS_TYPE},
         {"Accept: */*\r\n", PROMETHEUS_TYPE},
         {"Accept: application/openmetrics-text\r\n", open_type},
+        {"Accept: application/openmetrics-text; version=\"1.0.0\"\r\n", open_type},
         {"Accept: text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8\r\n", PROMETHEUS_TYPE},
         /* what Prometheus 2 and 3 send */
         {"Accept: application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,"

@@ -147,6 +147,178 @@ Test(web_hostile, what_is_no_http_is_refused_and_closed)
     tbus_web_close(web);
 }
 
+/* --- Where a request ends --- */
+
+/* What follows such a head would be a body for one server and a request for another. Each is refused, and what follows is
+ * not answered. */
+Test(web_hostile, a_request_whose_end_is_not_certain_is_the_last_one)
+{
+    static const struct {
+        const char *headers;
+        int status;
+    } cases[] = {{"Content-Length : 44\r\n", 400},
+                 {"Content-Length\t: 44\r\n", 400},
+                 {"Transfer-Encoding : chunked\r\n", 400},
+                 {"Transfer-Encoding:\r\n chunked\r\n", 400},
+                 {"Content-Length:\r\n\t44\r\n", 400},
+                 {"Content-Length: 0\r\nContent-Length: 44\r\n", 413},
+                 {"Content-Length: 44\r\nContent-Length: 0\r\n", 413},
+                 {"Content-Length: 44\r\nTransfer-Encoding: chunked\r\n", 413},
+                 {"Transfer-Encoding: identity\r\n", 413},
+                 {"Con(tent: 1\r\n", 400},
+                 {"X\x80: 1\r\n", 400},
+                 {"X Y: 1\r\n", 400}};
+    tbus_web_t *web = open_web((tbus_web_options_t){0});
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char request[512];
+        snprintf(request, sizeof request, "GET /health HTTP/1.1\r\nHost: localhost\r\n%s\r\n%s", cases[i].headers,
+                 GET_HEALTH);
+        int client = web_connect(tbus_web_port(web));
+        web_send(client, request, strlen(request));
+        struct web_got got = web_receive(client, false);
+        cr_assert_eq(got.status, cases[i].status, "%s: %s", cases[i].headers, got.bytes);
+        cr_assert_not_null(web_header(&got, "Connection"), "%s: %s", cases[i].headers, got.bytes);
+        cr_assert_str_eq(web_header(&got, "Connection"), "close");
+        cr_assert(web_is_closed(client), "%s: what follows is answered, too", cases[i].headers);
+        free(got.bytes);
+        close(client);
+    }
+    web_expect(tbus_web_port(web), "/health", "!#$%&'*+-.^_`|~aZ09: any token is a name\r\n", 200, "ok");
+    tbus_web_close(web);
+}
+
+Test(web_hostile, a_url_does_not_end_at_a_nul)
+{
+    static const char requests[][56] = {"GET /health\0evil HTTP/1.1\r\nHost: localhost\r\n\r\n",
+                                        "GET /health\0HTTP/1.1 HTTP/1.1\r\nHost: localhost\r\n\r\n",
+                                        "GET /health?\0 HTTP/1.1\r\nHost: localhost\r\n\r\n"};
+    tbus_web_t *web = open_web((tbus_web_options_t){0});
+    for (size_t i = 0; i < sizeof requests / sizeof *requests; i++) {
+        int client = web_connect(tbus_web_port(web));
+        web_send(client, requests[i], sizeof requests[i]); /* NULs behind it are of no request */
+        struct web_got got = web_receive(client, false);
+        cr_assert_eq(got.status, 400, "%zu: %s", i, got.bytes);
+        cr_assert(web_is_closed(client));
+        free(got.bytes);
+        close(client);
+    }
+    tbus_web_close(web);
+}
+
+/* --- As much as is read --- */
+
+/* `count` times `piece` behind `begin`; to be freed. */
+static char *repeated(const char *begin, const char *piece, size_t count)
+{
+    size_t length = strlen(begin), step = strlen(piece);
+    char *text = malloc(length + count * step + 1);
+    cr_assert_not_null(text);
+    memcpy(text, begin, length);
+    for (size_t i = 0; i < count; i++)
+        memcpy(text + length + i * step, piece, step);
+    text[length + count * step] = '\0';
+    return text;
+}
+
+/* Sends a request of these parts on a connection of its own and returns the status of the reply. */
+static int status_of(uint16_t port, const char *begin, const char *middle, const char *end)
+{
+    size_t length = strlen(begin) + strlen(middle) + strlen(end);
+    char *request = malloc(length + 1);
+    cr_assert_not_null(request);
+    snprintf(request, length + 1, "%s%s%s", begin, middle, end);
+    int client = web_connect(port);
+    web_send(client, request, length);
+    struct web_got got = web_receive(client, false);
+    int status = got.status;
+    free(got.bytes);
+    free(request);
+    close(client);
+    return status;
+}
+
+Test(web_hostile, a_url_may_have_as_many_parameters_as_fit_into_it)
+{
+    static const struct {
+        const char *piece;
+        size_t most;
+        int status;
+    } cases[] = {{"&", TBUS_WEB_URL_MAX - 8, 200}, {"a=b&", (TBUS_WEB_URL_MAX - 8) / 4, 400}, {"?", 2040, 400}};
+    tbus_web_t *web = open_web((tbus_web_options_t){.wait_max_ms = 600000});
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        for (size_t count = 1; count <= cases[i].most; count += count > 200 && count < 300 ? 1 : 100) {
+            char *query = repeated("/health?", cases[i].piece, count);
+            int status = status_of(tbus_web_port(web), "GET ", query, " HTTP/1.1\r\nHost: localhost\r\n\r\n");
+            cr_assert_eq(status, cases[i].status, "%zu times %s: %d", count, cases[i].piece, status);
+            free(query);
+        }
+        char *query = repeated("/health?", cases[i].piece, cases[i].most);
+        web_expect(tbus_web_port(web), query, "", cases[i].status, "");
+        free(query);
+    }
+    tbus_web_close(web);
+}
+
+/* A reply of a length in which a request fits, and of each in which it nearly fits into the connection's memory, and
+ * past it. Larger than `served` it must be refused. */
+static void sweep(uint16_t port, const char *begin, const char *piece, const char *end, size_t first, size_t last,
+                  size_t step, size_t served)
+{
+    for (size_t bytes = first; bytes <= last; bytes += step) {
+        size_t around = strlen(begin) + strlen(end);
+        char *middle = repeated("", piece, bytes > around ? (bytes - around) / strlen(piece) : 0);
+        size_t sent = around + strlen(middle);
+        int status = status_of(port, begin, middle, end);
+        cr_assert(status == 200 ? sent <= served : status == 431 || status == 414, "%zu bytes of '%s': %d", sent, piece,
+                  status);
+        free(middle);
+    }
+}
+
+Test(web_hostile, a_request_of_any_size_is_answered)
+{
+    enum { LAST = 28000 };
+    static const char get[] = "GET /health HTTP/1.1\r\nHost: localhost\r\n";
+    char many[512] = "", cookie[128], header[128];
+    tbus_web_t *web = open_web((tbus_web_options_t){.wait_max_ms = 600000});
+    uint16_t port = tbus_web_port(web);
+    snprintf(header, sizeof header, "%sX: ", get);
+    snprintf(cookie, sizeof cookie, "%sCookie: ", get);
+    snprintf(many, sizeof many, "%s", get);
+    for (int i = 0; i < 40; i++)
+        strcat(many, "X: y\r\n");
+    strcat(many, "X: ");
+    sweep(port, header, "a", "\r\n\r\n", 100, TBUS_WEB_REQUEST_MAX, 777, TBUS_WEB_REQUEST_MAX);
+    sweep(port, header, "a", "\r\n\r\n", 16300, 16500, 1, TBUS_WEB_REQUEST_MAX);
+    sweep(port, header, "a", "\r\n\r\n", 22000, LAST, 20, TBUS_WEB_REQUEST_MAX);
+    sweep(port, many, "a", "\r\n\r\n", 13000, LAST, 20, TBUS_WEB_REQUEST_MAX);
+    sweep(port, "GET /", "a", " HTTP/1.1\r\nHost: localhost\r\n\r\n", 3000, LAST, 20, 0);
+    sweep(port, get, "X:y\r\n", "\r\n", 500, 6000, 5, sizeof get - 1 + 2 + 5 * (TBUS_WEB_HEADERS_MAX - 1));
+    sweep(port, cookie, "a=b;", "\r\n\r\n", 100, 4000, 4, TBUS_WEB_REQUEST_MAX);
+    sweep(port, cookie, ";", "\r\n\r\n", 100, 2000, 1, TBUS_WEB_REQUEST_MAX);
+    /* Up to where libmicrohttpd refuses by itself: of a cookie in its last bytes it may not get that out. */
+    sweep(port, cookie, "a", "\r\n\r\n", 10000, 24000, 20, TBUS_WEB_REQUEST_MAX);
+    sweep(port, "", "\r\n", "GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n", 22000, LAST, 20, LAST);
+    tbus_web_close(web);
+}
+
+/* A request of the full size is served with as many headers as there may be, and with 100 cookies. */
+Test(web_hostile, what_the_limits_allow_is_served)
+{
+    tbus_web_t *web = open_web((tbus_web_options_t){0});
+    char *begin = repeated("GET /health HTTP/1.1\r\nHost: localhost\r\n", "X:y\r\n", TBUS_WEB_HEADERS_MAX - 2);
+    char *middle = repeated("X:", "a", TBUS_WEB_REQUEST_MAX - strlen(begin) - strlen("X:\r\n\r\n"));
+    cr_assert_eq(status_of(tbus_web_port(web), begin, middle, "\r\n\r\n"), 200);
+    cr_assert_eq(status_of(tbus_web_port(web), begin, middle, "a\r\n\r\n"), 431);
+    char *cookies = repeated("Cookie: ", "a=b;", 100);
+    cr_assert_eq(status_of(tbus_web_port(web), "GET /health HTTP/1.1\r\nHost: localhost\r\n", cookies, "\r\n\r\n"),
+                 200);
+    free(begin);
+    free(middle);
+    free(cookies);
+    tbus_web_close(web);
+}
+
 /* --- More than is read --- */
 
 static void send_much(int client, size_t bytes)
