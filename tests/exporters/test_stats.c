@@ -92,6 +92,12 @@ Test(stats, the_document_of_a_bus)
     has(text, "\"queue.depth_changed\":{\"delivered\":300,");
     has(text, "\"name\":\"mine \\\"quoted\\\"\",\"mode\":\"inline\",\"breaker\":\"closed\",\"calls\":300,\"errors\":1");
     has(text, "\"stalled_type\":null");
+    tbus_stats_t stats;
+    char since[48];
+    cr_assert_eq(tbus_stats(hosted.bus, &stats), 0);
+    cr_assert_gt(stats.since_ns, 0);
+    snprintf(since, sizeof since, "\"since_ns\":%lld,", (long long)stats.since_ns);
+    has(text, since);
     tbus_mem_free(text);
     cr_assert_eq(tbus_stats_to_json(NULL, &text), UV_EINVAL);
     cr_assert_eq(tbus_stats_to_json(hosted.bus, NULL), UV_EINVAL);
