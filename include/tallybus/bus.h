@@ -249,7 +249,9 @@ typedef enum tbus_reason {
 TBUS_API const char *tbus_reason_name(tbus_reason_t reason);
 
 typedef struct tbus_stats {
-    uint64_t published;                 /* events that were accepted = delivered + queued_events */
+    /* Events that had a place in the queue: accepted, or reserved, whatever became of the reservation. It never falls,
+     * and = delivered + queued_events + undelivered[TBUS_REASON_ABORTED] + undelivered[TBUS_REASON_OVERDUE]. */
+    uint64_t published;
     uint64_t delivered;                 /* events handed to every subscriber they match */
     uint64_t unclaimed;                 /* of these: matched by no subscriber */
     uint64_t undelivered[TBUS_REASONS]; /* events that were not, by tbus_reason_t */
