@@ -13,27 +13,18 @@ const char *tbus_reason_name(tbus_reason_t reason)
     return (unsigned)reason < TBUS_REASONS ? names[reason] : NULL;
 }
 
-static uint64_t given_up(const tbus_t *bus)
-{
-    return get(&bus->undelivered[TBUS_REASON_ABORTED]) + get(&bus->undelivered[TBUS_REASON_OVERDUE]);
-}
-
-/* Events in the ring, and the ring's head and tail at that moment. The tail counts events modulo 2^23, of which the
- * ring holds at most half. How many have been taken before the tail is read tells which event it is, if not too many
+/* How many events ever had a place in the ring, and the ring's head and tail at that moment. The tail counts them modulo
+ * 2^23, of which the ring holds at most half: how many had been taken before it was read tells the rest, if not too many
  * are taken meanwhile. */
-static uint64_t queued_in_ring(const tbus_t *bus, uint64_t *ret_taken, uint64_t *ret_given_up, uint64_t *ret_head,
-                               uint64_t *ret_tail)
+static uint64_t placed_in_ring(const tbus_t *bus, uint64_t *ret_head, uint64_t *ret_tail)
 {
-    uint64_t taken, before;
+    uint64_t taken;
     do {
-        before = given_up(bus);
-        *ret_taken = taken = atomic_load_explicit(&bus->taken, memory_order_acquire);
+        taken = atomic_load_explicit(&bus->taken, memory_order_acquire);
         *ret_head = atomic_load_explicit(&bus->ring.head, memory_order_acquire);
         *ret_tail = atomic_load_explicit(&bus->ring.tail, memory_order_acquire);
-        *ret_given_up = given_up(bus);
-    } while (*ret_given_up != before ||
-             atomic_load_explicit(&bus->taken, memory_order_acquire) - taken > RING_EVENTS_MASK / 2);
-    return (ring_events_of(*ret_tail) - taken) & RING_EVENTS_MASK;
+    } while (atomic_load_explicit(&bus->taken, memory_order_acquire) - taken > RING_EVENTS_MASK / 2);
+    return taken + ((ring_events_of(*ret_tail) - taken) & RING_EVENTS_MASK);
 }
 
 static int by_size(const void *a, const void *b)
@@ -64,15 +55,16 @@ static void add_latencies(const tbus_t *bus, tbus_stats_t *stats)
 
 int tbus_stats(const tbus_t *bus, tbus_stats_t *ret_stats)
 {
-    uint64_t taken, lost, head, tail;
+    uint64_t head, tail;
     if (!bus || !ret_stats)
         return UV_EINVAL;
+    /* What has left the queue is read before what came into it, which is never less. */
     uint64_t delivered = atomic_load_explicit(&bus->delivered, memory_order_acquire);
-    uint64_t in_ring = queued_in_ring(bus, &taken, &lost, &head, &tail), overflow = get(&bus->overflow);
+    uint64_t given_up = get(&bus->undelivered[TBUS_REASON_ABORTED]) + get(&bus->undelivered[TBUS_REASON_OVERDUE]);
+    uint64_t gone = delivered + given_up, published = get(&bus->aside_events) + placed_in_ring(bus, &head, &tail);
     uint64_t used =
         ring_distance(ring_position_of(tail), head); /* of two moments: more than the ring, if it moved on */
     uint64_t stalled_since = get(&bus->stalled_since_ns), now = uv_hrtime();
-    uint64_t published = taken + in_ring + get(&bus->aside_events) - lost;
     *ret_stats = (tbus_stats_t){
         .published = published,
         .delivered = delivered,
@@ -81,11 +73,11 @@ int tbus_stats(const tbus_t *bus, tbus_stats_t *ret_stats)
         .handler_calls = get(&bus->handler_calls),
         .handler_errors = get(&bus->handler_errors),
         .stops = get(&bus->stops),
-        .queued_events = published > delivered ? published - delivered : 0,
+        .queued_events = published > gone ? published - gone : 0,
         .queued_bytes = (used < bus->ring.size ? used : bus->ring.size) * RING_GRANULE,
         .queued_bytes_max = get(&bus->queued_max),
         .ring_bytes = (uint64_t)bus->ring.size * RING_GRANULE,
-        .overflow_events = overflow,
+        .overflow_events = get(&bus->overflow),
         .batches = get(&bus->batches),
         .wakeups = get(&bus->wakeups),
         .loop_cpu_ns = home_cpu_ns(bus),

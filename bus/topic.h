@@ -10,6 +10,9 @@
  * last. NULL is not. */
 bool topic_pattern_valid(const char *pattern);
 
+/* Whether a text is well-formed UTF-8, as trackers/utf8.h has it, which the bus knows nothing of. */
+bool topic_is_utf8(const char *text);
+
 /* Whether a valid pattern has a wildcard. */
 bool topic_pattern_is_wild(const char *pattern);
 

@@ -95,17 +95,19 @@ static bool name_taken(const tbus_type_t *type, uint32_t index)
     return false;
 }
 
+/* Names are UTF-8: two that are not could look the same where they are mended to be shown, as keys and labels. */
 static bool valid(const tbus_type_t *type)
 {
     if (!type || !topic_pattern_valid(type->topic) || topic_pattern_is_wild(type->topic) ||
-        strcmp(type->topic, TBUS_UNDELIVERED) == 0 ||
+        !topic_is_utf8(type->topic) || strcmp(type->topic, TBUS_UNDELIVERED) == 0 ||
         (type->delivery != TBUS_CLASS_VITAL && type->delivery != TBUS_CLASS_SHEDDABLE) ||
         type->size_bytes < sizeof(tbus_event_t) || type->size_bytes > STRUCT_MAX ||
         type->fields_count > TBUS_FIELDS_MAX || (type->fields_count && !type->fields))
         return false;
     for (uint32_t i = 0; i < type->fields_count; i++) {
         const tbus_field_t *field = &type->fields[i];
-        if (!field->name || !*field->name || strnlen(field->name, TOPIC_MAX + 1) > TOPIC_MAX || name_taken(type, i) ||
+        if (!field->name || !*field->name || strnlen(field->name, TOPIC_MAX + 1) > TOPIC_MAX ||
+            !topic_is_utf8(field->name) || name_taken(type, i) ||
             !lies_within(type, field->offset, size_of_kind(field->kind)) ||
             (field->kind == TBUS_KIND_LIST && !lies_within(type, field->count_offset, 8)))
             return false;

@@ -2,6 +2,7 @@
 
 static const struct json_field budgets[] = {
     JSON_FIELD(tbus_budgets_snapshot_t, time_ns),
+    JSON_FIELD(tbus_budgets_snapshot_t, since_ns),
     JSON_FIELD(tbus_budgets_snapshot_t, reservations),
     JSON_FIELD_AS(tbus_budgets_snapshot_t, "settled_usd", settled),
     JSON_FIELD(tbus_budgets_snapshot_t, admitted),

@@ -2,6 +2,7 @@
 
 static const struct json_field cost[] = {
     JSON_FIELD(tbus_cost_snapshot_t, time_ns),
+    JSON_FIELD(tbus_cost_snapshot_t, since_ns),
     JSON_FIELD_AS(tbus_cost_snapshot_t, "total_usd", total.usd),
     JSON_FIELD_AS(tbus_cost_snapshot_t, "requests", total.requests),
     JSON_FIELD_AS(tbus_cost_snapshot_t, "prompt_tokens", total.prompt_tokens),

@@ -84,6 +84,7 @@ void json_put_slo(struct json *json, const char *key, const tbus_errors_snapshot
 {
     json_open_object(json, key);
     json_put_int(json, "time_ns", snapshot->time_ns);
+    json_put_int(json, "since_ns", snapshot->since_ns);
     put_slos(json, snapshot, filter ? filter : &everything);
     json_close_object(json);
 }
@@ -162,6 +163,7 @@ int tbus_recent_errors_to_json(const tbus_recent_errors_t *recent, char **ret_te
 
 static const struct json_field errors_fields[] = {
     JSON_FIELD(tbus_errors_snapshot_t, time_ns),
+    JSON_FIELD(tbus_errors_snapshot_t, since_ns),
     JSON_FIELD_AS(tbus_errors_snapshot_t, "total_requests", slo.total_requests),
     JSON_FIELD_AS(tbus_errors_snapshot_t, "errors", slo.errors),
     JSON_FIELD_AS(tbus_errors_snapshot_t, "error_rate", slo.error_rate),

@@ -23,6 +23,7 @@ static const struct json_field figures[] = {
 
 static const struct json_field inference[] = {
     JSON_FIELD(tbus_inference_snapshot_t, time_ns),
+    JSON_FIELD(tbus_inference_snapshot_t, since_ns),
     JSON_FIELD(tbus_inference_snapshot_t, active),
     JSON_FIELD_AS(tbus_inference_snapshot_t, "queue_depth", queue_depth.now),
     JSON_FIELD_AS(tbus_inference_snapshot_t, "queue_depth_max", queue_depth.max),

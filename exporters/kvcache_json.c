@@ -16,6 +16,7 @@ static const struct json_field figures[] = {
 };
 
 static const struct json_field kvcache[] = {
+    JSON_FIELD(tbus_kvcache_snapshot_t, since_ns),
     JSON_FIELD(tbus_kvcache_snapshot_t, cut_matches),
     JSON_FIELD(tbus_kvcache_snapshot_t, refused_lookups),
     JSON_FIELD(tbus_kvcache_snapshot_t, refused_speedups),

@@ -17,9 +17,13 @@ static const struct json_field model[] = {
 };
 
 static const struct json_field models[] = {
-    JSON_FIELD(tbus_models_snapshot_t, time_ns),        JSON_FIELD(tbus_models_snapshot_t, negative_durations),
-    JSON_FIELD(tbus_models_snapshot_t, refused_costs),  JSON_FIELD(tbus_models_snapshot_t, ahead),
-    JSON_FIELD(tbus_models_snapshot_t, endpoints_full), JSON_FIELD(tbus_models_snapshot_t, users_full),
+    JSON_FIELD(tbus_models_snapshot_t, time_ns),
+    JSON_FIELD(tbus_models_snapshot_t, since_ns),
+    JSON_FIELD(tbus_models_snapshot_t, negative_durations),
+    JSON_FIELD(tbus_models_snapshot_t, refused_costs),
+    JSON_FIELD(tbus_models_snapshot_t, ahead),
+    JSON_FIELD(tbus_models_snapshot_t, endpoints_full),
+    JSON_FIELD(tbus_models_snapshot_t, users_full),
 };
 
 static_assert(offsetof(tbus_model_t, traffic) == 0, "a model is its traffic, and more");

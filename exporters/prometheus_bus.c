@@ -28,7 +28,8 @@ static const struct column columns[] = {
 
 static void add_totals(struct page *page, const tbus_stats_t *stats)
 {
-    prometheus_one_uint(page, METRIC_COUNTER, "tallybus_bus_published_total", "Events accepted.", stats->published);
+    prometheus_one_uint(page, METRIC_COUNTER, "tallybus_bus_published_total",
+                        "Events accepted or reserved: delivered, queued, aborted and overdue ones.", stats->published);
     prometheus_one_uint(page, METRIC_COUNTER, "tallybus_bus_delivered_total", "Events delivered.", stats->delivered);
     prometheus_one_uint(page, METRIC_COUNTER, "tallybus_bus_unclaimed_total", "Events that no subscriber matched.",
                         stats->unclaimed);

@@ -3,6 +3,7 @@
 
 static const struct json_field requests[] = {
     JSON_FIELD(tbus_requests_snapshot_t, time_ns),
+    JSON_FIELD(tbus_requests_snapshot_t, since_ns),
     JSON_FIELD(tbus_requests_snapshot_t, unmatched_responses),
     JSON_FIELD(tbus_requests_snapshot_t, negative_durations),
     JSON_FIELD(tbus_requests_snapshot_t, ahead),

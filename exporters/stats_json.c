@@ -113,6 +113,7 @@ int tbus_stats_to_json(const tbus_t *bus, char **ret_text)
     JSON_PUT_FIELDS(&json, &stats, figures);
     put_undelivered(&json, stats.undelivered);
     json_put_text(&json, "stalled_type", stalled ? stalled->topic : NULL);
+    json_put_int(&json, "since_ns", stats.since_ns);
     put_latency(&json, &stats);
     put_types(&json, bus);
     const int error = put_subscribers(&json, bus);

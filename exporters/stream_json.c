@@ -5,6 +5,7 @@
 
 static const struct json_field streaming[] = {
     JSON_FIELD(tbus_streaming_snapshot_t, time_ns),
+    JSON_FIELD(tbus_streaming_snapshot_t, since_ns),
     JSON_FIELD(tbus_streaming_snapshot_t, total_streams),
     JSON_FIELD(tbus_streaming_snapshot_t, completed_streams),
     JSON_FIELD(tbus_streaming_snapshot_t, failed_streams),

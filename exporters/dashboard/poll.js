@@ -6,7 +6,7 @@ const PATHS = { /* beside the page, wherever a proxy puts it */
   errors: 'metrics/errors',
   slo: 'metrics/slo',
   'error-patterns': 'metrics/error-patterns?limit=12',
-  costs: 'metrics/costs',
+  costs: 'metrics/costs?limit=9', /* one more than a table shows, to know whether there are more */
   budgets: 'metrics/budgets',
   models: 'metrics/models',
   inference: 'metrics/inference',
@@ -32,6 +32,7 @@ function stored(change) {
 
 let token = stored(storage => storage.getItem(TOKEN_KEY));
 let missing = new Set(), polls = 0, timer = null, isPolling = false, answeredAt = null;
+let repliedNs = null; /* the server's date at its latest reply, in whole seconds; null where a proxy leaves it out */
 
 /* The document, or null where the server has none. */
 async function load(name) {
@@ -43,6 +44,7 @@ async function load(name) {
   };
   const reply = await fetch(PATHS[name], { headers, cache: 'no-store', credentials: 'omit', redirect: 'error',
     signal: AbortSignal.timeout(PATIENCE_MS) }).catch(gone);
+  repliedNs = Date.parse(reply.headers.get('Date')) * 1e6 || null;
   if (reply.status === 401)
     throw new Refused();
   if (reply.status === 404 || reply.status === 406)
@@ -52,10 +54,11 @@ async function load(name) {
   return reply.json().catch(gone); /* cut short */
 }
 
-/* The latest that they tell: that of errors is the last record's. Budgets go by a clock of their own. */
-function timeOf({ requests, streaming, models, inference, slo }) {
-  const times = [requests, streaming, models, inference, slo].filter(document => document);
-  return times.length > 0 ? Math.max(...times.map(document => document.time_ns)) : null;
+/* The latest of the trackers' clocks, which are not always today's. Errors and costs tell their last record's time
+ * alone, budgets go by a clock of their own: beside these it is the server's date. */
+function timeOf({ requests, streaming, models, inference }) {
+  const times = [requests, streaming, models, inference].filter(document => document);
+  return times.length > 0 ? Math.max(...times.map(document => document.time_ns)) : repliedNs;
 }
 
 function showState(state, text) {

@@ -82,8 +82,8 @@ function ranked(list, by) {
 }
 
 /* `path`: of an array. Columns: {head, path, kind, class, tone(row)}; with `bar` its share of the largest is drawn beside
- * it. The first column heads its row. */
-function table(path, caption, columns, { by, limit = 10, empty = 'nothing yet' } = {}) {
+ * it. The first column heads its row. `isCut`: the list may go on where it ends. */
+function table(path, caption, columns, { by, limit = 10, empty = 'nothing yet', isCut = false } = {}) {
   const body = element('tbody');
   const more = element('p', { class: 'more', hidden: true }), none = element('p', { class: 'empty', hidden: true }, empty);
   const grid = element('table', {}, element('caption', { class: 'sr' }, caption),
@@ -114,7 +114,7 @@ function table(path, caption, columns, { by, limit = 10, empty = 'nothing yet' }
     scroll.hidden = rows.length === 0;
     none.hidden = rows.length > 0;
     more.hidden = rows.length <= limit;
-    setText(more, `and ${rows.length - limit} more`);
+    setText(more, isCut ? 'and more' : `and ${rows.length - limit} more`);
   });
   return element('div', {}, scroll, none, more);
 }

@@ -106,8 +106,8 @@ TBUS_API int tbus_publish(tbus_t *bus, const tbus_event_t *event);
 /* Adds a type of event to this bus (copies the description) and gives its number. The struct must begin with a
  * tbus_event_t, be at most 16 KiB, and have its fields behind that, aligned as their C types. Subscriptions whose
  * patterns match get the type from now on; JSON, journals and logs show it by its fields. Errors: UV_EINVAL (the topic
- * is no plain dotted name; a field outside the struct, misaligned, over another one, without a name, named twice or as
- * the base's are), UV_EEXIST (the topic is known), UV_ENOSPC (too many types), UV_ENOMEM, UV_ESHUTDOWN. [any thread,
+ * is no plain dotted name of UTF-8; a field outside the struct, misaligned, over another one, without a name, with one
+ * that is not UTF-8 or longer than 255 bytes, named twice or as the base's are), UV_EEXIST (the topic is known), UV_ENOSPC (too many types), UV_ENOMEM, UV_ESHUTDOWN. [any thread,
  * handlers too] */
 TBUS_API int tbus_type_register(tbus_t *bus, const tbus_type_t *type, uint32_t *ret_number);
 
@@ -249,7 +249,9 @@ typedef enum tbus_reason {
 TBUS_API const char *tbus_reason_name(tbus_reason_t reason);
 
 typedef struct tbus_stats {
-    uint64_t published;                 /* events that were accepted = delivered + queued_events */
+    /* Events that had a place in the queue: accepted, or reserved, whatever became of the reservation. It never falls,
+     * and = delivered + queued_events + undelivered[TBUS_REASON_ABORTED] + undelivered[TBUS_REASON_OVERDUE]. */
+    uint64_t published;
     uint64_t delivered;                 /* events handed to every subscriber they match */
     uint64_t unclaimed;                 /* of these: matched by no subscriber */
     uint64_t undelivered[TBUS_REASONS]; /* events that were not, by tbus_reason_t */

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "tests/check.h"
+#include "trackers/utf8.h"
 
 Test(topic, patterns_match_by_the_rules_of_nats)
 {
@@ -65,4 +66,24 @@ Test(topic, wildcards_are_seen)
     cr_assert(topic_pattern_is_wild("a.*"));
     cr_assert(topic_pattern_is_wild(">"));
     cr_assert_not(topic_pattern_is_wild("a.b"));
+}
+
+/* Against the trackers' own decoder: all texts of three bytes, and those of four with each lead and second byte. */
+Test(topic, utf8_is_what_it_is_everywhere)
+{
+    static const unsigned char ends[] = {0, 'a', 0x7F, 0x80, 0xBF, 0xC0, 0xFF};
+    char text[5] = "";
+    long whole = 0;
+    for (uint32_t bytes = 0; bytes < 1u << 24; bytes++) {
+        text[0] = (char)(bytes >> 16), text[1] = (char)(bytes >> 8), text[2] = (char)bytes;
+        cr_assert_eq(topic_is_utf8(text), utf8_is_whole(text), "%06x", bytes);
+        whole += utf8_is_whole(text);
+    }
+    cr_assert_gt(whole, 1 << 20);
+    for (uint32_t bytes = 0; bytes < 1u << 16; bytes++)
+        for (size_t end = 0; end < sizeof ends * sizeof ends; end++) {
+            text[0] = (char)(bytes >> 8), text[1] = (char)bytes;
+            text[2] = (char)ends[end / sizeof ends], text[3] = (char)ends[end % sizeof ends];
+            cr_assert_eq(topic_is_utf8(text), utf8_is_whole(text), "%04x, %zu", bytes, end);
+        }
 }

@@ -82,11 +82,17 @@ Test(typetable, malformed_descriptions_are_refused)
     tbus_field_t over[] = {{"x", TBUS_KIND_INT, sizeof(tbus_event_t), 0},
                            {"y", TBUS_KIND_STRING, sizeof(tbus_event_t), 0}};
     tbus_field_t over_itself[] = {{"x", TBUS_KIND_LIST, sizeof(tbus_event_t), sizeof(tbus_event_t)}};
+    tbus_field_t broken[] = {{"x\xC0\x80", TBUS_KIND_INT, sizeof(tbus_event_t), 0}};
+    tbus_field_t cut[] = {{"x\xE2\x82", TBUS_KIND_INT, sizeof(tbus_event_t), 0}};
     const uint32_t size = sizeof(struct upload);
     const tbus_type_t wrong[] = {
         {NULL, TBUS_CLASS_VITAL, size, 0, NULL},
         {"a.*", TBUS_CLASS_VITAL, size, 0, NULL},
         {"a..b", TBUS_CLASS_VITAL, size, 0, NULL},
+        {"x.\xFF", TBUS_CLASS_VITAL, size, 0, NULL},
+        {"x.\xFE", TBUS_CLASS_VITAL, size, 0, NULL},
+        {"\xED\xA0\x80.x", TBUS_CLASS_VITAL, size, 0, NULL},
+        {"x.\xE2\x82", TBUS_CLASS_VITAL, size, 0, NULL},
         {"a", (tbus_class_t)0, size, 0, NULL},
         {"a", TBUS_CLASS_VITAL, sizeof(tbus_event_t) - 1, 0, NULL},
         {"a", TBUS_CLASS_VITAL, 20000, 0, NULL},
@@ -97,6 +103,8 @@ Test(typetable, malformed_descriptions_are_refused)
         {"a", TBUS_CLASS_VITAL, size, 1, in_base},
         {"a", TBUS_CLASS_VITAL, size, 1, crooked},
         {"a", TBUS_CLASS_VITAL, size, 1, nameless},
+        {"a", TBUS_CLASS_VITAL, size, 1, broken},
+        {"a", TBUS_CLASS_VITAL, size, 1, cut},
         {"a", TBUS_CLASS_VITAL, size, 1, taken},
         {"a", TBUS_CLASS_VITAL, size, 1, kindless},
         {"a", TBUS_CLASS_VITAL, size, 1, countless},

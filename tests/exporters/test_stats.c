@@ -41,7 +41,7 @@ Test(stats, the_page_of_a_bus)
     char *page;
     open_used(&hosted);
     cr_assert_eq(tbus_prometheus_bus(hosted.bus, &page), 0);
-    has(page, "\ntallybus_bus_published_total 301\n");
+    has(page, "\ntallybus_bus_published_total 302\n");
     has(page, "\ntallybus_bus_delivered_total 301\n");
     has(page, "\ntallybus_bus_unclaimed_total 1\n");
     has(page, "\ntallybus_bus_undelivered_total{reason=\"aborted\"} 1\n");
@@ -87,11 +87,17 @@ Test(stats, the_document_of_a_bus)
     char *text;
     open_used(&hosted);
     cr_assert_eq(tbus_stats_to_json(hosted.bus, &text), 0);
-    has(text, "\"published\":301,");
+    has(text, "\"published\":302,");
     has(text, "\"undelivered\":{\"shed\":0,\"full\":0,\"oversized\":0,\"closing\":0,\"aborted\":1,\"overdue\":0}");
     has(text, "\"queue.depth_changed\":{\"delivered\":300,");
     has(text, "\"name\":\"mine \\\"quoted\\\"\",\"mode\":\"inline\",\"breaker\":\"closed\",\"calls\":300,\"errors\":1");
     has(text, "\"stalled_type\":null");
+    tbus_stats_t stats;
+    char since[48];
+    cr_assert_eq(tbus_stats(hosted.bus, &stats), 0);
+    cr_assert_gt(stats.since_ns, 0);
+    snprintf(since, sizeof since, "\"since_ns\":%lld,", (long long)stats.since_ns);
+    has(text, since);
     tbus_mem_free(text);
     cr_assert_eq(tbus_stats_to_json(NULL, &text), UV_EINVAL);
     cr_assert_eq(tbus_stats_to_json(hosted.bus, NULL), UV_EINVAL);

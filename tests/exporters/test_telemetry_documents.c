@@ -1,6 +1,7 @@
 /* The documents of a telemetry set that has seen a trace: against their schemas, with names of harm, without memory. */
 #include <jansson.h>
 #include <string.h>
+#include <time.h>
 
 #include "tests/exporters/schema.h"
 #include "tests/exporters/telemetry_fixture.h"
@@ -61,6 +62,58 @@ Test(telemetry_documents, a_set_of_some_trackers_tells_those_alone)
     json_decref(json);
     tbus_mem_free(text);
     trace_close(&set);
+}
+
+static int64_t clock_of(void *now_ns)
+{
+    return *(const int64_t *)now_ns;
+}
+
+/* A reader sees by it that a tracker has been reset, and counts from 0 again. */
+Test(telemetry_documents, each_tells_since_when_its_counters_count)
+{
+    static const char *const names[] = {"errors", "slo",     "requests", "inference", "streaming",
+                                        "cost",   "budgets", "models",   "kvcache",   "bus-stats"};
+    struct trace_set set;
+    size_t told = 0;
+    const int64_t before = (int64_t)time(NULL) * TRACE_SECOND;
+    trace_open(&set, &trace_plain, 2);
+    const int64_t after = (int64_t)(time(NULL) + 1) * TRACE_SECOND;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        for (int at = 0; at < TRACE_DOCUMENTS; at++) {
+            if (strcmp(trace_documents[at].name, names[i]) != 0)
+                continue;
+            char *text = document_of(&set, &trace_documents[at]);
+            json_t *json = json_loads(text, 0, NULL);
+            const int64_t since_ns = json_integer_value(json_object_get(json, "since_ns"));
+            cr_assert(since_ns >= before && since_ns <= after, "%s: %lld", names[i], (long long)since_ns);
+            json_decref(json);
+            tbus_mem_free(text);
+            told++;
+        }
+    cr_assert_eq(told, sizeof names / sizeof *names);
+    trace_close(&set);
+}
+
+Test(telemetry_documents, a_reset_moves_it)
+{
+    tbus_requests_t *requests;
+    int64_t now = TRACE_SECOND;
+    cr_assert_eq(tbus_requests_open(&(tbus_requests_options_t){.clock = clock_of, .clock_user = &now}, &requests), 0);
+    for (int i = 1; i <= 2; i++) {
+        tbus_requests_snapshot_t *snapshot;
+        char *text;
+        cr_assert_eq(tbus_requests_snapshot(requests, 0, &snapshot), 0);
+        cr_assert_eq(tbus_requests_to_json(snapshot, &text), 0);
+        json_t *json = json_loads(text, 0, NULL);
+        cr_assert_eq(json_integer_value(json_object_get(json, "since_ns")), i * TRACE_SECOND);
+        json_decref(json);
+        tbus_mem_free(text);
+        tbus_requests_snapshot_free(snapshot);
+        now = 2 * TRACE_SECOND;
+        tbus_requests_reset(requests);
+    }
+    tbus_requests_close(requests);
 }
 
 /* --- Names that mean harm --- */

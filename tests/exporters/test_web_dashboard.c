@@ -3,6 +3,7 @@
 #include <sys/wait.h>
 
 #include <math.h>
+#include <time.h>
 
 #include <tallybus.h>
 
@@ -278,6 +279,39 @@ Test(web_dashboard, one_failure_is_shown_as_a_violation_of_the_slo)
     host_open(&host, true);
     browse(&host, "one failure");
     host_close(&host);
+}
+
+/* Neither tracker tells the time of now: all that the page knows of it is the server's date. */
+Test(web_dashboard, without_a_clock_among_the_trackers_it_goes_by_the_servers_date)
+{
+    const int64_t now_ns = (int64_t)time(NULL) * SECOND;
+    const tbus_error_t error = {.type = "timeout",
+                                .message = "no token",
+                                .endpoint = "/v1/chat",
+                                .status_code = 504,
+                                .time_ns = now_ns - 65 * 60 * SECOND};
+    tbus_errors_t *errors;
+    tbus_cost_t *cost;
+    tbus_web_t *web;
+    if (!has_browser())
+        cr_skip_test("chromium or python3 is not installed");
+    scratch_open();
+    cr_assert_eq(tbus_errors_open(NULL, &errors), 0);
+    cr_assert_eq(tbus_errors_record_error(errors, &error), 0);
+    cr_assert_eq(tbus_cost_open(NULL, &cost), 0);
+    for (int key = 0; key < 1000; key++) {
+        char name[32];
+        snprintf(name, sizeof name, "sk-%04d-0123456789abcdef", key * 7 % 1000);
+        const tbus_usage_t usage = {
+            .model = "gpt-4o", .api_key = name, .prompt_tokens = 1000 * (1 + key * 7 % 1000), .time_ns = error.time_ns};
+        cr_assert_eq(tbus_cost_record_usage(cost, &usage, NULL), 0);
+    }
+    cr_assert_eq(tbus_web_open(&(tbus_web_options_t){.errors = errors, .cost = cost}, &web), 0);
+    struct host host = {.port = tbus_web_port(web)};
+    browse(&host, "no clock");
+    tbus_web_close(web);
+    tbus_cost_close(cost);
+    tbus_errors_close(errors);
 }
 
 Test(web_dashboard, it_asks_for_the_token)

@@ -12,7 +12,7 @@ import chromium  # noqa: E402 (beside this file)
 
 scenario, url, scratch = sys.argv[1:]
 PATHS = {'requests': 'requests', 'streaming': 'streaming', 'errors': 'errors', 'slo': 'slo',
-         'error-patterns': 'error-patterns?limit=12', 'costs': 'costs', 'budgets': 'budgets', 'models': 'models',
+         'error-patterns': 'error-patterns?limit=12', 'costs': 'costs?limit=9', 'budgets': 'budgets', 'models': 'models',
          'inference': 'inference', 'kv-cache': 'kv-cache', 'bus': 'bus'}
 LIVE = "document.querySelector('#state')?.textContent === 'live'"
 FIGURES = """[...document.querySelectorAll('main [data-figure]')].map(node => ({path: node.dataset.figure,
@@ -291,6 +291,26 @@ def one_failure(browser):
           'figure bad', 'the SLO is violated, and its tile looks well')
 
 
+def no_clock(browser):
+    """Errors and costs alone, of an hour ago, and a thousand keys, each with another cost."""
+    browser.go(url)
+    browser.wait(LIVE, 'live')
+    last = "document.querySelector('[data-figure=\"error-patterns/patterns/0/last_seen_ns\"]').textContent"
+    check(browser.run(last) == '1\u202fh ago', 'the error of an hour ago was', browser.run(last))
+    most = sorted(fetch('costs')['by_key'], key=lambda row: -Decimal(row['usd']))
+    check(len(most) == 1000 and len({row['usd'] for row in most}) == 1000, 'not a thousand keys')
+    shown = browser.run("""[...document.querySelectorAll('table')].filter(t => t.caption.textContent === 'By key').flatMap(t =>
+        [...t.tBodies[0].rows].map(r => [...r.querySelectorAll('[data-figure]')].map(f => f.title)))""")
+    check(shown == [[str(row[key]) for key in ('name', 'requests', 'prompt_tokens', 'completion_tokens', 'unpriced_requests',
+                                               'usd')] for row in most[:8]], 'the keys are', shown)
+    cards = browser.run("""Object.fromEntries([...document.querySelectorAll('.card')].filter(c => c.querySelector('h3'))
+        .map(c => [c.querySelector('h3').textContent, c.querySelector('.more:not([hidden])')?.textContent ?? null]))""")
+    check(cards['By key'] == 'and more' and cards['By model'] is None, 'there is more:', cards)
+    check(browser.run("document.querySelector('[data-figure=\"costs/requests\"]').title") == '1000', 'the total is another')
+    asked = {event['params']['request']['url'] for event in browser.events if event['method'] == 'Network.requestWillBeSent'}
+    check([path for path in asked if '/costs' in path] == [url + '/metrics/costs?limit=9'], 'asked for', asked)
+
+
 def empty(browser):
     browser.go(url)
     browser.wait(LIVE, 'live')
@@ -334,7 +354,7 @@ signal.alarm(280)  # whatever happens; the browser ends with its pipe
 with tempfile.TemporaryDirectory(dir=scratch, ignore_cleanup_errors=True) as profile:
     chrome = chromium.Browser(profile)
     try:
-        {'figures': figures, 'looks': looks, 'gone': gone, 'empty': empty, 'one failure': one_failure, 'token': token}[scenario](chrome)
+        {'figures': figures, 'looks': looks, 'gone': gone, 'empty': empty, 'one failure': one_failure, 'no clock': no_clock, 'token': token}[scenario](chrome)
     finally:
         chrome.close()
 print('all is as it should be', flush=True)
