@@ -26,6 +26,8 @@ static void put_error(struct host_call *call, const struct host_failure *failure
 void host_reply_error(struct host_call *call, const struct host_failure *failure, const char *message)
 {
     call->status = failure->status;
+    if (call->out.room > ERROR_BYTES) /* what was set aside for it is not the call's any more */
+        host_text_free(&call->out);
     call->out.length = 0;
     call->out.failed = false; /* there may be memory for a short one, or its room already */
     host_call_give_back(call);
