@@ -45,7 +45,7 @@ struct figure {
 #define OF(member, kind, ...) FIGURE(tbus_requests_snapshot_t, member, kind, __VA_ARGS__)
 static const struct figure requests_figures[] = {
     OF(time_ns, A_MOMENT, "time_ns", NULL),
-    OF(since_ns, NO_FIGURE, NULL, NULL),
+    OF(since_ns, A_MOMENT, "since_ns", NULL),
     OF(all.name, A_NAME, "all/name", NULL),
     OF(all.requests, A_COUNT, "all/requests", "request_total"),
     OF(all.responses, A_COUNT, "all/responses", "request_responses_total"),
@@ -91,7 +91,7 @@ static const struct figure requests_endpoint_figures[] = {
 #define OF(member, kind, ...) FIGURE(tbus_models_snapshot_t, member, kind, __VA_ARGS__)
 static const struct figure models_figures[] = {
     OF(time_ns, A_MOMENT, "time_ns", NULL),
-    OF(since_ns, NO_FIGURE, NULL, NULL),
+    OF(since_ns, A_MOMENT, "since_ns", NULL),
     OF(negative_durations, A_COUNT, "negative_durations", "model_negative_durations_total"),
     OF(refused_costs, A_COUNT, "refused_costs", "model_refused_costs_total"),
     OF(ahead, A_COUNT, "ahead", "model_times_ahead_total"),
@@ -131,7 +131,7 @@ static const struct figure models_model_figures[] = {
 #define OF(member, kind, ...) FIGURE(tbus_inference_snapshot_t, member, kind, __VA_ARGS__)
 static const struct figure inference_figures[] = {
     OF(time_ns, A_MOMENT, "time_ns", NULL),
-    OF(since_ns, NO_FIGURE, NULL, NULL),
+    OF(since_ns, A_MOMENT, "since_ns", NULL),
     OF(all.model, A_NAME, "all/model", NULL),
     OF(all.started, A_COUNT, "all/started", "inference_started_total"),
     OF(all.completed, A_COUNT, "all/completed", "inference_completed_total"),
@@ -210,7 +210,7 @@ static const struct figure inference_worker_figures[] = {
 
 #define OF(member, kind, ...) FIGURE(tbus_kvcache_snapshot_t, member, kind, __VA_ARGS__)
 static const struct figure kvcache_figures[] = {
-    OF(since_ns, NO_FIGURE, NULL, NULL),
+    OF(since_ns, A_MOMENT, "since_ns", NULL),
     OF(all.endpoint, A_NAME, "all/endpoint", NULL),
     OF(all.lookups, A_COUNT, "all/lookups", "kvcache_lookups_total"),
     OF(all.hits, A_COUNT, "all/hits", "kvcache_hits_total"),
@@ -253,7 +253,7 @@ static const struct figure kvcache_endpoint_figures[] = {
 #define OF(member, kind, ...) FIGURE(tbus_streaming_snapshot_t, member, kind, __VA_ARGS__)
 static const struct figure streaming_figures[] = {
     OF(time_ns, A_MOMENT, "time_ns", NULL),
-    OF(since_ns, NO_FIGURE, NULL, NULL),
+    OF(since_ns, A_MOMENT, "since_ns", NULL),
     OF(total_streams, A_COUNT, "total_streams", "streaming_total_streams"),
     OF(completed_streams, A_COUNT, "completed_streams", "streaming_completed_streams"),
     OF(failed_streams, A_COUNT, "failed_streams", "streaming_failed_streams"),
