@@ -28,7 +28,7 @@ static const struct column all[] = {
      offsetof(tbus_requests_snapshot_t, all.latency_ms.min)},
     {"request_latency_max_seconds", "Longest latency of the requests in the window.", METRIC_GAUGE, COLUMN_MS,
      offsetof(tbus_requests_snapshot_t, all.latency_ms.max)},
-    {"request_unmatched_responses_total", "Ends of requests of which none was in flight.", METRIC_COUNTER, COLUMN_UINT,
+    {"request_unmatched_responses_total", "Ends of requests that had not begun.", METRIC_COUNTER, COLUMN_UINT,
      offsetof(tbus_requests_snapshot_t, unmatched_responses)},
     {"request_negative_durations_total", "Durations below 0.", METRIC_COUNTER, COLUMN_UINT,
      offsetof(tbus_requests_snapshot_t, negative_durations)},

@@ -6,6 +6,7 @@
 
 #include "exporters/json_line.h"
 #include "subscribers/journal_file.h"
+#include "trackers/options.h"
 
 #define KIB ((uint32_t)1024)
 
@@ -158,7 +159,8 @@ static void on_close(void *user)
 
 static int check_options(const tbus_journal_options_t *options)
 {
-    if (!options || !options->path || !*options->path || options->keep > KEEP_MAX)
+    if (!options || !options->path || !*options->path || options->keep > KEEP_MAX ||
+        !are_zero(options->reserved, sizeof options->reserved))
         return UV_EINVAL;
     if (options->buffer_bytes && (options->buffer_bytes < 4 * KIB || options->buffer_bytes > 64 * KIB * KIB))
         return UV_EINVAL;

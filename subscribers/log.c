@@ -73,7 +73,7 @@ static void on_close(void *user)
 
 int64_t tbus_log_attach(tbus_t *bus, const tbus_log_options_t *options)
 {
-    if (!bus || !options || !options->write)
+    if (!bus || !options || !options->write || !are_zero(options->reserved, sizeof options->reserved))
         return UV_EINVAL;
     uint32_t string_max = or_default(options->string_max_bytes, 256);
     uint32_t line_max = or_default(options->line_max_bytes, 4096);

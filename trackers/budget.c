@@ -31,7 +31,8 @@ int tbus_budgets_open(const tbus_budgets_options_t *options, tbus_budgets_t **re
 
     options = options ? options : &defaults;
     if (!ret || options->budgets_max > LIMIT_MAX || options->defaulted_max > LIMIT_MAX ||
-        options->reservations_max > LIMIT_MAX || options->settled_max > LIMIT_MAX)
+        options->reservations_max > LIMIT_MAX || options->settled_max > LIMIT_MAX ||
+        !are_zero(options->reserved, sizeof options->reserved))
         return UV_EINVAL;
     tbus_budgets_t *budgets = tbus_mem_alloc(sizeof *budgets);
     if (!budgets)

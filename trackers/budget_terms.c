@@ -4,6 +4,7 @@
 
 #include "trackers/budget.h"
 #include "trackers/moment.h"
+#include "trackers/options.h"
 
 enum { PPM = 1000000, THRESHOLD_DEFAULT_PPM = 800000, ZONES_MAX = 1000, OFFSET_MAX_MINUTES = 1440 };
 
@@ -67,7 +68,7 @@ static bool are_sound(const tbus_budget_t *given)
 {
     return is_name(given->scope, given->subject, given->each, given->key_digest) && is_period(given) &&
            money_value(given->limit) >= 0 && (given->kind == TBUS_BUDGET_SOFT || given->kind == TBUS_BUDGET_HARD) &&
-           are_thresholds(given);
+           are_thresholds(given) && are_zero(given->reserved, sizeof given->reserved);
 }
 
 /* The share of a limit, rounded up, in two steps that do not overflow. */
@@ -287,7 +288,7 @@ int tbus_budget_restart(tbus_budgets_t *budgets, const tbus_budget_name_t *name,
 int tbus_budget_restore(tbus_budgets_t *budgets, const tbus_budget_past_t *past)
 {
     if (!budgets || !past || past->name.each || money_value(past->used) < 0 ||
-        money_value(past->used) > money_value(past->lifetime) ||
+        money_value(past->used) > money_value(past->lifetime) || !are_zero(past->reserved, sizeof past->reserved) ||
         !is_name(past->name.scope, past->name.subject, false, past->name.key_digest))
         return UV_EINVAL;
     struct budget_subject subject;

@@ -119,7 +119,8 @@ static bool options_are_valid(const tbus_cost_options_t *options)
     return options->keys_max <= NAMES_MAX && options->models_max <= NAMES_MAX && options->estimates_max <= NAMES_MAX &&
            options->history_max <= HISTORY_MAX &&
            (options->records_max <= RECORDS_MAX || options->records_max == UINT32_MAX) &&
-           options->unknown_model >= TBUS_UNKNOWN_FALLBACK && options->unknown_model <= TBUS_UNKNOWN_REJECT;
+           options->unknown_model >= TBUS_UNKNOWN_FALLBACK && options->unknown_model <= TBUS_UNKNOWN_REJECT &&
+           are_zero(options->reserved, sizeof options->reserved);
 }
 
 static void forget_times(tbus_cost_t *cost)

@@ -26,7 +26,8 @@ static bool are_good(const tbus_errors_options_t *options)
     return options->slo_target_ppm <= TARGET_MAX_PPM && options->names_max <= LIMIT_MAX &&
            options->patterns_max <= LIMIT_MAX && options->recent_max <= LIMIT_MAX &&
            options->endpoints_max <= LIMIT_MAX && options->compliance_s >= COMPLIANCE_MIN_S &&
-           options->compliance_s <= COMPLIANCE_MAX_S && slos_are_good(options);
+           options->compliance_s <= COMPLIANCE_MAX_S && slos_are_good(options) &&
+           are_zero(options->reserved, sizeof options->reserved);
 }
 
 /* The options with their defaults put in, and none of the magic values left. */

@@ -34,7 +34,8 @@ static bool are_sound(const tbus_ledger_options_t *options)
            (options->survives == TBUS_LEDGER_POWER_LOSS || options->survives == TBUS_LEDGER_DEATH_OF_PROCESS) &&
            lies_within(options->pending_bytes, 2 * MIB, 16384 * MIB) && options->keep_days <= DAYS_MAX &&
            lies_within(options->keep_hours_days, HOURS_DAYS_MIN, DAYS_MAX) &&
-           (options->busy_ms <= BUSY_MAX_MS || options->busy_ms == UINT32_MAX);
+           (options->busy_ms <= BUSY_MAX_MS || options->busy_ms == UINT32_MAX) &&
+           are_zero(options->reserved, sizeof options->reserved);
 }
 
 static void fill_in(tbus_ledger_t *ledger, const tbus_ledger_options_t *options)

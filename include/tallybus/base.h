@@ -5,7 +5,8 @@
  *   (UV_EINVAL, UV_ENOMEM, ...); uv_strerror() names it.
  * - Outputs come last and are untouched when the call fails.
  * - Each comment ends with the threads that may call: [any thread] or [loop thread].
- * - Options structs start as all zeroes; zero means the default. They end in reserved words that must stay zero.
+ * - Options structs start as all zeroes; zero means the default. They end in reserved words that must stay zero:
+ *   anything else is UV_EINVAL.
  * - Strings are NUL-terminated; NULL means absent. */
 #ifndef TALLYBUS_BASE_H
 #define TALLYBUS_BASE_H

@@ -187,6 +187,20 @@ static inline int trace_telemetry(struct trace_set *set, char **ret)
     return tbus_telemetry_json(set->telemetry, set->now_ns, ret);
 }
 
+/* What a page tells of the set. */
+static inline tbus_prometheus_sources_t trace_sources(const struct trace_set *set, const tbus_telemetry_snapshot_t *s)
+{
+    return (tbus_prometheus_sources_t){.bus = set->hosted.bus,
+                                       .streaming = s->streaming,
+                                       .errors = s->errors,
+                                       .cost = s->cost,
+                                       .budgets = s->budgets,
+                                       .requests = s->requests,
+                                       .models = s->models,
+                                       .inference = s->inference,
+                                       .kvcache = s->kvcache};
+}
+
 static const struct trace_document {
     const char *name; /* of its schema */
     int (*write)(struct trace_set *set, char **ret);

@@ -50,16 +50,8 @@ static void scrape_take(struct trace_set *set, struct scrape *scrape)
 {
     tbus_telemetry_snapshot_t *s;
     cr_assert_eq(tbus_telemetry_snapshot(set->telemetry, set->now_ns, &s), 0);
-    const tbus_prometheus_sources_t sources = {.bus = set->hosted.bus,
-                                               .streaming = s->streaming,
-                                               .errors = s->errors,
-                                               .cost = s->cost,
-                                               .budgets = s->budgets,
-                                               .requests = s->requests,
-                                               .models = s->models,
-                                               .inference = s->inference,
-                                               .kvcache = s->kvcache,
-                                               .process = true};
+    tbus_prometheus_sources_t sources = trace_sources(set, s);
+    sources.process = true;
     cr_assert_eq(tbus_prometheus_page(&sources, TBUS_PROMETHEUS_TEXT, &scrape->page), 0);
     tbus_telemetry_snapshot_free(s);
     scrape_read(scrape);

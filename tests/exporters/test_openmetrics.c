@@ -10,19 +10,6 @@ static const struct trace_names hostile = {
     "text\r\n# HELP not_a_family \"x\" {a=\"b\"} 1\n# EOF\n",
 };
 
-static tbus_prometheus_sources_t sources_of(const struct trace_set *set, const tbus_telemetry_snapshot_t *s)
-{
-    return (tbus_prometheus_sources_t){.bus = set->hosted.bus,
-                                       .streaming = s->streaming,
-                                       .errors = s->errors,
-                                       .cost = s->cost,
-                                       .budgets = s->budgets,
-                                       .requests = s->requests,
-                                       .models = s->models,
-                                       .inference = s->inference,
-                                       .kvcache = s->kvcache};
-}
-
 static void write_page(const tbus_prometheus_sources_t *sources, tbus_prometheus_format_t format, const char *name)
 {
     char *page, path[128];
@@ -46,7 +33,7 @@ static void check_pages(const char *what, const struct trace_names *names, int r
     scratch_open();
     trace_open(&set, names, rows);
     cr_assert_eq(tbus_telemetry_snapshot(set.telemetry, set.now_ns, &s), 0);
-    tbus_prometheus_sources_t sources = sources_of(&set, s);
+    tbus_prometheus_sources_t sources = trace_sources(&set, s);
     sources.process = strcmp(what, "promtool") == 0 || strcmp(what, "listed") == 0;
     write_page(&sources, TBUS_PROMETHEUS_TEXT, "page.txt");
     write_page(&sources, TBUS_PROMETHEUS_OPENMETRICS, "page.om");
@@ -188,7 +175,7 @@ Test(openmetrics, a_page_of_all_may_lack_memory_anywhere)
     tbus_telemetry_snapshot_t *s;
     trace_open(&set, &hostile, 10);
     cr_assert_eq(tbus_telemetry_snapshot(set.telemetry, set.now_ns, &s), 0);
-    tbus_prometheus_sources_t sources = sources_of(&set, s);
+    tbus_prometheus_sources_t sources = trace_sources(&set, s);
     sources.process = true;
     for (long at = 0;; at++) {
         struct oom oom = {.fail_at = at};
