@@ -199,6 +199,7 @@ static void watch_time(tbus_web_t *web)
 
 static void take_turn(tbus_web_t *web)
 {
+    web->turns++;
     cut_overdue(web);
     (void)MHD_run(web->daemon);
     if (web->accept_again_ns && web->accept_again_ns <= uv_hrtime())
@@ -260,9 +261,9 @@ static void on_completed(void *cls, struct MHD_Connection *connection, void **re
     if (!client)
         return;
     client->is_asking = false;
-    /* Either the head of the reply did not fit into what the request left of the connection's memory, or the client is
-     * gone, and sending fails. */
-    if (code == MHD_REQUEST_TERMINATED_WITH_ERROR && client->is_answered)
+    /* Its head was to be built in this turn, and did not fit into what the request left of the connection's memory. (Or
+     * the client is gone already, and sending fails.) Later ones have begun to be sent. */
+    if (code == MHD_REQUEST_TERMINATED_WITH_ERROR && client->answered == ((tbus_web_t *)cls)->turns)
         web_request_answer_bare(client);
     web_client_touch(cls, client);
 }

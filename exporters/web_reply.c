@@ -144,17 +144,18 @@ enum MHD_Result web_reply_fault(struct MHD_Connection *connection, const struct 
     return queue(connection, fault->status, response, &json);
 }
 
-void web_reply_bare(int socket, const struct web_fault *fault, const char *reason, bool is_head)
+void web_reply_bare(int socket, const struct web_fault *fault, const char *reason, bool wants_body)
 {
-    char body[FAULT_BYTES], reply[BARE_HEAD_BYTES + FAULT_BYTES];
-    size_t length = write_fault(body, fault);
+    char body[FAULT_BYTES], size[32] = "", reply[BARE_HEAD_BYTES + FAULT_BYTES];
+    size_t length = wants_body ? write_fault(body, fault) : 0;
+    if (wants_body)
+        snprintf(size, sizeof size, "Content-Length: %zu\r\n", length);
     int head = snprintf(reply, BARE_HEAD_BYTES,
-                        "HTTP/1.1 %d %s\r\nConnection: close\r\nContent-Length: %zu\r\n"
+                        "HTTP/1.1 %d %s\r\nConnection: close\r\n%s"
                         "Content-Type: application/json\r\nCache-Control: no-store\r\n"
                         "X-Content-Type-Options: nosniff\r\nContent-Security-Policy: %s\r\n\r\n",
-                        fault->status, reason, length, nothing);
+                        fault->status, reason, size, nothing);
     assert(head > 0 && head < BARE_HEAD_BYTES);
-    if (!is_head)
-        memcpy(reply + head, body, length);
-    (void)!send(socket, reply, (size_t)head + (is_head ? 0 : length), MSG_NOSIGNAL | MSG_DONTWAIT);
+    memcpy(reply + head, body, length);
+    (void)!send(socket, reply, (size_t)head + length, MSG_NOSIGNAL | MSG_DONTWAIT);
 }

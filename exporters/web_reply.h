@@ -19,7 +19,7 @@ enum MHD_Result web_reply_document(struct MHD_Connection *connection, const stru
 enum MHD_Result web_reply_fault(struct MHD_Connection *connection, const struct web_fault *fault, bool is_last);
 
 /* The same, `reason` being the status in words, past libmicrohttpd: straight to a socket that is closed then. What the
- * socket does not take at once is lost. */
-void web_reply_bare(int socket, const struct web_fault *fault, const char *reason, bool is_head);
+ * socket does not take at once is lost. Without a body it has no length either, so that it is right for GET and HEAD. */
+void web_reply_bare(int socket, const struct web_fault *fault, const char *reason, bool wants_body);
 
 #endif

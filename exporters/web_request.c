@@ -38,7 +38,8 @@ void *web_request_on_url(void *web, const char *url, struct MHD_Connection *conn
     (void)web;
     if (client) {
         size_t length = strnlen(url, TBUS_WEB_URL_MAX + 1);
-        client->was_announced = client->is_answered = client->is_head = false;
+        client->was_announced = client->wants_body = false;
+        client->answered = 0;
         client->is_asking = true;
         client->url_is_too_long = length > TBUS_WEB_URL_MAX;
         client->url_end = url + length;
@@ -70,7 +71,8 @@ static bool begins_with(const char *text, const char *begin)
 
 /* What a server before this one could have read otherwise, so that one request here would be two there (RFC 9112, 11.2):
  * a name with a blank, as before the colon, and what libmicrohttpd makes of a folded header, whose second line it adds
- * to the name: "Transfer-Encodingchunked". */
+ * to the name: "Transfer-Encodingchunked". What it hides remains: a line that begins with a colon ends the headers, and
+ * a NUL ends a value. */
 static bool is_ambiguous(const char *name)
 {
     size_t length = 0;
@@ -206,6 +208,8 @@ static int check_host(const tbus_web_t *web, const struct web_client *client, co
     if (!host && headers->host) {
         host = headers->host;
         length = strlen(host);
+        while (length > 0 && (host[length - 1] == ' ' || host[length - 1] == '\t')) /* libmicrohttpd leaves them */
+            length--;
     }
     if (web->checks_host && host && !is_own_host(host, length))
         return web_fault_set(fault, MHD_HTTP_MISDIRECTED_REQUEST,
@@ -288,6 +292,7 @@ enum MHD_Result web_request_answer(void *cls, struct MHD_Connection *connection,
     if (!client)
         return MHD_NO;
     web_client_touch(web, client);
+    client->wants_body = strcmp(method, MHD_HTTP_METHOD_HEAD) != 0;
     struct headers headers = read_headers(connection);
     headers.url_has_nul = !client->url_is_too_long && version != client->url_end + 1;
     struct web_codings codings = web_accept_codings(headers.accept_encoding);
@@ -298,7 +303,6 @@ enum MHD_Result web_request_answer(void *cls, struct MHD_Connection *connection,
         client->was_announced = true;
         return MHD_YES;
     }
-    client->is_head = strcmp(method, MHD_HTTP_METHOD_HEAD) == 0;
     if (status == 0)
         status = find_and_write(web, path_of(client->url), method, &headers, &text, &media, &fault);
     if (status == 0 && codings.identity == 0 && codings.gzip == 0)
@@ -310,7 +314,7 @@ enum MHD_Result web_request_answer(void *cls, struct MHD_Connection *connection,
         tbus_mem_free(text.bytes);
         queued = web_reply_fault(connection, &fault, headers.has_body || headers.malformed || headers.url_has_nul);
     }
-    client->is_answered = queued == MHD_YES;
+    client->answered = queued == MHD_YES ? web->turns : 0;
     return queued;
 }
 
@@ -319,10 +323,10 @@ void web_request_answer_bare(const struct web_client *client)
     struct web_fault fault;
     if (client->url_is_too_long) {
         web_fault_set(&fault, MHD_HTTP_URI_TOO_LONG, "the URL is longer than %d bytes", TBUS_WEB_URL_MAX);
-        web_reply_bare(client->socket, &fault, "URI Too Long", client->is_head);
+        web_reply_bare(client->socket, &fault, "URI Too Long", client->wants_body);
     } else {
         web_fault_set(&fault, MHD_HTTP_REQUEST_HEADER_FIELDS_TOO_LARGE,
                       "the headers and cookies of the request take more memory than a connection has");
-        web_reply_bare(client->socket, &fault, "Request Header Fields Too Large", client->is_head);
+        web_reply_bare(client->socket, &fault, "Request Header Fields Too Large", client->wants_body);
     }
 }

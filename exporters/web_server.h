@@ -21,8 +21,8 @@ struct web_client {
     const char *url_end; /* where it ends in the connection's memory: the version stands behind it */
     bool was_announced;  /* its headers have been looked at */
     bool is_asking;      /* a request of its own is under way: libmicrohttpd has told of its URL and not of its end */
-    bool is_answered;    /* a reply to it is queued; its head may not be built yet */
-    bool is_head;        /* it is one that wants no body */
+    uint64_t answered; /* the turn in which a reply to it was queued: its head is built in the same one; 0 = none was */
+    bool wants_body;   /* false: HEAD, or its method is not known yet */
 };
 
 struct tbus_web {
@@ -43,6 +43,7 @@ struct tbus_web {
     int lingering_epoll; /* of clients that linger; -1 = none may any more */
     uv_poll_t listener, traffic, lingering;
     uv_timer_t timer;
+    uint64_t turns;           /* of the loop, from 1 on */
     uint64_t accept_again_ns; /* when to accept again after the system had no more descriptors; 0 = it has */
     struct web_client *clients, *free_clients;
     struct web_client *first, *last; /* by deadline */

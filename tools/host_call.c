@@ -5,11 +5,18 @@
 #include "tools/host_call.h"
 
 /* What a client does not take waits here, where it is seen, and not in the system's buffers, which would take whole
- * answers. */
-static void limit_buffer(int socket)
+ * answers. But each piece that a small buffer takes waits for the network, and of those a large answer has thousands. */
+enum { BUFFER_BYTES = 8192, WIDE_BUFFER_BYTES = 65536 };
+
+static void limit_buffer(int socket, int bytes)
 {
-    const int bytes = 8192;
     setsockopt(socket, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof bytes);
+}
+
+void host_call_widen(const struct host_call *call)
+{
+    if (call->out.length > WIDE_BUFFER_BYTES)
+        limit_buffer(call->socket, WIDE_BUFFER_BYTES);
 }
 
 struct host_call *host_call_new(struct host *host, struct MHD_Connection *connection)
@@ -24,7 +31,7 @@ struct host_call *host_call_new(struct host *host, struct MHD_Connection *connec
     call->host = host;
     call->connection = connection;
     call->socket = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
-    limit_buffer(call->socket);
+    limit_buffer(call->socket, BUFFER_BYTES);
     call->references = 1;
     call->arrived_ns = tbus_now(host->bus); /* first, so that no token comes before its TTFT */
     call->arrived_hr = uv_hrtime();

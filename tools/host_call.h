@@ -80,6 +80,9 @@ struct host_call {
 struct host_call *host_call_new(struct host *host, struct MHD_Connection *connection);
 void host_call_release(struct host_call *call);
 
+/* Before a whole answer is sent: a large one goes in larger pieces. */
+void host_call_widen(const struct host_call *call);
+
 /* Sets so many bytes of the host's aside for the answer, if its client does not take it; false = there is no room.
  * Whatever is set aside is given back at the end of the call; before that, where its answer will be a short one. */
 bool host_call_set_aside(struct host_call *call, uint64_t bytes);

@@ -88,6 +88,8 @@ static enum MHD_Result send_answer(struct host_call *call)
     uv_mutex_unlock(&call->mu);
     if (is_cut_off)
         return MHD_NO;
+    if (!is_stream)
+        host_call_widen(call);
     struct MHD_Response *response =
         is_stream ? MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, BLOCK_BYTES, read_stream, call, NULL)
                   : make_whole(call);

@@ -3,6 +3,8 @@
 #include <assert.h>
 #include <string.h>
 
+#include "trackers/moment.h"
+
 /* Memory for a watch: what a reset has left over, so that it takes none anew, or a new one. */
 static struct watch *take_memory(struct slos *slos)
 {
@@ -109,7 +111,7 @@ static void go_back(struct watch *watch, int64_t now_ns, int64_t span_ns)
 {
     series_go_back(&watch->series, now_ns, span_ns);
     if (watch->last_error > now_ns)
-        watch->last_error -= span_ns;
+        watch->last_error = moment_before(watch->last_error, span_ns);
 }
 
 void slos_go_back(struct slos *slos, int64_t now_ns, int64_t span_ns)

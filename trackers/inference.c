@@ -73,7 +73,7 @@ static void go_back_locked(void *tracker, int64_t now_ns, int64_t span_ns)
     for (uint32_t i = 0; i < inference->requests.used; i++) {
         struct request *request = table_at(&inference->requests, i);
         if (request && request->last_event_ns > now_ns)
-            request->last_event_ns -= span_ns;
+            request->last_event_ns = moment_before(request->last_event_ns, span_ns);
     }
     inference->idle_from_ns = inference->next_sweep_ns = MOMENT_MIN;
 }

@@ -104,11 +104,11 @@ static void go_back_locked(void *tracker, int64_t now_ns, int64_t span_ns)
         if (streaming_is_idle(streaming, stream, before_ns))
             streaming_abandon_locked(streaming, stream);
         else
-            stream->last_event_ns -= span_ns;
+            stream->last_event_ns = moment_before(stream->last_event_ns, span_ns);
     }
     for (uint32_t i = 0; i < streaming->finished_count; i++)
         if (streaming->finished[i].end_ns > now_ns)
-            streaming->finished[i].end_ns -= span_ns;
+            streaming->finished[i].end_ns = moment_before(streaming->finished[i].end_ns, span_ns);
     streaming->idle_from_ns = streaming->next_sweep_ns = MOMENT_MIN;
 }
 

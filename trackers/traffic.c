@@ -98,7 +98,7 @@ int traffic_open(struct traffic_book *book, const struct traffic_options *option
     *book = (struct traffic_book){.window_ns = options->window_ns};
     ahead_init(&book->ahead, options->ahead_max_ns, options->clock, options->clock_user);
     ahead_on_going_back(&book->ahead, go_back_locked, book);
-    table_init(&book->names, options->row_bytes, TRAFFIC_NAME_MAX, options->names_max + 1 /* and "other" */);
+    table_init(&book->names, options->row_bytes, TRAFFIC_NAME_MAX, options->names_max + 2 /* and "other", and "" */);
     int error = open_windows(&book->all, book->window_ns, HISTOGRAM_SLICES);
     if (!error)
         error = open_other(book);
@@ -140,9 +140,22 @@ void traffic_reset_locked(struct traffic_book *book)
 
 /* --- Recording --- */
 
+/* The empty name has a place of its own beside those that are told apart, since ends are matched by it. */
+static bool has_place(const struct traffic_book *book, const struct table_name *name)
+{
+    const bool has_empty = table_find(&book->names, "") != NULL;
+    return name->length == 0 || book->names.count + 1 < book->names.max + has_empty;
+}
+
 struct traffic *traffic_row_locked(struct traffic_book *book, const struct table_name *name, int *ret_error)
 {
-    struct traffic *row = table_add_name_or_other(&book->names, name, ret_error);
+    struct traffic *row = table_find_name(&book->names, name);
+    *ret_error = 0;
+    if (row)
+        return row;
+    if (!has_place(book, name))
+        return table_find(&book->names, TABLE_OTHER);
+    row = table_add_name_or_other(&book->names, name, ret_error);
     if (row->latency)
         return row;
     *ret_error = open_windows(row, book->window_ns, HISTOGRAM_SLICES_OF_A_NAME);

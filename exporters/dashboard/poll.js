@@ -54,10 +54,10 @@ async function load(name) {
   return reply.json().catch(gone); /* cut short */
 }
 
-/* The latest of the trackers' clocks, which are not always today's. Errors and costs tell their last record's time
- * alone, budgets go by a clock of their own: beside these it is the server's date. */
-function timeOf({ requests, streaming, models, inference }) {
-  const times = [requests, streaming, models, inference].filter(document => document);
+/* The latest of the trackers' clocks, which are not always today's. Errors tell their last record's time alone, budgets go
+ * by a clock of their own: beside these it is the server's date. */
+function timeOf({ requests, streaming, models, inference, costs }) {
+  const times = [requests, streaming, models, inference, costs].filter(document => document);
   return times.length > 0 ? Math.max(...times.map(document => document.time_ns)) : repliedNs;
 }
 

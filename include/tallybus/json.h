@@ -50,8 +50,8 @@ TBUS_API TBUS_CHECKED int64_t tbus_subscribe_json(tbus_t *bus, const char *patte
                                                   const tbus_subscriber_t *options);
 
 /* The bus's statistics as one object: the figures of tbus_stats_t by their names, "latency_ns", "types" (those of which
- * there were events) and "subscribers". Counters begin with 0 at "since_ns", here as in the trackers' documents: where
- * it has moved they have begun anew. Schema: docs/bus-stats.schema.json. Free the text with tbus_mem_free(). Errors:
+ * there were events) and "subscribers". Counters begin at "since_ns", here as in the trackers' documents, with 0 or what
+ * was restored (cost, budgets): where it has moved they have begun anew. Schema: docs/bus-stats.schema.json. Free the text with tbus_mem_free(). Errors:
  * UV_EINVAL, UV_ENOMEM. [any thread] */
 TBUS_API TBUS_CHECKED int tbus_stats_to_json(const tbus_t *bus, char **ret_text);
 

@@ -15,7 +15,7 @@ TBUS_BEGIN_DECLS
 typedef struct tbus_models tbus_models_t;
 
 typedef struct tbus_models_options {
-    uint32_t models_max; /* models told apart; further ones count as "other"; default 100 */
+    uint32_t models_max; /* models told apart, beside ""; further ones count as "other"; default 100 */
     uint32_t
         endpoints_max;  /* endpoints told apart, of all models together; further ones are one, "other"; default 100 */
     uint32_t users_max; /* the same of users; default 10,000 */

@@ -14,7 +14,7 @@ TBUS_BEGIN_DECLS
 typedef struct tbus_requests tbus_requests_t;
 
 typedef struct tbus_requests_options {
-    uint32_t endpoints_max; /* endpoints told apart; further ones count as "other"; default 100 */
+    uint32_t endpoints_max; /* endpoints told apart, beside ""; further ones count as "other"; default 100 */
     int64_t window_ns; /* rates and latency are over this time before the snapshot's, in 30 slices (the latency of an
                                endpoint: in 4, so up to a quarter more); default 60 s */
     int64_t

@@ -19,7 +19,7 @@ typedef struct tbus_traffic {
     /* now */
     /* Begun and not ended. Requests have no ids here: an end is taken off those begun under its name, or, where there are
      * none, off those begun without a name. An end without a name, where all were begun under one, is taken off the whole
-     * alone: its request stays in a row. So the whole is the sum of the rows, less such ends. A request that never
+     * alone: its request stays in a row. So the whole is at most the sum of the rows. A request that never
      * ends, or ends under another name, counts until a reset. */
     uint64_t in_flight;
     /* over the window */

@@ -45,7 +45,7 @@
  *
  * GET and HEAD; gzip where Accept-Encoding wants it. What goes wrong is told in JSON:
  * {"error":{"status":400,"message":"..."}} (docs/fault.schema.json). The status is
- *   400 a path, parameter or header that is none          413 a request with a body
+ *   400 a path, parameter or header name that is none     413 a request with a body
  *   401 the token is missing or wrong                     414 a URL of more than TBUS_WEB_URL_MAX bytes
  *   404 no such path, or what it shows was not handed in  421 a Host that this server does not go by
  *   405 another method                                    431 too many or too large headers or cookies
@@ -53,7 +53,8 @@
  * A refused body need not be sent; one that is can be sent to its end. Its connection is closed then.
  * "GET http://HOST/PATH", as clients of a proxy ask, is understood, too; that HOST counts then, not the header.
  * (Requests that are not HTTP, or too large to be read at all, are answered with a line of HTML instead: 400, 414,
- * 431, 505.)
+ * 431, 505. One whose cookies take all of a connection's memory gets a 431 without a body, and none where more comes
+ * behind it at once.)
  *
  * Safe by default: it listens on 127.0.0.1 alone; connections, sizes, and the time that a client may take are limited;
  * without a token, and on a loopback address, it answers only requests whose Host is "localhost" or an address, so that
@@ -107,7 +108,7 @@ typedef struct tbus_web_options {
     const tbus_telemetry_t *telemetry;
     /* Where the trackers' windows end: nanoseconds since 1970; default: the system's clock. 0 from it means the latest
      * time recorded, which is right for times that are not of today, as in a replay. Streams idle
-     * past their limit at that moment are ended. Budgets go by their own clock, and costs have none but that of ?hours=N. Called on
+     * past their limit at that moment are ended. Costs are projected from it; budgets go by their own clock. Called on
      * the server's thread. */
     int64_t (*clock)(void *user);
     void *clock_user;

@@ -302,6 +302,41 @@ Test(web_hostile, a_request_of_any_size_is_answered)
     tbus_web_close(web);
 }
 
+Test(web_hostile, a_request_without_room_for_its_cookies_is_refused_without_a_body)
+{
+    static const char *const methods[] = {"GET", "HEAD"};
+    tbus_web_t *web = open_web((tbus_web_options_t){.wait_max_ms = 600000});
+    for (int i = 0; i < 2; i++) {
+        char begin[128], reply[4096];
+        snprintf(begin, sizeof begin, "%s /health HTTP/1.1\r\nHost: localhost\r\nCookie: ", methods[i]);
+        char *request = repeated(begin, "a=b;", 500);
+        int client = web_connect(tbus_web_port(web));
+        web_send(client, request, strlen(request));
+        web_send(client, "\r\n\r\n", 4);
+        size_t length = 0;
+        for (size_t more = 1; more > 0; length += more) {
+            more = web_read_some(client, reply + length, sizeof reply - 1 - length);
+            reply[length + more] = '\0';
+        }
+        cr_assert_eq(strncmp(reply, "HTTP/1.1 431 ", 13), 0, "%s", reply);
+        cr_assert_str_eq(strstr(reply, "\r\n\r\n"), "\r\n\r\n", "%s", reply);
+        free(request);
+        close(client);
+    }
+    tbus_web_close(web);
+}
+
+Test(web_hostile, blanks_behind_a_host_are_not_a_part_of_it)
+{
+    tbus_web_t *web = open_web((tbus_web_options_t){.wait_max_ms = 600000});
+    int client = web_connect(tbus_web_port(web));
+    static const char request[] = "GET /health HTTP/1.1\r\nHost: localhost \t\r\n\r\n";
+    web_send(client, request, strlen(request));
+    expect_health(client);
+    close(client);
+    tbus_web_close(web);
+}
+
 /* A request of the full size is served with as many headers as there may be, and with 100 cookies. */
 Test(web_hostile, what_the_limits_allow_is_served)
 {

@@ -106,8 +106,8 @@ static inline struct web_got web_receive(int client, bool is_head)
     }
     cr_assert_eq(sscanf(got.bytes, "HTTP/1.%*d %d", &got.status), 1, "%s", got.bytes);
     const char *length = web_header(&got, "Content-Length");
-    cr_assert_not_null(length, "%s", got.bytes);
-    size_t wanted = is_head ? 0 : strtoul(length, NULL, 10);
+    cr_assert(length || (got.status == 431 && web_is_closed(client)), "%s", got.bytes); /* without a body: see web.h */
+    size_t wanted = is_head || !length ? 0 : strtoul(length, NULL, 10);
     cr_assert_lt(got.length + wanted, (size_t)WEB_REPLY_ROOM);
     while (got.body_length < wanted) {
         size_t more = web_read_some(client, got.bytes + got.length, wanted - got.body_length);
