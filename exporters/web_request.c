@@ -57,6 +57,15 @@ static void join(struct headers *headers, char *joined, size_t room, const char 
     headers->too_large |= added < 0 || (size_t)added >= room - length;
 }
 
+/* Of a header: blanks behind its value are not of it, and libmicrohttpd leaves them. */
+static size_t value_length(const char *value)
+{
+    size_t length = strlen(value);
+    while (length > 0 && (value[length - 1] == ' ' || value[length - 1] == '\t'))
+        length--;
+    return length;
+}
+
 /* RFC 9110, 5.6.2. */
 static bool is_token_char(char byte)
 {
@@ -124,9 +133,7 @@ static struct headers read_headers(struct MHD_Connection *connection)
 static bool token_equals(const tbus_web_t *web, const char *given)
 {
     char padded[TBUS_WEB_TOKEN_MAX] = {0};
-    size_t length = strlen(given); /* which the limit on a request's headers bounds */
-    while (length > 0 && (given[length - 1] == ' ' || given[length - 1] == '\t'))
-        length--; /* blanks behind a header's value are not of it; libmicrohttpd leaves them */
+    size_t length = value_length(given); /* which the limit on a request's headers bounds */
     memcpy(padded, given, length < sizeof padded ? length : sizeof padded);
     volatile size_t difference = length ^ web->token_length;
     for (size_t i = 0; i < sizeof padded; i++)
@@ -207,9 +214,7 @@ static int check_host(const tbus_web_t *web, const struct web_client *client, co
         return web_fault_set(fault, MHD_HTTP_BAD_REQUEST, "the URL names no host, or a user");
     if (!host && headers->host) {
         host = headers->host;
-        length = strlen(host);
-        while (length > 0 && (host[length - 1] == ' ' || host[length - 1] == '\t')) /* libmicrohttpd leaves them */
-            length--;
+        length = value_length(host);
     }
     if (web->checks_host && host && !is_own_host(host, length))
         return web_fault_set(fault, MHD_HTTP_MISDIRECTED_REQUEST,

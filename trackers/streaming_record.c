@@ -190,16 +190,22 @@ static void first_token_locked(tbus_streaming_t *streaming, struct stream *strea
     life->first_token_ns = moment_after(life->start_ns, (int64_t)llround(life->ttft_ms * NS_PER_MS));
 }
 
+/* Takes the lock, and finds the stream that an event is of. The caller gives the lock back. */
+static struct stream *lock_active(tbus_streaming_t *streaming, const char *stream_id, int64_t *time_ns)
+{
+    struct table_name id;
+    *time_ns = moment_of(*time_ns);
+    table_fit(&streaming->streams, stream_id, &id);
+    uv_mutex_lock(&streaming->mu);
+    return streaming_active_locked(streaming, &id, time_ns);
+}
+
 int tbus_streaming_record_first_token(tbus_streaming_t *streaming, const char *stream_id, double ttft_ms,
                                       int64_t time_ns)
 {
-    struct table_name id;
     if (!streaming)
         return UV_EINVAL;
-    time_ns = moment_of(time_ns);
-    table_fit(&streaming->streams, stream_id, &id);
-    uv_mutex_lock(&streaming->mu);
-    struct stream *stream = streaming_active_locked(streaming, &id, &time_ns);
+    struct stream *stream = lock_active(streaming, stream_id, &time_ns);
     if (stream)
         first_token_locked(streaming, stream, ttft_ms, time_ns);
     uv_mutex_unlock(&streaming->mu);
@@ -208,27 +214,19 @@ int tbus_streaming_record_first_token(tbus_streaming_t *streaming, const char *s
 
 int tbus_streaming_record_progress(tbus_streaming_t *streaming, const char *stream_id, int64_t time_ns)
 {
-    struct table_name id;
     if (!streaming)
         return UV_EINVAL;
-    time_ns = moment_of(time_ns);
-    table_fit(&streaming->streams, stream_id, &id);
-    uv_mutex_lock(&streaming->mu);
-    const bool is_active = streaming_active_locked(streaming, &id, &time_ns) != NULL;
+    const bool is_active = lock_active(streaming, stream_id, &time_ns) != NULL;
     uv_mutex_unlock(&streaming->mu);
     return is_active ? 0 : UV_ENOENT;
 }
 
 int tbus_streaming_record_backpressure(tbus_streaming_t *streaming, const char *stream_id, int64_t time_ns)
 {
-    struct table_name id;
     if (!streaming)
         return UV_EINVAL;
-    time_ns = moment_of(time_ns);
-    table_fit(&streaming->streams, stream_id, &id);
-    uv_mutex_lock(&streaming->mu);
+    struct stream *stream = lock_active(streaming, stream_id, &time_ns);
     streaming->counters.backpressure++;
-    struct stream *stream = streaming_active_locked(streaming, &id, &time_ns);
     if (stream)
         life_of(streaming, stream)->backpressure++;
     uv_mutex_unlock(&streaming->mu);
